@@ -1,0 +1,153 @@
+"""Every setting of the platform, typed, in one place; the only module that reads the environment.
+
+Each field is set by `MLOPS_<NAME>` (for example `MLOPS_SERVE_PORT=9000`). A service whose URL is set is
+external: `mlops up` does not start it, and uses it instead of its own.
+"""
+
+import re
+import secrets
+import sys
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What a person may choose; everything else is derived below."""
+
+    model_config = SettingsConfigDict(env_prefix="MLOPS_", frozen=True, extra="ignore")
+
+    home: Path = Field(REPOSITORY / ".mlops", description="All local state; deleting it resets the platform.")
+    env: str = Field("dev", description="Environment: prefix of registered models, endpoints, schemas and paths.")
+
+    # Ports of the embedded services, all on loopback.
+    postgres_port: int = Field(5433, ge=1024, le=65535, description="Embedded PostgreSQL.")
+    mlflow_port: int = Field(5001, ge=1024, le=65535, description="Embedded MLflow server.")
+    ray_port: int = Field(6380, ge=1024, le=65535, description="Embedded Ray: its control store (GCS).")
+    ray_dashboard_port: int = Field(8265, ge=1024, le=65535, description="Embedded Ray: dashboard and job API.")
+    serve_port: int = Field(8000, ge=1024, le=65535, description="HTTP port of all endpoints (Ray Serve).")
+    dagster_port: int = Field(3000, ge=1024, le=65535, description="Dagster webserver.")
+
+    # External services: one URL each; None means the embedded one.
+    postgres_url: str | None = Field(
+        None,
+        description="postgresql://user:password@host:port of an external server with pgvector; the databases "
+        "`dagster`, `mlflow` and `mlops` on it are used, and created where the user may.",
+    )
+    mlflow_url: str | None = Field(None, description="http(s):// address of an external MLflow server.")
+    ray_url: str | None = Field(
+        None, description="http(s):// address of an external Ray dashboard (job and Serve API)."
+    )
+    serve_url: str | None = Field(None, description="http(s):// address under which an external Serve answers.")
+    registry_url: str | None = Field(None, description="Git URL of an external data registry.")
+    data_remote: str | None = Field(None, description="URL of the DVC remote (s3://, gs://, a directory).")
+    artifacts_url: str | None = Field(None, description="URL under which MLflow stores artifacts (s3://, a directory).")
+
+    http_proxy: Literal["haproxy", "python"] = Field(
+        "haproxy" if sys.platform == "linux" else "python",
+        description="Ray Serve's HTTP proxy: HAProxy is some ten times faster, and Linux only.",
+    )
+    log_inputs: Literal["all", "sample", "none"] = Field(
+        "all", description="Which requests' inputs the prediction log keeps."
+    )
+    log_sample: float = Field(
+        0.1, ge=0, le=1, description="Share of requests whose inputs are kept with log_inputs=sample."
+    )
+    log_retention_days: int = Field(30, ge=1, description="Days after which the prediction log's rows are deleted.")
+    data_tags_seconds: int = Field(30, ge=1, description="Interval of the data_tags sensor.")
+    registry_seconds: int = Field(30, ge=1, description="Interval of the registry sensor.")
+    placement_seconds: int = Field(60, ge=1, description="How long a training job may wait for room before it fails.")
+
+    @field_validator("env")
+    @classmethod
+    def _env_is_a_word(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9]{0,15}", value):
+            raise ValueError("an environment is a lower-case word such as dev, ci or prod")
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _home_is_absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    # Derived: addresses.
+
+    @property
+    def external(self) -> list[str]:
+        """Names of the settings that point outside this machine's own platform."""
+        urls = ("postgres_url", "mlflow_url", "ray_url", "serve_url", "registry_url", "data_remote", "artifacts_url")
+        return [name for name in urls if getattr(self, name) is not None]
+
+    def database(self, name: Literal["dagster", "mlflow", "mlops", "postgres"]) -> str:
+        """`postgresql://` URL of one of the platform's databases."""
+        base = self.postgres_url or f"postgresql://mlops:{self.postgres_password}@127.0.0.1:{self.postgres_port}"
+        return f"{base.rstrip('/')}/{name}"
+
+    @property
+    def mlflow(self) -> str:
+        return self.mlflow_url or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def ray(self) -> str:
+        """Address of Ray's dashboard: job API and Serve REST API."""
+        return self.ray_url or f"http://127.0.0.1:{self.ray_dashboard_port}"
+
+    @property
+    def serve(self) -> str:
+        return self.serve_url or f"http://127.0.0.1:{self.serve_port}"
+
+    @property
+    def dagster(self) -> str:
+        return f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def registry(self) -> str:
+        """Git URL of the data registry."""
+        return self.registry_url or str(self.home / "data-registry")
+
+    # Derived: names that carry the environment.
+
+    def qualified(self, thing: str) -> str:
+        """The environment's name of a thing: `dev.wine`. Used for registered models and Serve applications."""
+        return f"{self.env}.{thing}"
+
+    def schema_of(self, part: Literal["ledger", "predictions", "vectors"]) -> str:
+        """Schema of the database `mlops` that holds one part of this environment's facts."""
+        return f"{self.env}_{part}"
+
+    def route(self, workload: str) -> str:
+        """URL path of an endpoint. The default environment has no prefix in URLs."""
+        return f"/{workload}" if self.env == "dev" else f"/{self.env}/{workload}"
+
+    def path(self, *parts: str) -> Path:
+        """A folder or file of this environment under home."""
+        return self.home.joinpath(self.env, *parts)
+
+    # Derived: secrets, generated once and readable by this user only.
+
+    @cached_property
+    def postgres_password(self) -> str:
+        return self._secret("postgres-password")
+
+    @cached_property
+    def ray_token(self) -> str:
+        return self._secret("ray-token")
+
+    def _secret(self, name: str) -> str:
+        file = self.home / "secrets" / name
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(32))
+        return file.read_text().strip()
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

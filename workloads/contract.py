@@ -1,0 +1,325 @@
+"""The only interface between a workload and the platform.
+
+A workload declares one `Workload` named `workload` in `<folder>/workload.py`. Everything else it names by reference
+(`"train:train"` is the function `train` of the module `train.py` beside the declaration), so that loading a
+declaration imports no machine-learning library. The platform knows rows, scores, metrics and artifacts; what a row
+or a score means is the workload's own business.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+
+class Parameters(BaseModel):
+    """Base of a workload's parameters: one field each, with description and bounds.
+
+    From it come the Dagster launchpad, the flags of `python -m <workload>.train`, and the search space of a tuning.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(42, ge=0, le=2**31 - 1, description="Seed of every random generator in training.")
+
+
+class DataParameters(BaseModel):
+    """Base of the parameters of a dataset's pipeline; they are kept in the data registry (`params.yaml`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Data:
+    """The dataset that a workload learns from, and its pipeline.
+
+    Attributes:
+        name: prefix of its tags in the data registry, `<name>-v1.2.0`. Hyphens are written as underscores.
+        description: one sentence.
+        parameters: pydantic model of the pipeline's parameters, with defaults.
+        fetch: `module:function`, `(parameters, out: Path) -> Fetched`; downloads the raw files into `out` and verifies
+            their checksums. Raises with one clear sentence where the source is away.
+        process: `module:function`, `(parameters, raw: Path, out: Path) -> None`; writes `<split>.parquet` for
+            train, validation and test into `out`. Each row has a column `row_id` (string), the row's identity.
+        describe: `module:function`, `(parameters, processed: Path) -> Mapping`; schema, splits with sizes, statistics, as JSON.
+        schema: `module:function`, `() -> pandera.DataFrameSchema` that every split must satisfy.
+    """
+
+    name: str
+    description: str
+    fetch: str = "data:fetch"
+    process: str = "data:process"
+    describe: str = "data:describe"
+    schema: str = "data:schema"
+    parameters: type[DataParameters] = DataParameters
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Where the raw files came from: `source` is a short name (`official`, `scikit-learn`), `uri` where they were got."""
+
+    source: str
+    uri: str
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What a training asks of the machine; counts are per worker."""
+
+    workers: int = 1
+    cpus: float = 1
+    gpus: float = 0
+    memory_gib: float = 1
+
+
+TIERS: Mapping[str, Tier] = {
+    "cpu-small": Tier(workers=1, cpus=1, memory_gib=1),
+    "cpu-small-distributed": Tier(workers=2, cpus=1, memory_gib=2),
+}
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What `train` is handed. The test split is not among it: it is for the gates only.
+
+    Attributes:
+        data: file of each split, `train` and `validation`.
+        parameters: the workload's own parameters.
+        artifacts: empty folder; what is written there is the model, preprocessing and labels included.
+        plots: folder for pictures (PNG).
+        checkpoints: folder that survives a lost process; a checkpoint found there is resumed from.
+        tier: what the job was given.
+        progress: called with (done share in [0, 1], one line of text).
+    """
+
+    data: Mapping[str, Path]
+    parameters: Any
+    artifacts: Path
+    plots: Path
+    checkpoints: Path
+    tier: Tier
+    progress: Callable[[float, str], None] = lambda share, text: None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What `train` returns.
+
+    Attributes:
+        metrics: final values by name, measured on train and validation, for example `validation_accuracy`.
+        curves: one list of values per name, a value per epoch or round.
+        resumed_from: what checkpoint the training went on from, if any.
+    """
+
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    resumed_from: str | None = None
+
+
+# --- prediction -----------------------------------------------------------------------------------------------------
+
+
+class Services(Protocol):
+    """What a predictor may need from outside; `resources` implements it. It grows with the first user of each service."""
+
+    def setting(self, name: str) -> str | None:
+        """A value configured for this endpoint, or None."""
+        ...
+
+
+class Predictor(ABC):
+    """The served form of a model: what the gates judge and what endpoints answer with.
+
+    Attributes:
+        Request: pydantic model of a request's body. Validation is where bad input is refused, with field and reason.
+        Prediction: pydantic model of the answer to one row.
+    """
+
+    Request: ClassVar[type[BaseModel]]
+    Prediction: ClassVar[type[BaseModel]]
+
+    @classmethod
+    @abstractmethod
+    def load(cls, artifacts: Path, services: Services) -> Self:
+        """Load from an artifact folder. Never unpickles. Raises if the artifacts are not whole."""
+
+    @abstractmethod
+    def inputs(self, request: BaseModel) -> Any:
+        """The rows of a validated request, as `outputs` takes them (an array whose first axis is rows, or a list)."""
+
+    @abstractmethod
+    def outputs(self, inputs: Any) -> Any:
+        """Raw model outputs for rows, float32 array of shape (rows, k). Vectorized; safe to call from several threads."""
+
+    @abstractmethod
+    def answers(self, outputs: Any) -> list[dict[str, Any]]:
+        """One JSON-ready answer per row, each as `Prediction` describes."""
+
+    def predict(self, request: BaseModel) -> list[dict[str, Any]]:
+        """The whole way: rows, outputs, answers."""
+        return self.answers(self.outputs(self.inputs(request)))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A predictor's scores on a split, row by row, in the split's order.
+
+    Attributes:
+        scores: for each metric, an array of shape (rows,): a metric is the mean of its row scores (correctness,
+            squared error, reciprocal rank), which is what makes slices and paired tests exact for any workload.
+        slices: for each slicing column, an array of shape (rows,) of strings.
+    """
+
+    scores: Mapping[str, Any]
+    slices: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- gates ----------------------------------------------------------------------------------------------------------
+
+
+class OnInconclusive(StrEnum):
+    """What follows when the test set is too small to show a difference of the margin's size."""
+
+    RELEASE = "release"
+    HOLD = "hold"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure of quality, the mean over rows of a score of the same name in `Evaluation.scores`."""
+
+    name: str
+    description: str
+    higher_is_better: bool = True
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A column whose every value must reach the floor, wherever it has at least `minimum_rows` rows."""
+
+    column: str
+    floor: float
+    minimum_rows: int = 10
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What a candidate must show before it may be released; every figure on the frozen test split, served form.
+
+    Attributes:
+        metric: name of the metric that decides.
+        floor: value that the metric must reach (a ceiling where lower is better).
+        margin: difference to the champion that matters, in the metric's own unit; a candidate may be worse by less.
+        slices: floors within groups of rows.
+        golden: JSON file beside the declaration: a list of `{"request": ..., "answer": {...}}`, each request with one
+            row, whose answer must contain the given fields; floats are compared within 1e-3. None: no golden rows.
+        latency_ms: budget of the 95th percentile of one row's prediction in process, milliseconds.
+        on_inconclusive: see `OnInconclusive`.
+    """
+
+    metric: str
+    floor: float
+    margin: float
+    latency_ms: float
+    slices: Sequence[Slice] = ()
+    golden: str | None = None
+    on_inconclusive: OnInconclusive = OnInconclusive.RELEASE
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the served form may differ from the trained one, on all held-out rows.
+
+    Attributes:
+        reference: `module:function`, `(artifacts: Path, inputs) -> outputs` of the trained form.
+        tolerance: largest absolute difference of any output.
+    """
+
+    reference: str
+    tolerance: float
+
+
+# --- the declaration ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One model, from its data to its endpoint. The folder's name is the workload's name.
+
+    Attributes:
+        name: name of the folder, of the asset group, and of the endpoint.
+        description: one sentence, shown in the UI.
+        data: what it learns from.
+        parameters: pydantic model of its parameters.
+        metrics: all metrics that `evaluate` scores.
+        gates: what a candidate must show.
+        train: `module:function`, `TrainingJob -> TrainingResult`.
+        predictor: `module:class`, a `Predictor`.
+        rows: `module:function`, `(split: Path) -> inputs` of a whole split, as `Predictor.outputs` takes them.
+        evaluate: `module:function`, `(outputs, split: Path) -> Evaluation`.
+        plot: `module:function`, `(outputs, split: Path, out: Path) -> None`; writes pictures of the evaluation as PNG. Optional.
+        example: `module:function`, `(split: Path, rows: int) -> dict`; a request's body made of the split's first rows.
+        parity: served form against trained form, where they differ.
+        tier: name in `TIERS`.
+        owners: `team:name` or e-mail addresses.
+        retrain_after_hours: a model older than this is not fresh.
+    """
+
+    name: str
+    description: str
+    data: Data
+    parameters: type[Parameters]
+    metrics: Sequence[Metric]
+    gates: Gates
+    train: str = "train:train"
+    predictor: str = "predict:Predictor"
+    rows: str = "data:rows"
+    evaluate: str = "evaluate:evaluate"
+    plot: str | None = "evaluate:plot"
+    example: str = "data:example"
+    parity: Parity | None = None
+    tier: str = "cpu-small"
+    owners: Sequence[str] = ()
+    kinds: frozenset[str] = frozenset()
+    retrain_after_hours: int = 24 * 30
+    package: str = ""  # set by `load`: the Python package of the folder
+
+    @cached_property
+    def metric(self) -> Metric:
+        """The metric that decides."""
+        return next(metric for metric in self.metrics if metric.name == self.gates.metric)
+
+    @property
+    def folder(self) -> Path:
+        spec = find_spec(self.package)
+        assert spec and spec.origin
+        return Path(spec.origin).parent
+
+    def resolve(self, reference: str) -> Any:
+        """Import what a reference names, relative to the workload's package."""
+        module, _, attribute = reference.partition(":")
+        return getattr(import_module(f"{self.package}.{module}"), attribute)
+
+
+class DeclarationError(Exception):
+    """A declaration is wrong; the message names file and field."""
+
+
+Verdict = Literal["pass", "refuse", "inconclusive"]
