@@ -142,6 +142,14 @@ class Services(Protocol):
         ...
 
 
+class InvalidInput(ValueError):
+    """A request's body is well formed and still no input of this model; an endpoint answers 422 with field and reason."""
+
+    def __init__(self, field: str, reason: str):
+        super().__init__(f"{field}: {reason}")
+        self.field, self.reason = field, reason
+
+
 class Predictor(ABC):
     """The served form of a model: what the gates judge and what endpoints answer with.
 
@@ -160,7 +168,10 @@ class Predictor(ABC):
 
     @abstractmethod
     def inputs(self, request: BaseModel) -> Any:
-        """The rows of a validated request, as `outputs` takes them (an array whose first axis is rows, or a list)."""
+        """The rows of a validated request, as `outputs` takes them (an array whose first axis is rows, or a list).
+
+        Raises `InvalidInput` for what only this model can see to be wrong, for example a word it does not know.
+        """
 
     @abstractmethod
     def outputs(self, inputs: Any) -> Any:
