@@ -1,0 +1,55 @@
+"""Connections to the platform's PostgreSQL, with errors that say what to do."""
+
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class DatabaseUnavailable(Exception):
+    """PostgreSQL does not answer, or refuses; the message says which server and what to do."""
+
+
+def connect(
+    settings: Settings, database: Literal["dagster", "mlflow", "mlops", "postgres"] = "mlops", **kw: Any
+) -> "psycopg.Connection[Any]":
+    """A new connection to one of the platform's databases; `kw` goes to `psycopg.connect`.
+
+    Raises:
+        DatabaseUnavailable: the server does not answer, refuses the password, or lacks the database.
+    """
+    import psycopg
+
+    kw.setdefault("connect_timeout", 5)
+    kw.setdefault("application_name", "mlops")
+    try:
+        return psycopg.connect(settings.database(database), **kw)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(explain(settings, database, str(error))) from None
+
+
+def address(settings: Settings) -> str:
+    """`host:port` of the server, without user and password."""
+    if settings.postgres_url is None:
+        return f"127.0.0.1:{settings.postgres_port}"
+    parts = urlsplit(settings.postgres_url)
+    return f"{parts.hostname}:{parts.port or 5432}"
+
+
+def explain(settings: Settings, database: str, error: str) -> str:
+    """One sentence for a failed connection. The driver's own text can hold the URL, so it is not passed on."""
+    server, external = address(settings), settings.postgres_url is not None
+    if "password authentication failed" in error:
+        place = "MLOPS_POSTGRES_URL" if external else str(settings.home / "secrets" / "postgres-password")
+        return f"PostgreSQL on {server} refuses the user and password of {place}; correct them there"
+    if "does not exist" in error:
+        return f"PostgreSQL on {server} has no database `{database}`; run `mlops up`, which creates it"
+    if "too many clients" in error or "remaining connection slots" in error:
+        return f"PostgreSQL on {server} has no free connection; end some clients and try again"
+    if "starting up" in error or "shutting down" in error or "recovery mode" in error:
+        return f"PostgreSQL on {server} is starting or stopping; try again in a few seconds"
+    mend = "check the server and MLOPS_POSTGRES_URL" if external else "run `mlops up`"
+    return f"PostgreSQL does not answer on {server}; {mend}"

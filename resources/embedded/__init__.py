@@ -1,0 +1,1 @@
+"""The services that `mlops up` runs on a laptop, one module each."""

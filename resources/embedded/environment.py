@@ -1,0 +1,70 @@
+"""What every process of the embedded platform is given: its environment, and a short folder for sockets."""
+
+import hashlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+from resources.settings import REPOSITORY, Settings
+
+# Ray adds some 66 characters to its folder for a Unix socket, whose path may have 103 (macOS) or 107 (Linux).
+LONGEST_SOCKET_FOLDER = 36
+
+
+def setting_variables(settings: Settings) -> dict[str, str]:
+    """The settings in force as `MLOPS_*` variables: home always, the rest where it differs from the default."""
+    variables = {"MLOPS_HOME": str(settings.home)}
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if value is not None and value != field.default:
+            variables[f"MLOPS_{name.upper()}"] = str(value)
+    return variables
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Environment of a child process: the caller's, the settings in force, and what `workloads` needs to import.
+
+    The caller's own `MLOPS_*` variables are dropped first, so that only the given settings count.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MLOPS_") and name not in ("RAY_ADDRESS", "DAGSTER_IS_DEV_CLI")
+    }
+    path = [str(REPOSITORY), *filter(None, inherited.get("PYTHONPATH", "").split(os.pathsep))]
+    programs = [str(Path(sys.executable).parent), *filter(None, inherited.get("PATH", os.defpath).split(os.pathsep))]
+    return {
+        **inherited,
+        **setting_variables(settings),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+        "PATH": os.pathsep.join(dict.fromkeys(programs)),
+        "PYTHONUNBUFFERED": "1",
+        "DAGSTER_HOME": str(settings.home / "dagster"),
+        "MLFLOW_TRACKING_URI": settings.mlflow,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": settings.ray_token,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "DO_NOT_TRACK": "1",
+        "NO_PROXY": ",".join(filter(None, [inherited.get("NO_PROXY", ""), "127.0.0.1,localhost"])),
+    }
+
+
+def socket_folder(settings: Settings) -> Path:
+    """Folder of this home for Unix sockets: `<home>/ray`, or one under /tmp where that path is too long. Mode 0700.
+
+    Raises:
+        PermissionError: the folder under /tmp belongs to somebody else.
+    """
+    own = settings.home / "ray"
+    if len(str(own)) <= LONGEST_SOCKET_FOLDER:
+        folder = own
+    else:
+        digest = hashlib.sha256(str(settings.home).encode()).hexdigest()
+        folder = Path("/tmp").resolve() / f"mlops-{digest[:12]}"  # noqa: S108  (checked below, before use)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user; remove it, or set MLOPS_HOME to a shorter path")
+    folder.chmod(0o700)
+    return folder

