@@ -8,7 +8,7 @@ or a score means is the workload's own business.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
@@ -53,7 +53,8 @@ class Data:
             their checksums. Raises with one clear sentence where the source is away.
         process: `module:function`, `(parameters, raw: Path, out: Path) -> None`; writes `<split>.parquet` for
             train, validation and test into `out`. Each row has a column `row_id` (string), the row's identity.
-        describe: `module:function`, `(parameters, processed: Path) -> Mapping`; schema, splits with sizes, statistics, as JSON.
+        describe: `module:function`, `(parameters, processed: Path) -> Mapping`; schema, splits with sizes, statistics,
+            as JSON.
         schema: `module:function`, `() -> pandera.DataFrameSchema` that every split must satisfy.
     """
 
@@ -68,7 +69,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Where the raw files came from: `source` is a short name (`official`, `scikit-learn`), `uri` where they were got."""
+    """Where the raw files came from: `source` is a short name (`official`, `scikit-learn`), `uri` the address."""
 
     source: str
     uri: str
@@ -135,7 +136,7 @@ class TrainingResult:
 
 
 class Services(Protocol):
-    """What a predictor may need from outside; `resources` implements it. It grows with the first user of each service."""
+    """What a predictor may need from outside; `resources` implements it. It grows with each service's first user."""
 
     def setting(self, name: str) -> str | None:
         """A value configured for this endpoint, or None."""
@@ -143,7 +144,7 @@ class Services(Protocol):
 
 
 class InvalidInput(ValueError):
-    """A request's body is well formed and still no input of this model; an endpoint answers 422 with field and reason."""
+    """A request's body is well formed and still no input of this model: an endpoint answers 422, field and reason."""
 
     def __init__(self, field: str, reason: str):
         super().__init__(f"{field}: {reason}")
@@ -175,7 +176,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def outputs(self, inputs: Any) -> Any:
-        """Raw model outputs for rows, float32 array of shape (rows, k). Vectorized; safe to call from several threads."""
+        """Raw model outputs for rows, float32 array of shape (rows, k). Vectorized; safe to call from many threads."""
 
     @abstractmethod
     def answers(self, outputs: Any) -> list[dict[str, Any]]:
@@ -281,11 +282,12 @@ class Workload:
         parameters: pydantic model of its parameters.
         metrics: all metrics that `evaluate` scores.
         gates: what a candidate must show.
+        gates_by_source: the same for data of another source (`Fetched.source`), where other figures are to be expected.
         train: `module:function`, `TrainingJob -> TrainingResult`.
         predictor: `module:class`, a `Predictor`.
         rows: `module:function`, `(split: Path) -> inputs` of a whole split, as `Predictor.outputs` takes them.
         evaluate: `module:function`, `(outputs, split: Path) -> Evaluation`.
-        plot: `module:function`, `(outputs, split: Path, out: Path) -> None`; writes pictures of the evaluation as PNG. Optional.
+        plot: `module:function`, `(outputs, split: Path, out: Path) -> None`; writes pictures (PNG) of the evaluation.
         example: `module:function`, `(split: Path, rows: int) -> dict`; a request's body made of the split's first rows.
         parity: served form against trained form, where they differ.
         tier: name in `TIERS`.
@@ -299,6 +301,7 @@ class Workload:
     parameters: type[Parameters]
     metrics: Sequence[Metric]
     gates: Gates
+    gates_by_source: Mapping[str, Gates] = field(default_factory=dict)
     train: str = "train:train"
     predictor: str = "predict:Predictor"
     rows: str = "data:rows"
@@ -320,8 +323,13 @@ class Workload:
     @property
     def folder(self) -> Path:
         spec = find_spec(self.package)
-        assert spec and spec.origin
+        assert spec is not None
+        assert spec.origin is not None
         return Path(spec.origin).parent
+
+    def for_source(self, source: str) -> "Workload":
+        """This workload with the gates that hold for data of a source."""
+        return replace(self, gates=self.gates_by_source.get(source, self.gates))
 
     def resolve(self, reference: str) -> Any:
         """Import what a reference names, relative to the workload's package."""

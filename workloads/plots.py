@@ -1,0 +1,112 @@
+"""Pictures that several workloads draw: learning curves, a matrix of confusions, bars by group.
+
+All are PNG, drawn without a display. Colours are those of Okabe and Ito (2008), which the colour-blind can tell apart.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLE = {
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "figure.dpi": 110,
+    "font.size": 10,
+    "grid.color": "#E6E6E6",
+    "legend.frameon": False,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+}
+
+
+@contextmanager
+def figure(file: Path, width: float, height: float, panels: int = 1) -> Iterator[Any]:
+    """Axes to draw on (one, or an array of `panels` side by side); the picture is written when the block ends."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        picture = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(picture)
+        yield picture.subplots(1, panels)
+        picture.savefig(file, metadata={"Software": None})
+
+
+def learning_curves(curves: Mapping[str, Sequence[float]], file: Path) -> None:
+    """A line per curve, a panel per quantity: `train_loss` and `validation_loss` share the panel `loss`."""
+    from matplotlib.ticker import MaxNLocator
+
+    panels: dict[str, list[str]] = {}
+    for name in curves:
+        panels.setdefault(name.rpartition("_")[2], []).append(name)
+    with figure(file, 4.6 * len(panels), 3.4, len(panels)) as axes:
+        for axis, (quantity, names) in zip(np.atleast_1d(axes), panels.items(), strict=True):
+            for name, colour in zip(names, COLOURS, strict=False):
+                values = curves[name]
+                label = name.removesuffix(f"_{quantity}").replace("_", " ")
+                axis.plot(range(1, len(values) + 1), values, "o-", markersize=4, color=colour, label=label)
+                axis.annotate(
+                    f"{values[-1]:.3f}",
+                    (len(values), values[-1]),
+                    xytext=(6, 0),
+                    textcoords="offset points",
+                    va="center",
+                    color=colour,
+                )
+            axis.set_title(quantity)
+            axis.set_xlabel("epoch")
+            axis.margins(x=0.12)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.legend()
+
+
+def confusion_matrix(true: Any, predicted: Any, names: Sequence[str], file: Path) -> None:
+    """True names against predicted ones, arrays of shape (rows,) of indices into `names`: counts, coloured by share."""
+    counts = np.zeros((len(names), len(names)), int)
+    np.add.at(counts, (true, predicted), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = 2.2 + 0.62 * len(names)
+    with figure(file, size + 1.2, size) as axis:
+        image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axis.grid(False)
+        axis.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(len(names)), names)
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        for row, column in np.argwhere(counts):
+            colour = "white" if shares[row, column] > 0.5 else "#333333"
+            axis.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
+        axis.set_xlabel("predicted")
+        axis.set_ylabel("true")
+        axis.set_title(f"Confusions on {counts.sum():,} rows")
+        axis.figure.colorbar(
+            image, ax=axis, shrink=0.8, format=lambda share, _: f"{share:.0%}", label="share of the true"
+        )
+
+
+def bars(values: Mapping[str, float], counts: Mapping[str, int], title: str, unit: str, file: Path) -> None:
+    """A horizontal bar per group, in order of value, with its number of rows, and a line at the mean over all rows."""
+    names = sorted(values, key=lambda name: values[name])
+    mean = sum(values[name] * counts[name] for name in names) / max(sum(counts.values()), 1)
+    with figure(file, 6.4, 1.5 + 0.34 * len(names)) as axis:
+        drawn = axis.barh([f"{name}  (n={counts[name]:,})" for name in names], [values[name] for name in names])
+        for bar in drawn:
+            bar.set_color(COLOURS[0] if bar.get_width() >= mean else COLOURS[5])
+        axis.bar_label(drawn, fmt="%.3f", padding=4)
+        axis.axvline(mean, color=COLOURS[1], linewidth=1.2, label=f"mean {mean:.3f}")
+        axis.grid(axis="y", visible=False)
+        axis.set_xlim(0, max(1, *values.values()) * 1.12)
+        axis.set_xlabel(unit)
+        axis.set_title(title)
+        axis.legend(loc="upper left", bbox_to_anchor=(1, 1))

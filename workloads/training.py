@@ -1,0 +1,325 @@
+"""The program behind `python -m <workload>.train`: arguments in, files out, and `result.json` last.
+
+    python -m workloads.wine.train --max-depth 5              by hand, on the workload's own data
+    python -m workloads.wine.train --spec spec.json --out DIR as a job
+
+A workload's `train.py` ends with `if __name__ == "__main__": main(__spec__.parent)`. Flags are in `arguments.py`.
+"""
+
+import json
+import os
+import random
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workloads.artifacts import BrokenArtifacts, Manifest, digest_of, in_parts, sha256, write_golden
+from workloads.contract import TEST, TRAIN, VALIDATION, Predictor, Tier, TrainingJob, Workload
+from workloads.loading import workload_of
+
+RESULT = "result.json"
+GOLDEN_ROWS = 5
+LIBRARIES = {
+    "lightning": "lightning",
+    "numpy": "numpy",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "pyarrow": "pyarrow",
+    "ray": "ray",
+    "skl2onnx": "skl2onnx",
+    "sklearn": "scikit-learn",
+    "skops": "skops",
+    "torch": "torch",
+    "transformers": "transformers",
+}
+Progress = Callable[[float, str], None]
+
+
+class DataFile(BaseModel):
+    """A split's file, and the SHA-256 that it must have."""
+
+    path: Path
+    sha256: str
+
+
+class Spec(BaseModel):
+    """What a training is asked for.
+
+    Attributes:
+        package: Python package of the workload, for example `workloads.wine`.
+        data: file of each split: train, validation and test.
+        data_version: version of the data, for people.
+        data_digest: digest of the data, its identity.
+        code_version: digest of the code that trains.
+        parameters: the workload's parameters, seed included.
+        tier: what the training may use of the machine.
+        checkpoints: folder that survives a lost process; None: `checkpoints` beside the result.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    package: str
+    data: dict[str, DataFile]
+    data_version: str = ""
+    data_digest: str = ""
+    code_version: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    tier: Tier = Tier()
+    checkpoints: Path | None = None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what determines the result, and of nothing else."""
+        determines = self.model_dump(mode="json", exclude={"checkpoints", "data_version", "data"})
+        return digest_of({**determines, "data": {split: file.sha256 for split, file in self.data.items()}})
+
+
+class ParityFigures(BaseModel):
+    """Served against trained form on all held-out rows (validation and test).
+
+    `max_difference` is the largest absolute difference of any output, `differing` the rows with one above `tolerance`.
+    """
+
+    rows: int
+    max_difference: float
+    differing: int
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        return self.differing == 0
+
+
+class Result(BaseModel):
+    """What a training gives back.
+
+    Attributes:
+        metrics: what `train` measured, and every declared metric of the served form as `validation_*` and `test_*`.
+        curves: a value per epoch or round.
+        plots: names of the pictures in `plots/`.
+        artifacts: what `artifacts/` holds; `digest` is its digest, the model's identity.
+        signature: digest of the schemas of request and prediction.
+        parity: None where trained and served form are one.
+        seconds: duration of each phase.
+        resumed_from: checkpoint that the training went on from, if any.
+        versions: of the libraries that took part.
+    """
+
+    spec_hash: str
+    metrics: dict[str, float]
+    curves: dict[str, list[float]]
+    plots: list[str]
+    artifacts: Manifest
+    digest: str
+    signature: str
+    parity: ParityFigures | None
+    seconds: dict[str, float]
+    resumed_from: str | None
+    versions: dict[str, str]
+
+
+class TrainingError(Exception):
+    """A training cannot be done; one sentence says why."""
+
+
+class NoServices:
+    """The services of a training: none."""
+
+    def setting(self, name: str) -> str | None:
+        return None
+
+
+def say(share: float, text: str) -> None:
+    """One line of progress on stdout."""
+    print(f"[{share:4.0%}] {text}", flush=True)
+
+
+def run(spec: Spec, out: Path, progress: Progress = say) -> Result:
+    """Train as the spec says, and leave `artifacts/`, `plots/` and, last of all, `result.json` in `out`.
+
+    A valid result of the same spec is returned at once; a checkpoint of an attempt that ended early is gone on from.
+
+    Raises:
+        TrainingError: an input is not what the spec says.
+        DeclarationError: the package declares no workload.
+        pydantic.ValidationError: the parameters are not the workload's.
+    """
+    out = out.resolve()
+    if (done := finished(spec, out)) is not None:
+        progress(1, f"done before: {out / RESULT} is the result of this spec")
+        return done
+    workload = workload_of(spec.package)
+    parameters = workload.parameters.model_validate(spec.parameters)
+    seconds: dict[str, float] = {}
+
+    with _phase("verify", seconds):
+        progress(0, "checking the data")
+        _verify(spec)
+    (out / RESULT).unlink(missing_ok=True)
+    artifacts, plots = (_emptied(out / name) for name in ("artifacts", "plots"))
+    checkpoints = (spec.checkpoints or out / "checkpoints").resolve()
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    with _phase("train", seconds):
+        _seed(parameters.seed)
+        trained = workload.resolve(workload.train)(
+            TrainingJob(
+                data={split: spec.data[split].path.resolve() for split in (TRAIN, VALIDATION)},
+                parameters=parameters,
+                artifacts=artifacts,
+                plots=plots,
+                checkpoints=checkpoints,
+                tier=spec.tier,
+                progress=lambda share, text: progress(0.05 + 0.8 * share, text),
+            )
+        )
+    with _phase("load", seconds):
+        progress(0.86, "loading the form that is served")
+        predictor: Predictor = workload.resolve(workload.predictor).load(artifacts, NoServices())
+        request = workload.resolve(workload.example)(spec.data[VALIDATION].path, GOLDEN_ROWS)
+        write_golden(artifacts, predictor, [request])
+        manifest = Manifest.write(artifacts, spec.package, type(predictor))
+    held_out = {split: spec.data[split].path for split in (VALIDATION, TEST)}
+    with _phase("parity", seconds):
+        progress(0.88, "comparing the served form with the trained one")
+        rows = {split: workload.resolve(workload.rows)(file) for split, file in held_out.items()}
+        outputs = {split: in_parts(predictor.outputs, rows[split]) for split in held_out}
+        parity = _parity(workload, artifacts, rows, outputs)
+    with _phase("evaluate", seconds):
+        progress(0.94, "evaluating")
+        metrics = dict(trained.metrics)
+        for split, file in held_out.items():
+            scores = workload.resolve(workload.evaluate)(outputs[split], file).scores
+            metrics |= {f"{split}_{metric.name}": float(scores[metric.name].mean()) for metric in workload.metrics}
+        if workload.plot:
+            workload.resolve(workload.plot)(outputs[TEST], held_out[TEST], plots)
+        if any(len(values) > 1 for values in trained.curves.values()):
+            from workloads.plots import learning_curves
+
+            learning_curves(trained.curves, plots / "learning_curves.png")
+    result = Result(
+        spec_hash=spec.hash,
+        metrics=metrics,
+        curves={name: [float(value) for value in values] for name, values in trained.curves.items()},
+        plots=sorted(picture.name for picture in plots.glob("*.png")),
+        artifacts=manifest,
+        digest=manifest.digest,
+        signature=manifest.request_schema,
+        parity=parity,
+        seconds={phase: round(value, 3) for phase, value in seconds.items()},
+        resumed_from=trained.resumed_from,
+        versions={"python": sys.version.split()[0]}
+        | {name: version(name) for module, name in sorted(LIBRARIES.items()) if module in sys.modules},
+    )
+    _write_last(out / RESULT, result.model_dump_json(indent=2))
+    progress(1, f"done: {out / RESULT}")
+    return result
+
+
+def finished(spec: Spec, out: Path) -> Result | None:
+    """The result that stands in `out`, if it is this spec's and its artifacts are whole."""
+    try:
+        result = Result.model_validate_json((out / RESULT).read_text())
+        result.artifacts.verify(out / "artifacts")
+    except (OSError, ValueError, BrokenArtifacts):  # absent or damaged: there is no result
+        return None
+    return result if result.spec_hash == spec.hash else None
+
+
+def _verify(spec: Spec) -> None:
+    for split in (TRAIN, VALIDATION, TEST):
+        if split not in spec.data:
+            raise TrainingError(f"the spec names no file for the split {split!r}")
+        file = spec.data[split]
+        if not file.path.is_file():
+            raise TrainingError(f"the file of the split {split!r} is missing: {file.path}")
+        if (found := sha256(file.path)) != file.sha256:
+            raise TrainingError(f"{file.path} was changed: its SHA-256 is {found}, and the spec says {file.sha256}")
+
+
+def _seed(seed: int) -> None:
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def _parity(
+    workload: Workload, artifacts: Path, rows: Mapping[str, Any], outputs: Mapping[str, Any]
+) -> ParityFigures | None:
+    import numpy as np
+
+    if workload.parity is None:
+        return None
+    reference = workload.resolve(workload.parity.reference)
+    worst = []
+    for split in rows:
+        trained = np.asarray(reference(artifacts, rows[split]))
+        if trained.shape != outputs[split].shape:
+            raise TrainingError(
+                f"the trained form's outputs are {trained.shape}, the served form's {outputs[split].shape}"
+            )
+        worst.append(np.abs(trained.astype(np.float64) - outputs[split]).reshape(len(trained), -1).max(axis=1))
+    difference = np.concatenate(worst)
+    tolerance = workload.parity.tolerance
+    return ParityFigures(
+        rows=len(difference),
+        max_difference=float(difference.max()),
+        differing=int((~(difference <= tolerance)).sum()),  # NaN differs
+        tolerance=tolerance,
+    )
+
+
+@contextmanager
+def _phase(name: str, seconds: dict[str, float]):
+    start = perf_counter()
+    yield
+    seconds[name] = perf_counter() - start
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder, without what an attempt that ended early left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _write_last(file: Path, text: str) -> None:
+    """Whole or not at all, also when the power fails: temporary file, fsync, rename, fsync of the folder."""
+    temporary = file.with_suffix(".tmp")
+    with temporary.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def main(package: str | None, arguments: list[str] | None = None) -> None:
+    """The command line. Exit status 2: an argument is wrong; 1: the training failed, and the last line says why."""
+    from workloads.arguments import parse
+
+    asked = parse(str(package), sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = asked.run()
+    except KeyboardInterrupt:
+        sys.exit("training was stopped")
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        sys.exit(f"training failed: {' '.join(str(error).split()) or type(error).__name__}")
+    if asked.as_json:
+        print(json.dumps(result.model_dump(mode="json")))
+    else:
+        asked.table(result)
