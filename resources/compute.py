@@ -1,0 +1,241 @@
+"""The one door to where training runs: jobs under deterministic names, whose result is a file.
+
+What is asked of Ray is in `compute_jobs.py`, what a job leaves on disk in `compute_folder.py`. Here is what holds for
+any place that runs jobs: the order (a valid result is taken, a live job attached to, else a new attempt goes on from
+the last checkpoint), how the log is followed, and how long a job may wait for room.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from resources.compute_folder import Job, JobFolder, import_path
+from resources.compute_jobs import UNITS, ComputeUnavailable, RayJobs, Room, State, Status, bundle, number
+from resources.settings import Settings
+from workloads.contract import Tier
+from workloads.training import Result
+
+__all__ = ["Compute", "ComputeUnavailable", "Job", "NotPlaceable", "State", "Status", "TrainingFailed"]
+
+SUBMISSIONS = 3  # of one `run`, where the place of the job forgets it
+AWAY_SECONDS = 45  # that Ray may be away while a job is waited for: it is back after a restart
+STOP_SECONDS = 10
+POLL_SECONDS = (0.2, 1.5)  # first and longest pause between two looks at a job with a short log
+SLOWEST_POLL_SECONDS = 10
+LAST_LINES = 20  # of the log, in the error of a failed job
+
+
+class TrainingFailed(Exception):
+    """A job ended without a result; the message holds the end of its log."""
+
+
+class NotPlaceable(TrainingFailed):
+    """There is no room for a job; the message names what is wanted and what is free."""
+
+
+class Jobs(Protocol):
+    """A place that runs jobs. Every method may raise `ComputeUnavailable`."""
+
+    def submit(self, name: str, command: str, env: dict[str, str], tier: Tier) -> None: ...
+    def status(self, name: str, patience: float = ...) -> Status: ...
+    def output(self, name: str) -> str | None: ...
+    def stop(self, name: str) -> None: ...
+    def room(self) -> Room: ...
+    def waiting(self, name: str) -> bool | None: ...
+
+
+class Compute:
+    """Training jobs. Cheap to construct; nothing is contacted before it is needed."""
+
+    def __init__(self, settings: Settings, jobs: Jobs | None = None) -> None:
+        self._settings = settings
+        self._jobs: Jobs = jobs or RayJobs(settings)
+
+    def run(self, job: Job, log: Callable[[str], None] = print) -> Result:
+        """Train, or take what was trained before for the same root run and spec.
+
+        `log` gets the job's lines as they come. Interrupted (a cancelled step), this stops the job; killed, it leaves
+        the job running, for the next `run` to attach to.
+
+        Raises:
+            TrainingFailed: the job ended without a result.
+            NotPlaceable: there is no room for it, now or ever.
+            ComputeUnavailable: Ray does not answer.
+        """
+        folder = JobFolder.of(self._settings, job)
+        for _ in range(SUBMISSIONS):
+            if (result := folder.result(job)) is not None:
+                return result
+            if name := self.attach(job):
+                log(f"attached to the job {name}")
+            else:
+                name = self.submit(job)
+                log(f"submitted the job {name}")
+            last = self._wait(job, name, log)
+            status = self._status(name, AWAY_SECONDS)
+            if (result := folder.result(job)) is not None:
+                return result
+            if status.state is not State.UNKNOWN:
+                raise TrainingFailed(_failure(job, name, status, last))
+            log(f"the job {name} is gone, as after a restart of Ray")
+        raise TrainingFailed(f"Training {job.title} was lost {SUBMISSIONS} times with its Ray; look at `mlops status`")
+
+    def submit(self, job: Job) -> str:
+        """Start the next attempt, from the last checkpoint if there is one, and return its name.
+
+        Raises:
+            TrainingFailed: the workload's package has no program.
+            NotPlaceable: the cluster could not hold the job if it were idle.
+            ComputeUnavailable: Ray does not answer.
+        """
+        try:
+            path = import_path(job.spec.package)
+        except ValueError as error:
+            raise TrainingFailed(f"Training {job.title} cannot start: {error}") from error
+        self._check_possible(job)
+        folder = JobFolder.of(self._settings, job)
+        number = folder.latest + 1
+        while self._jobs.status(folder.name(number)).state is not State.UNKNOWN:
+            number += 1  # an attempt of a home that was deleted since
+        name, command = folder.name(number), folder.prepare(job, number)
+        env = {"MLOPS_HOME": str(self._settings.home), "MLOPS_ENV": self._settings.env, "PYTHONPATH": path}
+        with self._stopped_on_error(name):
+            self._jobs.submit(name, command, env, job.spec.tier)
+        return name
+
+    def attach(self, job: Job) -> str | None:
+        """Name of the job's latest attempt where that is waiting or running."""
+        folder = JobFolder.of(self._settings, job)
+        name = folder.name(folder.latest)
+        return name if folder.latest and self.status(name).state.live else None
+
+    def status(self, name: str) -> Status:
+        """Where a job stands."""
+        return self._status(name)
+
+    def logs(self, name: str) -> Iterator[str]:
+        """The job's lines from the first, as they come, until it ends; a lost connection loses and repeats none."""
+        return self._follow(name, lambda status: None)
+
+    def stop(self, name: str) -> None:
+        """End a job, and wait until it has ended (10 s at most). One that waits for room will not start."""
+        if found := JobFolder.find(self._settings, name):
+            folder, number = found
+            folder.mark_stopped(number)
+        self._jobs.stop(name)
+        end = time.monotonic() + STOP_SECONDS
+        while self.status(name).state.live and time.monotonic() < end:
+            time.sleep(0.2)
+
+    def _status(self, name: str, patience: float | None = None) -> Status:
+        status = self._jobs.status(name) if patience is None else self._jobs.status(name, patience)
+        if status.state is State.PENDING and (found := JobFolder.find(self._settings, name)):
+            folder, number = found
+            if folder.stopped(number):
+                return Status(State.STOPPED, "stopped before it started")
+        return status
+
+    # --- waiting ---
+
+    def _wait(self, job: Job, name: str, log: Callable[[str], None]) -> list[str]:
+        """Until the job ends; returns its last lines."""
+        last: deque[str] = deque(maxlen=LAST_LINES)
+        with (
+            self._stopped_on_error(name),
+            JobFolder.of(self._settings, job).log().open("w", buffering=1) as copy,
+        ):
+            for line in self._follow(name, self._room_check(job, name)):
+                copy.write(line + "\n")
+                last.append(line)
+                log(line)
+        return list(last)
+
+    @contextmanager
+    def _stopped_on_error(self, name: str) -> Iterator[None]:
+        """Stops the job when the block is left by an error or an interruption, unless Ray is away."""
+        try:
+            yield
+        except ComputeUnavailable:
+            raise
+        except BaseException:
+            with suppress(ComputeUnavailable):
+                self.stop(name)
+            raise
+
+    def _follow(self, name: str, check: Callable[[Status], None]) -> Iterator[str]:
+        seen, pause = 0, POLL_SECONDS[0]
+        while True:
+            status = self._status(name, AWAY_SECONDS)
+            asked = time.monotonic()
+            # Asked for whole each time, and counted: there is no stream that could break off.
+            output = self._jobs.output(name)
+            cost = time.monotonic() - asked
+            if output is not None:
+                end = output.rfind("\n") + 1 if status.state.live else len(output)
+                if end > seen:
+                    for line in output[seen:end].removesuffix("\n").split("\n"):
+                        yield line.rsplit("\r", 1)[-1]  # of a progress bar, its last state
+                    seen = end
+            elif not status.state.live and status.state is not State.UNKNOWN:
+                yield "(the rest of the log cannot be read)"
+            if not status.state.live:
+                return
+            check(status)
+            # A long log takes long to read: no more than a tenth of the time goes into that.
+            time.sleep(min(max(pause, 10 * cost), SLOWEST_POLL_SECONDS))
+            pause = min(pause * 1.1, POLL_SECONDS[1])
+
+    # --- room ---
+
+    def _room_check(self, job: Job, name: str) -> Callable[[Status], None]:
+        """A check to be called while the job lives: raises once it has waited too long for room."""
+        waiting_since: float | None = None
+        patience = self._settings.placement_seconds
+
+        def check(status: Status) -> None:
+            nonlocal waiting_since
+            waits: bool | None = status.state is State.PENDING
+            if not waits and job.spec.tier.workers > 1:
+                waits = self._jobs.waiting(name)
+                if waits is None and waiting_since is not None:
+                    return  # between two requests for room: a group of workers that gave up asks again
+            if not waits:
+                waiting_since = None
+            elif waiting_since is None:
+                waiting_since = time.monotonic()
+            elif time.monotonic() - waiting_since > patience:
+                raise NotPlaceable(
+                    f"Training {job.title} waited {patience} s for room and was stopped: it wants "
+                    f"{_wanted(job.spec.tier)}; Ray has {self._jobs.room()}. Train when less is running, or choose a "
+                    "smaller tier"
+                )
+
+        return check
+
+    def _check_possible(self, job: Job) -> None:
+        tier, room = job.spec.tier, self._jobs.room()
+        if not room.holds([bundle(tier)] * tier.workers):
+            nodes = "1 node" if len(room.nodes) == 1 else f"{len(room.nodes)} nodes"
+            raise NotPlaceable(
+                f"Training {job.title} can never be placed here: it wants {_wanted(tier)}; Ray has {room}, on {nodes}. "
+                "Choose a smaller tier"
+            )
+
+
+def _wanted(tier: Tier) -> str:
+    one = ", ".join(f"{number(resource, value)} {UNITS[resource]}" for resource, value in bundle(tier).items())
+    return one if tier.workers == 1 else f"{tier.workers} workers, each with {one}"
+
+
+def _failure(job: Job, name: str, status: Status, last: list[str]) -> str:
+    if status.state is State.STOPPED:
+        return f"Training {job.title} was stopped (job {name})"
+    if status.state is State.SUCCEEDED:
+        how = "ended without a result"
+    elif status.exit_code is not None:
+        how = f"failed with exit code {status.exit_code}"
+    else:
+        how = f"failed: {status.message}"
+    return "\n".join([f"Training {job.title} {how} (job {name}). The end of its log:", *last])
