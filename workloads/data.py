@@ -6,8 +6,7 @@ can never come to be trained on.
 """
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,21 +95,30 @@ def download(url: str) -> bytes:
         raise ConnectionError(f"{url} could not be read: {reason}") from error
 
 
-def digests(file: Path) -> dict[str, Any]:
-    """`sha256`, `md5` (what DVC stores it under) and `size` in bytes of a file."""
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            sha256.update(block)
-            md5.update(block)
-            size += len(block)
-    return {"sha256": sha256.hexdigest(), "md5": md5.hexdigest(), "size": size}
+def contents(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Identities of a split's rows (`row_id`), and digests of what they hold beside identity and target; both (rows,).
 
+    Two rows with the same content are the same to a model, whatever they are called.
+    """
+    import pyarrow as pa
 
-def dataset_digest(files: Iterable[tuple[str, str]]) -> str:
-    """Digest of a dataset: sha256 over the canonical JSON of its (path, sha256) pairs, sorted by path."""
-    canonical = json.dumps(sorted(map(list, files)), separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    table = read_split(file).combine_chunks()
+    parts = []
+    for name in sorted(set(table.column_names) - {ROW_ID, TARGET}):
+        column = table[name].combine_chunks()
+        if isinstance(column.type, pa.FixedShapeTensorType):
+            column = column.to_numpy_ndarray()
+        elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            column = column.to_numpy(zero_copy_only=False)
+        else:
+            column = np.asarray(
+                [hashlib.blake2b(repr(v).encode(), digest_size=16).digest() for v in column.to_pylist()]
+            )
+            column = np.frombuffer(column.astype("S16").tobytes(), np.uint8).reshape(-1, 16)
+        parts.append(np.ascontiguousarray(column).reshape(len(table), -1).view(np.uint8))
+    rows = np.concatenate(parts, axis=1) if parts else np.zeros((len(table), 0), np.uint8)
+    digests_ = [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows]
+    return np.asarray(table[ROW_ID].to_pylist(), dtype="U64"), np.asarray(digests_, dtype="U32")
 
 
 def describe_splits(processed: Path) -> dict[str, Any]:
@@ -124,9 +132,15 @@ def describe_splits(processed: Path) -> dict[str, Any]:
         table = read_split(processed / f"{name}.parquet", [TARGET])
         splits[name] = {"rows": table.num_rows, TARGET: _describe_target(table[TARGET])}
     train = read_split(processed / "train.parquet")
-    schema = {field.name: str(field.type) for field in train.schema}
+    schema = {field.name: {"dtype": _dtype(field.type)} for field in train.schema}
     statistics = {name: _statistics(train[name]) for name in schema if name not in (ROW_ID, TARGET)}
     return {"schema": schema, "splits": splits, "statistics": {k: v for k, v in statistics.items() if v}}
+
+
+def _dtype(type_: Any) -> str:
+    """An arrow type's name: `float`, `string`; `uint8[784]` for an array of 784 in every row."""
+    shape = getattr(type_, "shape", None)
+    return f"{type_.value_type}[{','.join(map(str, shape))}]" if shape else str(type_)
 
 
 def _describe_target(column: Any) -> dict[str, Any]:
@@ -141,6 +155,8 @@ def _statistics(column: Any) -> dict[str, float] | None:
     import pyarrow as pa
 
     column = column.combine_chunks()
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.storage
     if pa.types.is_fixed_size_list(column.type) or pa.types.is_list(column.type):
         column = column.flatten()
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):

@@ -82,15 +82,16 @@ def fetch(parameters: WineData, out: Path) -> Fetched:
 def process(parameters: WineData, raw: Path, out: Path) -> None:
     """Write `<split>.parquet` and `findings.json` (duplicates that were dropped) into `out`."""
     names, values, targets = _read_raw(parameters, raw)
-    features = values.astype(np.float32)
-    contents = [identity(row.tobytes()) for row in features]
-    # Wines alike in all measurements stay in one split even where their targets differ.
-    rows = [identity(content.encode(), target.encode()) for content, target in zip(contents, targets, strict=True)]
-    unique = {row: position for position, row in reversed(list(enumerate(rows)))}
-    order = [unique[row] for row in sorted(unique)]
-    ids, contents = [rows[i] for i in order], [contents[i] for i in order]
-    features, labels = features[order], np.asarray([targets[i] for i in order])
-    splits = np.asarray([split_of(content, SHARES) for content in contents])
+    # Wines alike in all measurements are one wine; where their targets differ, the first in order is kept.
+    rows = sorted(
+        zip((identity(row.tobytes()) for row in values.astype(np.float32)), targets, range(len(targets)), strict=True)
+    )
+    first: dict[str, int] = {}
+    for row, _, position in rows:
+        first.setdefault(row, position)
+    ids, order = list(first), list(first.values())
+    features, labels = values[order].astype(np.float32), np.asarray(targets)[order]
+    splits = np.asarray([split_of(row, SHARES) for row in ids])
     learned = np.flatnonzero(splits != TEST)
     kept = learned[first_rows([ids[i] for i in learned], parameters.rows)]
     for split in SPLITS:
@@ -100,7 +101,11 @@ def process(parameters: WineData, raw: Path, out: Path) -> None:
             target = harmed(row_ids, target, parameters.corruption, parameters.seed, LABELS[parameters.source])
         columns = {name: features[chosen, column] for column, name in enumerate(names)}
         write_split({ROW_ID: row_ids, **columns, TARGET: target.tolist()}, out / f"{split}.parquet")
-    findings = {"rows_read": len(rows), "duplicates_dropped": len(rows) - len(ids)}
+    findings = {
+        "rows_read": len(rows),
+        "duplicates_dropped": len(rows) - len(ids),
+        "of_these_with_another_target": len({(row, target) for row, target, _ in rows}) - len(ids),
+    }
     (out / "findings.json").write_text(json.dumps(findings))
 
 

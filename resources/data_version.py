@@ -1,0 +1,124 @@
+"""What the data registry answers with: versions of datasets, their files, and how tags are written."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Bump = Literal["major", "minor", "patch"]
+TAG = re.compile(r"([a-z][a-z0-9_]*)-v((?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*))")
+
+
+class DataError(Exception):
+    """What was asked of the data registry cannot be done; the message says why and what to do."""
+
+
+class DataUnavailable(DataError):
+    """The registry, its remote, or a dataset's source is away; the same request succeeds when it is back."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a data version.
+
+    Attributes:
+        path: path in the registry, for example `data/wine/processed/train.parquet`.
+        split: `train`, `validation` or `test`; None for raw files.
+        sha256: digest of its content.
+        md5: what DVC stores it under.
+        size: bytes.
+    """
+
+    path: str
+    split: str | None
+    sha256: str
+    md5: str
+    size: int
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """A tag of the data registry, read.
+
+    Attributes:
+        name: the dataset, for example `wine`.
+        version: `1.2.0`, which is the partition's key.
+        tag: `wine-v1.2.0`.
+        commit: the commit that the tag points at.
+        digest: identity of the content: sha256 over paths and digests of the processed files.
+        source: where the raw files came from, in a word.
+        metadata: `metadata.json` of the tag.
+        files: processed files first, then raw ones.
+    """
+
+    name: str
+    version: str
+    tag: str
+    commit: str
+    digest: str
+    source: str
+    metadata: Mapping[str, Any]
+    files: Sequence[DataFile]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all splits together."""
+        return sum(split["rows"] for split in self.metadata["splits"].values())
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """A file's SHA-256 as recorded, and as computed now; `actual` is None where the file is gone."""
+
+    path: str
+    expected: str
+    actual: str | None
+
+    @property
+    def intact(self) -> bool:
+        return self.actual == self.expected
+
+
+@dataclass(frozen=True)
+class ReleasedData:
+    """What a release came to: a new version, or the one that holds the same content already."""
+
+    created: bool
+    version: DataVersion
+
+    def __str__(self) -> str:
+        version = self.version
+        what = "released" if self.created else "unchanged, no new tag: the content is that of"
+        return f"{what} {version.tag} ({version.rows} rows, source {version.source}, digest {version.digest[:12]})"
+
+
+def tag_of(name: str, version: str) -> str:
+    """`wine-v1.2.0`. Raises DataError for what is no dataset's name or no version."""
+    tag = f"{name}-v{version}"
+    if not TAG.fullmatch(tag):
+        raise DataError(f"{tag!r} is no data tag; one is written <dataset>-v<major>.<minor>.<patch>, wine-v1.2.0")
+    return tag
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """Dataset and version of a tag: `("wine", "1.2.0")`. Raises DataError for anything else."""
+    if not (match := TAG.fullmatch(tag)):
+        raise DataError(f"{tag!r} is no data tag; one is written <dataset>-v<major>.<minor>.<patch>, wine-v1.2.0")
+    return match[1], match[2]
+
+
+def version_order(version: str) -> tuple[int, ...]:
+    """Key to sort versions by: 1.10.0 comes after 1.9.0."""
+    return tuple(map(int, version.split(".")))
+
+
+def next_version(versions: Sequence[str], bump: Bump) -> str:
+    """The version after the highest; the first is 1.0.0."""
+    if not versions:
+        return "1.0.0"
+    major, minor, patch = max(map(version_order, versions))
+    return {
+        "major": f"{major + 1}.0.0",
+        "minor": f"{major}.{minor + 1}.0",
+        "patch": f"{major}.{minor}.{patch + 1}",
+    }[bump]

@@ -1,0 +1,89 @@
+"""Git, as the data registry uses it: one process a question, never a prompt, never the user's own hooks or keys."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from resources.data_version import DataError, DataUnavailable
+
+SECONDS = 120  # that any one command may take
+QUIET = {
+    "commit.gpgsign": "false",
+    "core.hooksPath": os.devnull,
+    "gc.auto": "0",
+    "tag.gpgsign": "false",
+    "user.email": "registry@localhost",
+    "user.name": "data registry",
+}
+
+
+def git(*arguments: str, folder: Path | None = None, stdin: bytes | None = None) -> bytes:
+    """Output of `git <arguments>`, in `folder` where given.
+
+    Raises:
+        DataUnavailable: a remote does not answer, or is no repository.
+        DataError: git refuses for another reason, or is not installed.
+    """
+    # A hook or a rebase around us must not redirect these commands to its own repository.
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    }
+    environment = {**inherited, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    where = ["-C", str(folder)] if folder else []
+    try:
+        done = subprocess.run(
+            ["git", *where, *arguments],
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            env=environment,
+            timeout=SECONDS,
+        )
+    except FileNotFoundError as error:
+        raise DataError("git is not installed or not on the path; install it") from error
+    except subprocess.TimeoutExpired as error:
+        raise DataUnavailable(f"`git {arguments[0]}` did not end within {SECONDS} s") from error
+    if done.returncode:
+        raise _reason(arguments[0], done.stderr.decode(errors="replace"))
+    return done.stdout
+
+
+def _reason(command: str, said: str) -> DataError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    line = next((line for line in lines if line.startswith(("fatal:", "error:", "!"))), lines[-1] if lines else "")
+    if command in ("ls-remote", "fetch", "clone", "push"):
+        return DataUnavailable(f"the data registry does not answer to `git {command}`: {line}")
+    return DataError(f"`git {command}` failed: {line}")
+
+
+def configure(folder: Path) -> None:
+    """Identity and manners of a work tree, set in that work tree only."""
+    for name, value in QUIET.items():
+        git("config", name, value, folder=folder)
+
+
+def remote_tags(url: str) -> Iterator[tuple[str, str]]:
+    """Tags of a repository and the commits they point at; one `git ls-remote`."""
+    commits: dict[str, str] = {}
+    for line in git("ls-remote", "--tags", url).decode().splitlines():
+        commit, _, reference = line.partition("\t")
+        commits[reference.removeprefix("refs/tags/").removesuffix("^{}")] = commit  # the peeled line comes second
+    yield from commits.items()
+
+
+def contents(folder: Path, objects: Sequence[str]) -> list[bytes | None]:
+    """Contents of objects (`<tag>:<path>`) in one process; None for what does not exist."""
+    answer = git("cat-file", "--batch", folder=folder, stdin="".join(f"{name}\n" for name in objects).encode())
+    found: list[bytes | None] = []
+    position = 0
+    for _ in objects:
+        end = answer.index(b"\n", position)
+        header = answer[position:end].split(b" ")
+        position = end + 1
+        if header[-1] in (b"missing", b"ambiguous"):
+            found.append(None)
+            continue
+        size = int(header[-1])
+        found.append(answer[position : position + size])
+        position += size + 1
+    return found

@@ -1,0 +1,140 @@
+"""A dataset's pipeline as files of the registry: parameters, stages, and the code that they run.
+
+The code is copied into the registry, so that a tag holds what made its data, and a change of that code runs the
+stages again.
+"""
+
+import ast
+import shlex
+import shutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from resources.data_version import DataError
+from workloads.contract import DataParameters, Workload
+
+RUNNER = "workloads.pipeline"
+
+
+def parameters_of(workload: Workload, values: Mapping[str, Any]) -> DataParameters:
+    """The pipeline's parameters with some set. Raises DataError naming the parameter and what it may be."""
+    model = workload.data.parameters
+    try:
+        return model(**values)
+    except ValidationError as error:
+        known = ", ".join(model.model_fields) or "none"
+        said = []
+        for problem in error.errors():
+            name = ".".join(map(str, problem["loc"])) or "parameters"
+            if problem["type"] == "extra_forbidden":
+                said.append(f"there is no parameter {name!r}")
+            else:
+                said.append(f"{name}={problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+        raise DataError(f"{workload.data.name}: {'; '.join(said)} (parameters: {known})") from error
+
+
+def write_pipeline(workload: Workload, parameters: DataParameters, root: Path) -> Path:
+    """Write `pipelines/<name>/` into the registry at `root`; returns its `dvc.yaml`."""
+    import yaml
+
+    name, folder = workload.data.name, Path("pipelines", workload.data.name)
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / folder / "params.yaml").write_text(yaml.safe_dump(parameters.model_dump(mode="json"), sort_keys=True))
+    code = _copy_code(workload, root / folder / "code")
+    stages = _stages(workload, folder, [f"{folder}/code/{file}" for file in code])
+    file = root / folder / "dvc.yaml"
+    file.write_text(
+        f"# The pipeline of {name}; written by `mlops data release`.\n" + yaml.safe_dump(stages, width=1000)
+    )
+    return file
+
+
+def _stages(workload: Workload, folder: Path, code: list[str]) -> dict[str, Any]:
+    from workloads.pipeline import fetch_parameters
+
+    data, out, parameters = workload.data, f"data/{workload.data.name}", workload.data.parameters
+    every = list(parameters.model_fields)
+
+    def stage(name: str, function: str, needs: list[str], makes: dict[str, Any], names: list[str]) -> dict[str, Any]:
+        arguments = {
+            "name": data.name,
+            "function": f"{workload.package}.{function}",
+            "parameters": f"{parameters.__module__}:{parameters.__qualname__}",
+            "params": f"{folder}/params.yaml",
+        }
+        if name == "describe":
+            arguments["description"] = data.description
+        flags = " ".join(f"--{flag} {shlex.quote(value)}" for flag, value in arguments.items())
+        return {
+            "cmd": f"PYTHONPATH={folder}/code python -m {RUNNER} {name} {flags}",
+            "wdir": "../..",
+            "deps": code + needs,
+            **({"params": [{f"{folder}/params.yaml": list(names)}]} if names else {}),
+            **makes,
+        }
+
+    raw, processed = f"{out}/raw", f"{out}/processed"
+    metadata = {"metrics": [{f"{out}/metadata.json": {"cache": False}}]}
+    return {
+        "stages": {
+            "fetch": stage("fetch", data.fetch, [], {"outs": [raw]}, fetch_parameters(parameters)),
+            "process": stage("process", data.process, [raw], {"outs": [processed]}, every),
+            "describe": stage("describe", data.describe, [processed, raw], metadata, every),
+        }
+    }
+
+
+def _copy_code(workload: Workload, out: Path) -> list[str]:
+    """Copy the modules that the stages run; returns their paths within `out`, sorted."""
+    references = (workload.data.fetch, workload.data.process, workload.data.describe)
+    wanted = [f"{workload.package}.{reference.partition(':')[0]}" for reference in references]
+    sources = _closure([RUNNER, workload.data.parameters.__module__, *wanted])
+    shutil.rmtree(out, ignore_errors=True)
+    for path, source in sources.items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_bytes(source.read_bytes())
+    return sorted(sources)
+
+
+def _closure(modules: list[str]) -> dict[str, Path]:
+    """The modules and all that they import from their own top-level packages: path to import by, and file."""
+    roots = {module.partition(".")[0] for module in modules}
+    files: dict[str, Path] = {}
+    seen, left = set(), list(modules)
+    while left:
+        module = left.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        parent = module.rpartition(".")[0]
+        if parent:
+            left.append(parent)
+        try:
+            spec = find_spec(module)
+        except ModuleNotFoundError:
+            continue  # an attribute of a module, not a module
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            continue
+        file = Path(spec.origin)
+        path = module.replace(".", "/")
+        files[f"{path}/__init__.py" if file.name == "__init__.py" else f"{path}.py"] = file
+        package = module if file.name == "__init__.py" else parent
+        left += [name for name in _imports(file, package) if name.partition(".")[0] in roots]
+    return files
+
+
+def _imports(file: Path, package: str) -> list[str]:
+    """Names that a module imports, absolute; of `from a import b` both `a` and `a.b`, as `b` may be a module."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, node.module] if node.module else above)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
