@@ -1,0 +1,266 @@
+"""Gates: what a candidate must show before it may be released, judged on the form that is served.
+
+Nothing here knows what a row or a score means. A workload evaluates its own outputs; the gates compare row scores with
+what the declaration asks, and with the champion's scores on the same frozen rows, both computed now.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from mlops_assets import golden
+from mlops_assets.evaluations import Scores, evaluate
+from mlops_assets.statistics import mean_interval, paired
+from resources.ledger import Candidate
+from resources.reports import Check, GateReport, overall
+from resources.settings import Settings
+from resources.settings import settings as current_settings
+from resources.tracking import Tracking
+from workloads.artifacts import Manifest, canonical, sha256
+from workloads.contract import Gates, OnInconclusive, Parity, Predictor, Services, Slice, Workload
+
+WARM_UP, CALLS, ROUNDS = 20, 200, 3
+
+
+def judge(
+    workload: Workload,
+    candidate: Candidate,
+    champion: Candidate | None,
+    test_split: Path,
+    services: Services,
+    settings: Settings | None = None,
+) -> GateReport:
+    """Judge a candidate on the frozen test rows, against what is released now (None: nothing is).
+
+    A candidate that cannot be loaded or evaluated is refused with the reason; a champion that cannot answer these rows
+    counts as no comparison. Only a missing test split raises.
+    """
+    judging = Judging(workload, candidate, champion, test_split, services, settings or current_settings())
+    checks, smallest = judging.checks()
+    return GateReport(
+        thing=candidate.thing,
+        environment=judging.settings.env,
+        rules=rules(workload),
+        candidate_digest=candidate.digest,
+        champion_digest=champion.digest if champion else None,
+        test_digest=judging.test_digest,
+        n=judging.rows,
+        smallest_difference=smallest,
+        checks=checks,
+        verdict=overall(checks),
+    )
+
+
+def rules(workload: Workload) -> str:
+    """Digest of what the declaration asks of a candidate, golden rows included."""
+    gates = workload.gates
+    rows = sha256(workload.folder / gates.golden) if gates.golden else ""
+    asked = [asdict(gates), asdict(workload.metric), rows, asdict(workload.parity) if workload.parity else None]
+    return hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]
+
+
+def leads_to(report: GateReport, gates: Gates) -> OnInconclusive:
+    """What a report leads to: release, hold (a person approves) or refuse."""
+    if report.verdict == "inconclusive":
+        return gates.on_inconclusive
+    return OnInconclusive.RELEASE if report.verdict == "pass" else OnInconclusive.REFUSE
+
+
+@dataclass
+class Judging:
+    """One candidate before its gate."""
+
+    workload: Workload
+    candidate: Candidate
+    champion: Candidate | None
+    test_split: Path
+    services: Services
+    settings: Settings
+    rows: int = 0
+
+    @cached_property
+    def test_digest(self) -> str:
+        return sha256(self.test_split)
+
+    def checks(self) -> tuple[tuple[Check, ...], float | None]:
+        """All checks, and the smallest difference to the champion that the rows can show."""
+        try:
+            predictor = self._load(self.candidate)
+            scores = self._scores(self.candidate, predictor)
+        except Exception as error:
+            text = f"the candidate cannot be loaded and evaluated: {_sentence(error)}"
+            return (Check(name="load", verdict="refuse", text=text),), None
+        self.rows = scores.rows
+        gates = self.workload.gates
+        checks = [
+            Check(name="load", verdict="pass", text="artifacts are whole, and the served form answers"),
+            self._floor(scores),
+            *(self._slice(scores, declared) for declared in gates.slices),
+        ]
+        if gates.golden:
+            checks.append(golden.compare(self.workload.folder / gates.golden, predictor))
+        checks.append(self._latency(predictor))
+        if self.workload.parity:
+            checks.append(self._parity(self.workload.parity))
+        champion, smallest = self._champion(scores)
+        return (*checks, champion), smallest
+
+    def _load(self, candidate: Candidate) -> Predictor:
+        folder = Tracking(self.settings).artifacts(candidate.artifacts_uri, candidate.digest)
+        manifest = Manifest.read(folder)
+        manifest.verify(folder)
+        if manifest.digest != candidate.digest:
+            raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
+        return self.workload.resolve(self.workload.predictor).load(folder, self.services)
+
+    def _scores(self, candidate: Candidate, predictor: Predictor | None = None) -> Scores:
+        cache = self.settings.path("evaluations")
+        load = (lambda: predictor) if predictor else (lambda: self._load(candidate))
+        return evaluate(self.workload, candidate.digest, load, self.test_split, self.test_digest, cache)
+
+    def _floor(self, scores: Scores) -> Check:
+        metric, floor = self.workload.metric, self.workload.gates.floor
+        values = scores.of(metric.name)
+        value, interval = float(values.mean()), mean_interval(values)
+        good = value >= floor if metric.higher_is_better else value <= floor
+        bound = "at least" if metric.higher_is_better else "at most"
+        text = f"{metric.name} {value:.4g} [{interval.low:.4g}, {interval.high:.4g}], asked {bound} {floor:g}"
+        return Check(
+            name="floor",
+            verdict="pass" if good else "refuse",
+            value=value,
+            threshold=floor,
+            unit=metric.unit,
+            n=len(values),
+            text=text,
+            evidence={"metric": metric.name, "interval": [interval.low, interval.high]},
+        )
+
+    def _slice(self, scores: Scores, declared: Slice) -> Check:
+        metric = self.workload.metric
+        values, names = scores.of(metric.name), scores.slice(declared.column)
+        found, below, judged = {}, [], []
+        for name in sorted(set(names.tolist())):
+            rows = values[names == name]
+            value, enough = float(rows.mean()), len(rows) >= declared.minimum_rows
+            good = value >= declared.floor if metric.higher_is_better else value <= declared.floor
+            found[name] = {"value": value, "n": len(rows), "judged": enough}
+            judged += [value] if enough else []
+            below += [f"{name} ({value:.4g}, {len(rows)} rows)"] if enough and not good else []
+        worst = (min if metric.higher_is_better else max)(judged, default=None)
+        few = len(found) - len(judged)
+        text = f"beyond the bound of {declared.floor:g}: {', '.join(below)}" if below else f"{len(judged)} groups hold"
+        return Check(
+            name=f"slices:{declared.column}",
+            verdict="refuse" if below else "pass",
+            value=worst,
+            threshold=declared.floor,
+            unit=metric.unit,
+            n=len(values),
+            text=text + (f"; {few} with fewer than {declared.minimum_rows} rows are not judged" if few else ""),
+            evidence={"metric": metric.name, "groups": found, "minimum_rows": declared.minimum_rows},
+        )
+
+    def _latency(self, predictor: Predictor) -> Check:
+        """Best of a few rounds: the budget is about the model, not about who else uses the machine just now."""
+        import numpy as np
+
+        budget = self.workload.gates.latency_ms
+        best: dict[str, float] = {}
+        try:
+            body = self.workload.resolve(self.workload.example)(self.test_split, 1)
+            request = predictor.Request.model_validate(body)
+            predictor.predict(request)
+        except Exception as error:
+            text = f"the example request is not answered: {_sentence(error)}"
+            return Check(name="latency", verdict="refuse", threshold=budget, unit="ms", text=text)
+        for _ in range(ROUNDS):
+            for _ in range(WARM_UP):
+                predictor.predict(request)
+            times = np.empty(CALLS)
+            for call in range(CALLS):
+                start = perf_counter()
+                predictor.predict(request)
+                times[call] = (perf_counter() - start) * 1000
+            p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
+            if not best or p95 < best["p95"]:
+                best = {"p50": p50, "p95": p95}
+            if best["p95"] <= budget:
+                break
+        return Check(
+            name="latency",
+            verdict="pass" if best["p95"] <= budget else "refuse",
+            value=best["p95"],
+            threshold=budget,
+            unit="ms",
+            n=CALLS,
+            text=f"95 % of single rows within {best['p95']:.3g} ms, budget {budget:g} ms",
+            evidence=best,
+        )
+
+    def _parity(self, declared: Parity) -> Check:
+        found = self.candidate.parity
+        if not found or found["max_difference"] is None:
+            text = "the candidate comes without a figure of how far served and trained form differ"
+            return Check(name="parity", verdict="refuse", threshold=declared.tolerance, text=text)
+        return Check(
+            name="parity",
+            verdict="pass" if found["max_difference"] <= declared.tolerance else "refuse",
+            value=found["max_difference"],
+            threshold=declared.tolerance,
+            n=found["rows"],
+            text=f"served and trained form differ by at most {found['max_difference']:.3g} on {found['rows']} rows",
+            evidence=dict(found),
+        )
+
+    def _champion(self, scores: Scores) -> tuple[Check, float | None]:
+        metric, margin, champion = self.workload.metric, self.workload.gates.margin, self.champion
+        if champion is None:
+            text = "nothing is released yet, so there is nothing to compare with"
+            return Check(name="champion", verdict="pass", threshold=-margin, unit=metric.unit, text=text), None
+        try:
+            theirs = self._scores(champion).of(metric.name)
+            sign = 1 if metric.higher_is_better else -1
+            found = paired(sign * scores.of(metric.name), sign * theirs)
+        except Exception as error:
+            text = f"the champion (number {champion.number}) cannot answer these rows: {_sentence(error)}"
+            return Check(name="champion", verdict="inconclusive", threshold=-margin, unit=metric.unit, text=text), None
+        low, high = found.interval.low, found.interval.high
+        shown = f"better by {found.difference:+.4g} [{low:+.4g}, {high:+.4g}]"
+        smallest = f"{found.smallest:.3g}" if found.smallest is not None else "nothing"
+        if high < -margin:
+            verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"
+        elif found.smallest is None or found.smallest > margin:
+            verdict = "inconclusive"
+            text = f"{found.n} rows can show a difference of {smallest}, and the margin is {margin:g}: {shown}"
+        elif low >= -margin:
+            verdict, text = "pass", f"not worse by the margin of {margin:g}: {shown}"
+        else:
+            verdict, text = "refuse", f"may be worse by more than the margin of {margin:g}: {shown}"
+        evidence: dict[str, Any] = {
+            "metric": metric.name,
+            "champion": champion.number,
+            "candidate_value": float(scores.of(metric.name).mean()),
+            "champion_value": float(theirs.mean()),
+            "interval": [low, high],
+            "differing_rows": found.differing,
+            "smallest_difference": found.smallest,
+        }
+        check = Check(
+            name="champion",
+            verdict=verdict,
+            value=found.difference,
+            threshold=-margin,
+            unit=metric.unit,
+            n=found.n,
+            text=text,
+            evidence=evidence,
+        )
+        return check, found.smallest
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

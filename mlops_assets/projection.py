@@ -1,0 +1,78 @@
+"""The registry's aliases as a projection of the ledger: set what is asked for, and see what somebody else set."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from resources.ledger import CHAMPION, AliasMove, Candidate, Ledger
+from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
+
+log = logging.getLogger("mlops.releasing")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An alias that points elsewhere than the ledger says, with no move pending: somebody moved or removed it."""
+
+    alias: str
+    ledger: int | None
+    mlflow: int | None
+
+    @property
+    def decides(self) -> bool:
+        """Whether this is a decision about what should be live, which `adopt` enters."""
+        return self.alias == CHAMPION and self.mlflow is not None
+
+    def __str__(self) -> str:
+        expected = f"version {self.ledger}" if self.ledger else "nothing"
+        if self.mlflow is None:
+            return f"@{self.alias} was removed in MLflow, and belongs on {expected}"
+        return f"@{self.alias} was moved by hand in MLflow to version {self.mlflow}, and belongs on {expected}"
+
+
+class Projection:
+    """The aliases of one thing."""
+
+    def __init__(self, thing: str, ledger: Ledger, tracking: Tracking) -> None:
+        self.thing = thing
+        self.ledger = ledger
+        self.tracking = tracking
+
+    def project(self) -> list[AliasMove]:
+        """Set the aliases that the ledger asks for, one by one. Cut off anywhere, the next call goes on."""
+        with self.ledger.projecting(self.thing):
+            asked = {move.alias: move for move in self.ledger.pending_moves(self.thing)}
+            actual = self.tracking.aliases(self.thing) if asked else {}
+            for alias, move in asked.items():
+                if actual.get(alias) != move.number:
+                    self._set(move)
+                self.ledger.mark_moved(move)
+            return list(asked.values())
+
+    def _set(self, move: AliasMove) -> None:
+        try:
+            if move.alias == CHAMPION and move.number and (release := self.ledger.current(self.thing)):
+                tags = {"version": release.version, "release": str(release.id), "decision": release.action}
+                self.tracking.tag_version(self.thing, release.number, tags)
+            self.tracking.set_alias(self.thing, move.alias, move.number)
+        except NoSuchVersion as gone:
+            self.ledger.alert(self.thing, "version-gone", f"@{move.alias} cannot be set: {gone}")
+
+    def inspect(self) -> list[Difference]:
+        """Aliases that somebody moved or removed. Costs one request to MLflow, and decides nothing."""
+        with self.ledger.projecting(self.thing):  # so that no half-done projection is taken for a person's doing
+            actual = self.tracking.aliases(self.thing)
+            asked = {move.alias for move in self.ledger.pending_moves(self.thing)}
+            expected = self.ledger.aliases(self.thing)
+        return [
+            Difference(alias, number, actual.get(alias))
+            for alias, number in expected.items()
+            if alias not in asked and actual.get(alias) != number
+        ]
+
+    def _tell(self, candidate: Candidate, tags: Mapping[str, str]) -> None:
+        """Show in MLflow what was decided. Nothing depends on it."""
+        try:
+            self.tracking.tag_version(self.thing, candidate.number, tags)
+        except (TrackingUnavailable, NoSuchVersion) as error:
+            log.warning("%s: %s", self.thing, error)
