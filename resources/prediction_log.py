@@ -1,0 +1,110 @@
+"""The prediction log, as the graph reads it. The endpoints write it (`workloads/serving/log.py`)."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from resources.database import connect
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+PRUNE_BATCH = 10_000  # rows deleted in one transaction
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answered request.
+
+    Attributes:
+        inputs: the request's body, None where it was not kept.
+        outputs: one answer for each row.
+    """
+
+    prediction_id: UUID
+    endpoint: str
+    release_id: int
+    version: str
+    plan: int
+    at: datetime
+    rows: int
+    latency_ms: float
+    inputs: dict[str, Any] | None
+    outputs: list[Any]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How many requests some releases answered, and when; `first` and `last` are None where none."""
+
+    count: int
+    first: datetime | None
+    last: datetime | None
+
+
+class PredictionLog:
+    """The log of one environment. Every method raises `DatabaseUnavailable` where PostgreSQL does not answer."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    @property
+    def schema(self) -> str:
+        return self.settings.schema_of("predictions")
+
+    def migrate(self) -> None:
+        """Create the table; idempotent."""
+        from workloads.serving.log import migrate
+
+        with self._database() as connection:
+            migrate(connection, self.schema)
+
+    def find(self, prediction_id: UUID | str) -> Prediction | None:
+        """The prediction of an id; None for one that is not there, or is no id."""
+        try:
+            identity = UUID(str(prediction_id))
+        except ValueError:
+            return None
+        found = self._select("SELECT {columns} FROM {predictions} WHERE prediction_id = %s", [identity])
+        return found[0] if found else None
+
+    def recent(self, endpoint: str, count: int = 100) -> list[Prediction]:
+        """The last predictions of an endpoint, newest first."""
+        text = "SELECT {columns} FROM {predictions} WHERE endpoint = %s ORDER BY at DESC LIMIT %s"
+        return self._select(text, [endpoint, count])
+
+    def of_releases(self, ids: list[int]) -> Usage:
+        """How much the releases were used."""
+        with self._database() as connection:
+            text = self._sql("SELECT count(*), min(at), max(at) FROM {predictions} WHERE release_id = ANY(%s)")
+            row = connection.execute(text, [list(ids)]).fetchone()
+        assert row is not None
+        return Usage(*row)
+
+    def prune(self) -> int:
+        """Delete what is older than `log_retention_days`; the number of rows deleted."""
+        text = self._sql(
+            """DELETE FROM {predictions} WHERE prediction_id IN (SELECT prediction_id FROM {predictions}
+               WHERE at < now() - make_interval(days => %s) LIMIT %s)"""
+        )
+        deleted = 0
+        with self._database() as connection:
+            while count := connection.execute(text, [self.settings.log_retention_days, PRUNE_BATCH]).rowcount:
+                deleted += count
+        return deleted
+
+    def _select(self, text: str, values: list[Any]) -> list[Prediction]:
+        with self._database() as connection:
+            rows = connection.execute(self._sql(text), values).fetchall()
+        return [Prediction(*row[:8], None if row[8] is None else json.loads(row[8]), row[9]) for row in rows]
+
+    def _sql(self, text: str) -> Any:
+        from workloads.serving.log import statement
+
+        return statement(self.schema, text)
+
+    def _database(self) -> "Connection[Any]":
+        return connect(self.settings, autocommit=True, application_name="mlops prediction log")

@@ -1,0 +1,265 @@
+"""Ray Serve: the endpoints that run, and the plan that says which version each of them serves.
+
+An endpoint is one Serve application, which is deployed once. Versions reach its replicas by the plan (a row in
+PostgreSQL), so that a release needs no redeploy. Serve is reached by its REST API; no Ray is loaded here.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resources.database import connect
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from workloads.serving.plan import Ack, Live, Plans
+
+APPLICATIONS = "/api/serve/applications/"
+IMPORT_PATH = "workloads.serving.app:build"
+
+
+class ServingUnavailable(Exception):
+    """Ray Serve does not answer, or an application does not run; the message says which and what to do."""
+
+
+class RolloutFailed(Exception):
+    """A plan is not served by every live replica; the message gives each replica's error or silence."""
+
+
+class Serving:
+    """The endpoints of one environment. `endpoint` is always a workload's name."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    @property
+    def schema(self) -> str:
+        return self.settings.schema_of("predictions")
+
+    @property
+    def plans(self) -> "Plans":
+        from workloads.serving.plan import Plans
+
+        return Plans(self.schema)
+
+    def migrate(self) -> None:
+        """Create the tables; idempotent."""
+        with self._database() as connection:
+            self.plans.migrate(connection)
+
+    def address(self, endpoint: str) -> str:
+        """`http://127.0.0.1:8000/wine`"""
+        return self.settings.serve + self.settings.route(endpoint)
+
+    # --- applications ---
+
+    def deploy(self, package: str, name: str, predictor: str = "predict:Predictor", *, code_version: str = "",
+               settings: Mapping[str, str] | None = None, replicas: int = 1, timeout: float = 120) -> None:  # fmt: skip
+        """Have the application of a workload run, and wait until it does. Nothing is done where it runs as asked.
+
+        Args:
+            package: the workload's Python package, for example `workloads.wine`.
+            name: the workload's name.
+            predictor: `module:class` in the package.
+            code_version: digest of the code; replicas of another one are replaced.
+            settings: what the predictor gets by `Services.setting`; it is shown in Serve's dashboard: no secrets.
+
+        Raises:
+            ServingUnavailable: Serve does not answer, or the application does not start; with Serve's own reason.
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        application = self._application(package, name, predictor, code_version, dict(settings or {}), replicas)
+        with self._database() as connection, _one_at_a_time(connection):
+            running = self._details()["applications"]
+            wanted = {name: one["deployed_app_config"] for name, one in running.items() if one["deployed_app_config"]}
+            now = running.get(application["name"])
+            same = now is not None and _asks(wanted.get(application["name"]), application)
+            if not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
+                self._write_connection()
+                self._put({**wanted, application["name"]: application})
+        self._wait_until_running(application["name"], timeout)
+
+    def remove(self, endpoint: str, timeout: float = 60) -> None:
+        """Stop an endpoint's application; its plans and predictions stay."""
+        name = self.settings.qualified(endpoint)
+        with self._database() as connection, _one_at_a_time(connection):
+            running = self._details()["applications"]
+            wanted = {other: one["deployed_app_config"] for other, one in running.items() if other != name}
+            if name in running:
+                self._put(wanted)
+        deadline = time.monotonic() + timeout
+        while name in self._details()["applications"]:
+            if time.monotonic() > deadline:
+                raise ServingUnavailable(f"{name} was not stopped within {timeout:.0f} s; see {self.settings.ray}")
+            time.sleep(0.2)
+
+    def status(self) -> dict[str, str]:
+        """Serve's word on each endpoint's application, `RUNNING` or another; raises as `deploy`."""
+        prefix = self.settings.qualified("")
+        applications = self._details()["applications"]
+        return {
+            name.removeprefix(prefix): one["status"] for name, one in applications.items() if name.startswith(prefix)
+        }
+
+    # --- the plan ---
+
+    def publish(self, endpoint: str, versions: Sequence[Mapping[str, Any]]) -> int:
+        """Say what the endpoint shall serve; the plan's number. The same plan again has the same number.
+
+        Args:
+            versions: one entry, with at least release_id, version, artifacts_uri and digest (`plan.Version`).
+        """
+        from workloads.serving.plan import Version
+
+        entries = [Version.of(dict(version)) for version in versions]
+        if len(entries) != 1 or entries[0].share != 1:
+            raise ValueError("a plan has one version, with share 1; requests are not split between versions yet")
+        with self._database() as connection:
+            return self.plans.publish(connection, endpoint, entries[0])
+
+    def wait(self, endpoint: str, number: int, timeout: float = 60) -> list["Ack"]:
+        """Wait until every live replica serves the plan; what they said.
+
+        A plan that fails is withdrawn, so that no replica takes it up later and all stay with the one before.
+
+        Raises:
+            RolloutFailed: a replica cannot load the version, does not answer, or none lives.
+        """
+        deadline = time.monotonic() + timeout
+        with self._database() as connection:
+            while True:
+                acks = {ack.replica: ack for ack in self.plans.acks(connection, number)}
+                live = [replica.replica for replica in self.plans.live(connection, endpoint)]
+                failed = [f"{name}: {acks[name].error}" for name in live if name in acks and acks[name].error]
+                silent = [name for name in live if name not in acks]
+                if live and not failed and not silent:
+                    return list(acks.values())
+                if failed or time.monotonic() > deadline:
+                    break
+                time.sleep(0.05)
+            self.plans.withdraw(connection, number)
+        if failed:
+            why = "; ".join(failed)
+        elif silent:
+            why = f"no answer within {timeout:.0f} s from {', '.join(silent)}"
+        else:
+            why = f"no replica lives; see {self.settings.ray} and deploy the endpoint"
+        raise RolloutFailed(f"endpoint {endpoint}, plan {number}: {why}. What was served before is served on.")
+
+    def live(self, endpoint: str) -> dict[str, "Live"]:
+        """What each live replica serves, by the replica's name."""
+        with self._database() as connection:
+            return {replica.replica: replica for replica in self.plans.live(connection, endpoint)}
+
+    # --- within ---
+
+    def _database(self) -> "Connection[Any]":
+        return connect(self.settings, autocommit=True, application_name="mlops serving")
+
+    @property
+    def _connection_file(self) -> Path:
+        return self.settings.path("serving", "connection.json")
+
+    def _write_connection(self) -> None:
+        """The database's URL for the replicas, in a file: arguments of applications are shown in the dashboard."""
+        file = self._connection_file
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        part.write_text(json.dumps({"database": self.settings.database("mlops")}))
+        part.replace(file)
+
+    def _application(self, package: str, name: str, predictor: str, code_version: str, settings: dict[str, str],
+                     replicas: int) -> dict[str, Any]:  # fmt: skip
+        route = self.settings.route(name)
+        config = {
+            "endpoint": name,
+            "package": package,
+            "predictor": predictor,
+            "schema": self.schema,
+            "connection": str(self._connection_file),
+            "state": str(self._connection_file.parent),
+            "paths": [str(_root_of(package))],
+            "route": route,
+            "log_inputs": self.settings.log_inputs,
+            "log_sample": self.settings.log_sample,
+            "settings": settings,
+            "code_version": code_version,
+            "replicas": replicas,
+        }
+        qualified = self.settings.qualified(name)
+        return {"name": qualified, "route_prefix": route, "import_path": IMPORT_PATH, "args": config}
+
+    def _details(self) -> dict[str, Any]:
+        return self._ask("GET")
+
+    def _put(self, applications: Mapping[str, Mapping[str, Any]]) -> None:
+        """All applications together, which is how Serve takes them. Where Serve does not run yet, this starts it."""
+        http = {"host": "127.0.0.1", "port": self.settings.serve_port}
+        body = {"proxy_location": "HeadOnly", "http_options": http, "applications": list(applications.values())}
+        self._ask("PUT", body)
+
+    def _ask(self, method: str, body: Mapping[str, Any] | None = None) -> Any:
+        from urllib.error import HTTPError, URLError
+        from urllib.request import ProxyHandler, Request, build_opener
+
+        headers = {"Authorization": f"Bearer {self.settings.ray_token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.settings.ray + APPLICATIONS, data, headers, method=method)  # noqa: S310
+        local = self.settings.ray_url is None
+        opener = build_opener(ProxyHandler({})) if local else build_opener()
+        try:
+            with opener.open(request, timeout=60) as response:
+                return json.loads(response.read() or b"null")
+        except HTTPError as error:
+            reason = error.read(2000).decode(errors="replace").strip()
+            raise ServingUnavailable(f"Ray Serve on {self.settings.ray} refuses ({error.code}): {reason}") from None
+        except (URLError, OSError) as error:
+            mend = "run `mlops up`" if local else "check MLOPS_RAY_URL"
+            raise ServingUnavailable(f"Ray does not answer on {self.settings.ray} ({error}); {mend}") from None
+
+    def _wait_until_running(self, name: str, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            found = self._details()["applications"].get(
+                name, {"status": "NOT_STARTED", "message": "", "deployments": {}}
+            )
+            if found["status"] == "RUNNING":
+                return
+            late = time.monotonic() > deadline
+            if late or found["status"] == "DEPLOY_FAILED":
+                words = [found["message"], *(one["message"] for one in found["deployments"].values())]
+                why = " ".join(filter(None, words)).strip() or "Serve gives no reason"
+                what = f"does not run after {timeout:.0f} s" if late else "cannot be started"
+                raise ServingUnavailable(f"the application {name} {what} ({found['status']}): {why[-2000:]}")
+            time.sleep(0.2)
+
+
+@contextmanager
+def _one_at_a_time(connection: "Connection[Any]") -> Iterator[None]:
+    """Serve takes all applications together: who changes one reads the others first, and nobody else meanwhile."""
+    connection.execute("SELECT pg_advisory_lock(hashtextextended('mlops serve applications', 0))")
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(hashtextextended('mlops serve applications', 0))")
+
+
+def _asks(running: Mapping[str, Any] | None, application: Mapping[str, Any]) -> bool:
+    """Whether an application runs with all that is asked for."""
+    return running is not None and all(running.get(name) == value for name, value in application.items())
+
+
+def _root_of(package: str) -> Path:
+    """Folder that holds the top package, to import it from."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ServingUnavailable(f"the package {package} cannot be found, so no endpoint can serve it")
+    return Path(spec.origin).parents[package.count(".") + 1]

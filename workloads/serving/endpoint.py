@@ -1,0 +1,290 @@
+"""The endpoint as an ASGI application: routes, answers and errors. No web framework stands in the way of a request."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from json import loads as lenient_loads
+from time import perf_counter
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from workloads.contract import InvalidInput
+from workloads.serving.artifacts import Loaded
+from workloads.serving.identity import uuid7
+from workloads.serving.log import Record
+from workloads.serving.openapi import openapi, page
+from workloads.serving.replica import Replica
+
+logger = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+MAX_BODY = 16 * 2**20
+INLINE_SECONDS = 0.002  # what takes longer is done in a thread, so that others' requests go on
+INLINE_BYTES = 2**16
+JSON: Headers = ((b"content-type", b"application/json"),)
+
+
+class Refusal(Exception):
+    """A request is not answered: HTTP status, short code, reason, and the field where there is one."""
+
+    def __init__(self, status: int, code: str, message: str, field: str | None = None, headers: Headers = ()):
+        super().__init__(message)
+        self.status, self.headers = status, headers
+        self.body = orjson.dumps({"error": {"code": code, "message": message, "field": field}})
+
+
+class Endpoint:
+    """The application of one replica."""
+
+    def __init__(self, replica: Replica):
+        self.replica = replica
+        config = replica.config
+        fields = replica.kind.Request.model_fields
+        self._fields = {field.alias or name for name, field in fields.items()} | set(fields)
+        self._closed = replica.kind.Request.model_config.get("extra") != "allow"
+        self._openapi = openapi(config.endpoint, config.route, replica.kind)
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
+        self._gets = {"/": self._index, "/health": self._health, "/info": self._info}
+        self._gets |= {"/docs": self._docs, "/openapi.json": self._schema}
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": 1003})
+        record = None
+        try:
+            path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+            if path == "/predict":
+                if scope["method"] != "POST":
+                    raise _wrong_method(b"POST")
+                status, headers, body, record = await self._predict(scope, receive)
+            elif path in self._gets:
+                if scope["method"] != "GET":
+                    raise _wrong_method(b"GET")
+                status, headers, body = self._gets[path]()
+            else:
+                raise Refusal(404, "not_found", f"there is nothing at {path}; see /docs")
+        except Refusal as refusal:
+            status, headers, body = refusal.status, (*JSON, *refusal.headers), refusal.body
+        except ConnectionError:
+            return None
+        except Exception:
+            logger.exception("endpoint %s failed at %s", self.replica.config.endpoint, scope["path"])
+            failed = Refusal(500, "internal", "the endpoint failed on this request; its log says why")
+            status, headers, body = 500, JSON, failed.body
+        if record is not None:
+            self.replica.log.put(record)  # first: whatever a caller has got can be traced
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        await send({"type": "http.response.body", "body": body})
+        return None
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await asyncio.get_running_loop().run_in_executor(None, self.replica.close)
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    # --- predictions ---
+
+    async def _predict(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[int, Headers, bytes, Record]:
+        body = await _body(scope, receive)
+        started = perf_counter()
+        loaded = self.replica.current
+        if loaded is None:
+            raise Refusal(503, "not_ready", f"no version is served: {self._why()}", headers=((b"retry-after", b"1"),))
+        size = len(body).bit_length()
+        if len(body) < INLINE_BYTES and loaded.pace[size] < INLINE_SECONDS:
+            return self._answer(loaded, body, started)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, loaded, body, started)
+
+    def _answer(self, loaded: Loaded, body: bytes, started: float) -> tuple[int, Headers, bytes, Record]:
+        """All of a request's work, by one version."""
+        begun = perf_counter()
+        predictor, version = loaded.predictor, loaded.version
+        try:
+            inputs = predictor.inputs(self._request(body))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            raise Refusal(422, "invalid_input", first["msg"], _place(first["loc"])) from None
+        except InvalidInput as error:
+            raise Refusal(422, "invalid_input", error.reason, error.field) from None
+        answers = predictor.answers(predictor.outputs(inputs))
+        predictions = orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY)
+        identity, at = uuid7(), datetime.now(UTC)
+        ended = perf_counter()
+        latency = round((ended - started) * 1000, 3)
+        text = str(identity)
+        rest = orjson.dumps(
+            {
+                "prediction_id": text,
+                "version": version.version,
+                "release_id": version.release_id,
+                "model_uri": version.model_uri,
+                "timestamp": at,
+                "processing_time_ms": latency,
+            }
+        )
+        # The smallest time seen, slowly forgotten: a wait for the processor is not the model's own time.
+        size = len(body).bit_length()
+        loaded.pace[size] = min(ended - begun, loaded.pace[size] * 1.02)
+        record = Record(
+            identity, version.release_id, version.version, loaded.plan.number, at, len(answers), latency,
+            body if self._keeps_inputs() else None, predictions,
+        )  # fmt: skip
+        headers = (*loaded.headers, (b"x-prediction-id", text.encode()))
+        return 200, headers, b'{"predictions":' + predictions + b"," + rest[1:], record
+
+    def _request(self, body: bytes) -> BaseModel:
+        refusal = None
+        try:
+            content = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            message = f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+            refusal = Refusal(400, "not_json", message)
+            content = _with_infinities(body, error, refusal)
+        if not isinstance(content, dict):
+            raise Refusal(422, "invalid_input", "the body must be a JSON object", None)
+        if self._closed and not content.keys() <= self._fields:
+            name = min(content.keys() - self._fields)
+            raise Refusal(422, "invalid_input", f"is not a field; the fields are {', '.join(self._names())}", name)
+        request = self.replica.kind.Request.model_validate(content)
+        if refusal is not None:
+            raise refusal
+        return request
+
+    def _names(self) -> list[str]:
+        return [field.alias or name for name, field in self.replica.kind.Request.model_fields.items()]
+
+    def _keeps_inputs(self) -> bool:
+        config = self.replica.config
+        if config.log_inputs == "sample":
+            return random.random() < config.log_sample  # noqa: S311
+        return config.log_inputs == "all"
+
+    # --- the rest ---
+
+    def _why(self) -> str:
+        return self.replica.error or {"loading": "the first one loads"}.get(self.replica.health, "none was published")
+
+    def _index(self) -> tuple[int, Headers, bytes]:
+        route, now = self.replica.config.route.rstrip("/"), self.replica.current
+        links = {name: f"{route}/{name}" for name in ("predict", "health", "info", "docs", "openapi.json")}
+        return _json(
+            {
+                "service": self.replica.config.endpoint,
+                "version": now.version.version if now else None,
+                "status": self.replica.health,
+                "links": links,
+            }
+        )
+
+    def _health(self) -> tuple[int, Headers, bytes]:
+        replica, now = self.replica, self.replica.current
+        text = {
+            "status": replica.health,
+            "model_loaded": now is not None,
+            "model_uri": now.version.model_uri if now else None,
+            "version": now.version.version if now else None,
+            "uptime_seconds": round(time.monotonic() - replica.started, 1),
+            "error": replica.error,
+            "log": replica.log.counts(),
+        }
+        return _json(text, 200 if replica.health == "healthy" else 503)
+
+    def _info(self) -> tuple[int, Headers, bytes]:
+        replica, now = self.replica, self.replica.current
+        served = {} if now is None else {"plan": now.plan.number, **now.version.info, **now.version.json()}
+        for name in ("info", "artifacts_uri"):
+            served.pop(name, None)
+        schemas = {name: getattr(replica.kind, name).model_json_schema() for name in ("Request", "Prediction")}
+        return _json(
+            {
+                "service": replica.config.endpoint,
+                "status": replica.health,
+                **served,
+                "request_schema": schemas["Request"],
+                "prediction_schema": schemas["Prediction"],
+                "replica": replica.name,
+                "log": replica.log.counts(),
+            }
+        )
+
+    def _docs(self) -> tuple[int, Headers, bytes]:
+        now = self.replica.current
+        version = now.version.version if now else None
+        html = page(self._openapi, version, now.example if now else None)
+        policy = b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+        return 200, ((b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", policy)), html
+
+    def _schema(self) -> tuple[int, Headers, bytes]:
+        return _json(self._openapi)
+
+
+def _json(value: Any, status: int = 200) -> tuple[int, Headers, bytes]:
+    return status, JSON, orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _wrong_method(allowed: bytes) -> Refusal:
+    message = f"only {allowed.decode()} is answered here"
+    return Refusal(405, "method_not_allowed", message, headers=((b"allow", allowed),))
+
+
+async def _body(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
+    """The whole body, of a kind and size that is taken."""
+    length = 0
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            length = int(value)
+        elif name == b"content-type":
+            kind = value.split(b";", 1)[0].strip().lower()
+            if kind and kind != b"application/json" and not kind.endswith(b"+json"):
+                kinds = kind.decode("latin-1")
+                raise Refusal(415, "unsupported_media_type", f"send application/json instead of {kinds}")
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise Refusal(415, "unsupported_media_type", "send the body without content-encoding")
+    message = f"the body may have {MAX_BODY} bytes; send fewer rows at a time"
+    too_large = Refusal(413, "too_large", message, headers=((b"connection", b"close"),))
+    if length > MAX_BODY:
+        raise too_large
+    parts, size, more = [], 0, True
+    while more:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            raise ConnectionError
+        parts.append(part.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            raise too_large
+        more = part.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _with_infinities(body: bytes, error: orjson.JSONDecodeError, refusal: Refusal) -> Any:
+    """A body that is JSON but for numbers out of range, so that validation can name the field; else the refusal."""
+    if b"NaN" in body or b"Infinity" in body or "infinity" in error.msg:
+        try:
+            return lenient_loads(body)
+        except (ValueError, RecursionError):
+            pass
+    raise refusal
+
+
+def _place(location: tuple[int | str, ...]) -> str | None:
+    """`features[2][7]`"""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".") or None

@@ -1,0 +1,224 @@
+"""The prediction log: one row for each answered request, written in the background and never in its way.
+
+A request leaves a record in a bounded queue. A thread writes what has gathered, four times a second, by binary COPY.
+With PostgreSQL away the queue fills up to its bounds; what finds no room is counted as lost.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+    from psycopg.sql import Composed
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORDS = 50_000
+MAX_BYTES = 64 * 2**20
+BATCH = 2_000
+INTERVAL = 0.25  # seconds
+
+COLUMNS = {  # with the types that binary COPY must be told
+    "prediction_id": "uuid",
+    "endpoint": "text",
+    "release_id": "int8",
+    "version": "text",
+    "plan": "int8",
+    "at": "timestamptz",
+    "rows": "int4",
+    "latency_ms": "float8",
+    "inputs": "bytea",
+    "outputs": "jsonb",
+}
+
+TABLE = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {predictions} (
+    prediction_id uuid PRIMARY KEY,
+    endpoint text NOT NULL,
+    release_id bigint NOT NULL,
+    version text NOT NULL,
+    plan bigint NOT NULL,
+    at timestamptz NOT NULL,
+    rows integer NOT NULL,
+    latency_ms double precision NOT NULL,
+    inputs bytea,  -- the request's body as it came: JSON in UTF-8
+    outputs jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS predictions_release ON {predictions} (release_id, at);
+CREATE INDEX IF NOT EXISTS predictions_endpoint ON {predictions} (endpoint, at);
+CREATE INDEX IF NOT EXISTS predictions_at ON {predictions} USING brin (at);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answered request, as it is queued; `inputs` and `outputs` are JSON texts."""
+
+    prediction_id: UUID
+    release_id: int
+    version: str
+    plan: int
+    at: datetime
+    rows: int
+    latency_ms: float
+    inputs: bytes | None
+    outputs: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.outputs) + (len(self.inputs) if self.inputs else 0)
+
+
+def statement(schema: str, text: str) -> "Composed":
+    """SQL with `{predictions}`, `{columns}` and `{marks}` filled in."""
+    from psycopg import sql
+
+    return sql.SQL(text).format(  # type: ignore[arg-type]
+        schema=sql.Identifier(schema),
+        predictions=sql.Identifier(schema, "predictions"),
+        columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
+        marks=sql.SQL(", ").join([sql.Placeholder()] * len(COLUMNS)),
+    )
+
+
+def migrate(connection: "Connection[Any]", schema: str) -> None:
+    """Idempotent; safe when several do it at once."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{schema} migrate"])
+        connection.execute(statement(schema, TABLE))
+
+
+class LogWriter:
+    """The queue and the thread that empties it.
+
+    Attributes:
+        written, lost: records so far.
+    """
+
+    def __init__(self, connect: "Callable[[], Connection[Any]]", schema: str, endpoint: str):
+        self.written = self.lost = 0
+        self._connect, self._schema, self._endpoint = connect, schema, endpoint
+        self._queue: deque[Record] = deque()
+        self._bytes = 0  # in the queue
+        self._batch: list[Record] = []  # taken out of the queue and not yet written
+        self._unsure = False  # whether the batch may have been written before its connection broke
+        self._lock = threading.Lock()  # of the counts; never held while waiting
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        self._thread.start()
+
+    def counts(self) -> dict[str, int]:
+        return {"queued": len(self._queue) + len(self._batch), "written": self.written, "lost": self.lost}
+
+    def put(self, record: Record) -> None:
+        """Queue a record, or count it as lost. Never waits for the database, never raises."""
+        size = record.size
+        with self._lock:
+            if len(self._queue) >= MAX_RECORDS or self._bytes + size > MAX_BYTES:
+                self.lost += 1
+                return
+            self._bytes += size
+            self._queue.append(record)
+
+    def close(self, timeout: float = 5) -> None:
+        """Write what is queued, for at most `timeout` seconds; what is left then is lost."""
+        self._stop.set()
+        self._thread.join(timeout)
+        if left := self.counts()["queued"]:
+            logger.warning("%d predictions were not logged: PostgreSQL was away at the end", left)
+
+    def _run(self) -> None:
+        connection: Connection[Any] | None = None
+        pause = INTERVAL
+        while True:
+            stopping = self._stop.wait(pause)
+            pause = INTERVAL
+            try:
+                while self._batch or self._queue:
+                    if connection is None:
+                        connection = self._connect()
+                        connection.autocommit = True
+                    self._take()
+                    self._write(connection)
+            except Exception as error:  # this thread must outlive whatever happens to the database
+                logger.warning("the prediction log waits for PostgreSQL (%s)", type(error).__name__)
+                if connection is not None:
+                    connection.close()
+                connection, pause = None, 1.0
+            if stopping:
+                break
+        if connection is not None:
+            connection.close()
+
+    def _take(self) -> None:
+        if self._batch:  # one that could not be written yet
+            return
+        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        with self._lock:
+            self._batch = batch
+            self._bytes -= sum(record.size for record in batch)
+
+    def _write(self, connection: "Connection[Any]") -> None:
+        from psycopg import DataError, IntegrityError
+
+        try:
+            if self._unsure:
+                self._one_by_one(connection)
+            else:
+                self._unsure = True
+                self._copy(connection)
+        except (DataError, IntegrityError):
+            self._one_by_one(connection)
+        self._unsure = False
+
+    def _copy(self, connection: "Connection[Any]") -> None:
+        text = statement(self._schema, "COPY {predictions} ({columns}) FROM STDIN (FORMAT BINARY)")
+        with connection.cursor() as cursor, cursor.copy(text) as copy:
+            copy.set_types(list(COLUMNS.values()))
+            for record in self._batch:
+                copy.write_row(self._row(record))
+        self.written += len(self._batch)
+        self._batch = []
+
+    def _one_by_one(self, connection: "Connection[Any]") -> None:
+        """Slow and sure: rows that stand there already are left, one that cannot be stored is lost alone."""
+        from psycopg import DataError, IntegrityError
+
+        text = statement(self._schema, "INSERT INTO {predictions} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING")
+        while self._batch:
+            try:
+                connection.execute(text, self._row(self._batch[0]))
+                self.written += 1
+            except (DataError, IntegrityError) as error:
+                with self._lock:
+                    self.lost += 1
+                logger.warning("prediction %s cannot be logged: %s", self._batch[0].prediction_id, error)
+            del self._batch[0]
+
+    def _row(self, record: Record) -> tuple[Any, ...]:
+        from psycopg.types.json import Jsonb
+
+        outputs = record.outputs.replace(b"\\u0000", b"\\ufffd")  # PostgreSQL's JSON holds no zero character
+        return (
+            record.prediction_id,
+            self._endpoint,
+            record.release_id,
+            record.version,
+            record.plan,
+            record.at,
+            record.rows,
+            record.latency_ms,
+            record.inputs,
+            Jsonb(outputs, dumps=_as_is),
+        )
+
+
+def _as_is(text: bytes) -> bytes:
+    return text

@@ -1,0 +1,171 @@
+"""The endpoint's OpenAPI text, made from the models that validate, and a page that shows it and lets one try.
+
+The page carries all it needs (`docs.html`), so it works without a network.
+"""
+
+import json
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from workloads.contract import Predictor
+
+PAGE = Path(__file__).with_name("docs.html")
+REF = "#/components/schemas/"
+
+
+def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
+    """OpenAPI 3.1 of an endpoint under `route`."""
+    models = [(kind.Request, "validation"), (kind.Prediction, "serialization")]
+    names, definitions = models_json_schema(models, ref_template=REF + "{model}")  # type: ignore[arg-type]
+    request, prediction = (names[key] for key in models)  # type: ignore[index]
+    schemas = {**definitions.get("$defs", {}), **_schemas(prediction)}
+    refused = {
+        "400": _answer("The body is not JSON.", "EndpointError"),
+        "413": _answer("The body is too large.", "EndpointError"),
+        "415": _answer("The body is of another media type.", "EndpointError"),
+        "422": _answer("The body is no input of this model; the error names the field.", "EndpointError"),
+        "503": _answer("No version is served yet.", "EndpointError"),
+    }
+    headers = {
+        "X-Prediction-Id": {"description": "As in the body.", "schema": {"type": "string", "format": "uuid"}},
+        "X-Model-Version": {"description": "As in the body.", "schema": {"type": "string"}},
+    }
+    predict = {
+        "summary": "Predict",
+        "description": (kind.__doc__ or "").strip(),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "responses": {
+            "200": _answer("One prediction for each row.", "EndpointAnswer") | {"headers": headers},
+            **refused,
+        },
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": endpoint, "version": "1", "description": f"Predictions of `{endpoint}`."},
+        "servers": [{"url": route.rstrip("/") or "/"}],
+        "paths": {
+            "/predict": {"post": {"operationId": "predict", **predict}},
+            "/health": {"get": _get("health", "Whether a version is served", "EndpointHealth", also={"503"})},
+            "/info": {"get": _get("info", "Where the served version comes from", "EndpointInfo")},
+        },
+        "components": {"schemas": schemas},
+    }
+
+
+def page(text: dict[str, Any], version: str | None, example: dict[str, Any] | None) -> bytes:
+    """The HTML page of an OpenAPI text; `example` is a request that the served version is known to answer."""
+    operations = [
+        (path, method.upper(), operation) for path, item in text["paths"].items() for method, operation in item.items()
+    ]
+    values = {
+        "title": escape(text["info"]["title"]),
+        "version": escape(version or "no version is served"),
+        "server": escape(text["servers"][0]["url"].rstrip("/")),
+        "operations": "\n".join(_operation(*operation, example=example) for operation in operations),
+        "schemas": "\n".join(
+            f"<details><summary>{escape(name)}</summary><pre>{_pretty(schema)}</pre></details>"
+            for name, schema in text["components"]["schemas"].items()
+        ),
+    }
+    return Template(PAGE.read_text(encoding="utf-8")).substitute(values).encode()
+
+
+def _operation(path: str, method: str, operation: dict[str, Any], example: dict[str, Any] | None) -> str:
+    answers = "\n".join(
+        f"<tr><td><code>{status}</code></td><td>{escape(answer['description'])}</td></tr>"
+        for status, answer in operation["responses"].items()
+    )
+    body = ""
+    if method == "POST":
+        body = f'<label>Body<textarea spellcheck="false">{escape(json.dumps(_first_rows(example)))}</textarea></label>'
+    name = f"<code>{escape(path)}</code> <small>{escape(operation['summary'])}</small>"
+    return f"""<section data-method="{method}" data-path="{escape(path)}">
+<h2><span class="{method.lower()}">{method}</span> {name}</h2>
+<p>{escape(operation.get("description", ""))}</p>
+{body}
+<p><button>Send</button> <output></output></p>
+<pre class="answer" hidden></pre>
+<details><summary>Answers</summary><table>{answers}</table></details>
+</section>"""
+
+
+def _first_rows(example: dict[str, Any] | None) -> dict[str, Any]:
+    """A request cut to its first row, to be readable."""
+    return {name: value[:1] if isinstance(value, list) else value for name, value in (example or {}).items()}
+
+
+def _pretty(value: Any) -> str:
+    return escape(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _get(name: str, summary: str, schema: str, also: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
+    responses = {status: _answer(summary + ".", schema) for status in ("200", *sorted(also))}
+    return {"operationId": name, "summary": summary, "responses": responses}
+
+
+def _answer(description: str, schema: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": REF + schema}}}
+    return {"description": description, "content": content}
+
+
+def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required or list(properties)}
+
+
+def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
+    text, maybe, number, whole = (
+        {"type": "string"},
+        {"type": ["string", "null"]},
+        {"type": "number"},
+        {"type": "integer"},
+    )
+    log = _object({"queued": whole, "written": whole, "lost": whole})
+    return {
+        "EndpointAnswer": _object(
+            {
+                "predictions": {"type": "array", "items": prediction},
+                "prediction_id": {"type": "string", "format": "uuid"},
+                "version": text,
+                "release_id": whole,
+                "model_uri": text,
+                "timestamp": {"type": "string", "format": "date-time"},
+                "processing_time_ms": number,
+            }
+        ),
+        "EndpointError": _object({"error": _object({"code": text, "message": text, "field": maybe})}),
+        "EndpointHealth": _object(
+            {
+                "status": {"type": "string", "enum": ["loading", "healthy", "unhealthy", "not_ready"]},
+                "model_loaded": {"type": "boolean"},
+                "model_uri": maybe,
+                "version": maybe,
+                "uptime_seconds": number,
+                "error": maybe,
+                "log": log,
+            }
+        ),
+        "EndpointInfo": _object(
+            {
+                "service": text,
+                "status": text,
+                "model_uri": text,
+                "version": text,
+                "release_id": whole,
+                "plan": whole,
+                "run_id": text,
+                "data_version": text,
+                "data_digest": text,
+                "code_version": text,
+                "trained_at": text,
+                "digest": text,
+                "request_schema": {"type": "object"},
+                "prediction_schema": {"type": "object"},
+                "log": log,
+            },
+            required=["service", "status", "request_schema", "prediction_schema", "log"],
+        ),
+    }
