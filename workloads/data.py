@@ -95,8 +95,8 @@ def download(url: str) -> bytes:
         raise ConnectionError(f"{url} could not be read: {reason}") from error
 
 
-def contents(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Identities of a split's rows (`row_id`), and digests of what they hold beside identity and target; both (rows,).
+def contents(file: Path) -> tuple[list[str], list[str]]:
+    """Identities of a split's rows (`row_id`), and digests of what they hold beside identity and target.
 
     Two rows with the same content are the same to a model, whatever they are called.
     """
@@ -117,8 +117,8 @@ def contents(file: Path) -> tuple[np.ndarray, np.ndarray]:
             column = np.frombuffer(column.astype("S16").tobytes(), np.uint8).reshape(-1, 16)
         parts.append(np.ascontiguousarray(column).reshape(len(table), -1).view(np.uint8))
     rows = np.concatenate(parts, axis=1) if parts else np.zeros((len(table), 0), np.uint8)
-    digests_ = [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows]
-    return np.asarray(table[ROW_ID].to_pylist(), dtype="U64"), np.asarray(digests_, dtype="U32")
+    held = [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows]
+    return table[ROW_ID].to_pylist(), held
 
 
 def describe_splits(processed: Path) -> dict[str, Any]:
