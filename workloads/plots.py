@@ -110,3 +110,17 @@ def bars(values: Mapping[str, float], counts: Mapping[str, int], title: str, uni
         axis.set_xlabel(unit)
         axis.set_title(title)
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def gallery(pictures: Any, notes: Sequence[str], title: str, file: Path) -> None:
+    """Grey pictures, uint8 (n, height, width), side by side in one row, a note under each."""
+    with figure(file, 1.25 * len(pictures), 2.1, len(pictures)) as axes:
+        cells = np.atleast_1d(axes)
+        for axis, picture, note in zip(cells, pictures, notes, strict=True):
+            axis.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.grid(False)
+            axis.spines[:].set_visible(False)
+            axis.set_xlabel(note, fontsize=8)
+        cells[0].figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -60,7 +60,7 @@ class Spec(BaseModel):
         code_version: digest of the code that trains.
         parameters: the workload's parameters, seed included.
         tier: what the training may use of the machine.
-        checkpoints: folder that survives a lost process; None: `checkpoints` beside the result.
+        checkpoints: folder that survives a lost process (None: `checkpoints` beside the result); emptied when done.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -164,7 +164,7 @@ def run(spec: Spec, out: Path, progress: Progress = say) -> Result:
         _verify(spec)
     (out / RESULT).unlink(missing_ok=True)
     artifacts, plots = (_emptied(out / name) for name in ("artifacts", "plots"))
-    checkpoints = (spec.checkpoints or out / "checkpoints").resolve()
+    checkpoints = (spec.checkpoints or out / "checkpoints").resolve() / spec.hash[:16]  # another spec's are of no use
     checkpoints.mkdir(parents=True, exist_ok=True)
     with _phase("train", seconds):
         _seed(parameters.seed)
@@ -218,6 +218,7 @@ def run(spec: Spec, out: Path, progress: Progress = say) -> Result:
         | {name: version(name) for module, name in sorted(LIBRARIES.items()) if module in sys.modules},
     )
     _write_last(out / RESULT, result.model_dump_json(indent=2))
+    shutil.rmtree(checkpoints, ignore_errors=True)
     progress(1, f"done: {out / RESULT}")
     return result
 

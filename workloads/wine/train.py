@@ -134,14 +134,13 @@ def _number(name: str, numbers: dict[int, int]) -> int:
 def _without_padding(npy: bytes) -> bytes:
     """A structured array's bytes between its fields are whatever memory held: write zeros there."""
     array = np.load(io.BytesIO(npy), allow_pickle=False)
-    if array.dtype.names is None:
+    if array.dtype.fields is None:
         return npy
-    clean = np.zeros_like(array)
-    for name in array.dtype.names:
-        clean[name] = array[name]
-    buffer = io.BytesIO()
-    np.save(buffer, clean, allow_pickle=False)
-    return buffer.getvalue()
+    used = np.zeros(array.dtype.itemsize, bool)
+    for dtype, offset, *_ in array.dtype.fields.values():
+        used[offset : offset + dtype.itemsize] = True
+    records = np.frombuffer(npy[-array.nbytes :], np.uint8).reshape(-1, len(used))
+    return npy[: -array.nbytes] + np.where(used, records, 0).astype(np.uint8).tobytes()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+"""Fashion-MNIST's served form: the ONNX model, by ONNX Runtime on one thread. torch is not loaded."""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from onnxruntime import InferenceSession, SessionOptions
+from pydantic import BaseModel, ConfigDict, Field
+
+from workloads import contract
+from workloads.contract import Services
+from workloads.serving.schema import matrix
+
+
+class Request(BaseModel):
+    """Pictures to predict."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: matrix(784, 0, 255, integer=True, shape=(28, 28)) = Field(
+        description="1 to 1000 pictures, each of 784 pixels or 28 lines of 28, whole numbers from 0 (black) to 255."
+    )
+
+
+class Prediction(BaseModel):
+    """The answer to one picture."""
+
+    class_id: int = Field(description="Number of the most probable class.")
+    class_name: str = Field(description="Its name.")
+    confidence: float = Field(description="Its probability, from 0 to 1.")
+
+
+class Predictor(contract.Predictor):
+    """Rows are pixels, uint8 (rows, 784); outputs are probabilities, float32 (rows, 10)."""
+
+    Request = Request
+    Prediction = Prediction
+
+    def __init__(self, session: InferenceSession):
+        self.session = session
+        self.labels: list[str] = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
+
+    @classmethod
+    def load(cls, artifacts: Path, services: Services) -> Self:
+        options = SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        return cls(InferenceSession(artifacts / "model.onnx", options, providers=["CPUExecutionProvider"]))
+
+    def inputs(self, request: Request) -> np.ndarray:
+        return request.images
+
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        return self.session.run(["probabilities"], {"pixels": inputs})[0]
+
+    def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        confidence = outputs.max(axis=1).astype(np.float64).round(6).tolist()
+        return [
+            {"class_id": at, "class_name": self.labels[at], "confidence": value}
+            for at, value in zip(outputs.argmax(axis=1).tolist(), confidence, strict=True)
+        ]

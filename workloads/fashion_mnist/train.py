@@ -1,0 +1,139 @@
+"""Trains a network on Ray Train: `python -m workloads.fashion_mnist.train --epochs 3` (a minute on two cores).
+
+Works in a Ray job, on that job's cluster, and by hand, on a Ray that it starts for itself. A lost worker, and a
+second attempt on the same checkpoint folder, go on after the last whole epoch.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil
+from typing import Any
+
+from workloads.contract import TRAIN, VALIDATION, Tier, TrainingJob, TrainingResult
+from workloads.fashion_mnist.data import IMAGE, LABELS, TARGET
+from workloads.training import main
+
+LOST_WORKERS = 3  # so many times a training goes on after losing one
+SCORE = "validation_accuracy"
+
+
+def train(job: TrainingJob) -> TrainingResult:
+    """Fit over `tier.workers` workers; the checkpoint with the best validation accuracy becomes the model."""
+    with _ray(job.tier), _lines(job.progress) as lines:
+        from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+
+        from workloads.fashion_mnist.fit import fit
+
+        resumed_from = _newest(job)
+        job.progress(0.02, f"starting {job.tier.workers} workers")
+        gpu = job.tier.gpus > 0
+        trainer = TorchTrainer(
+            fit,
+            train_loop_config={
+                "parameters": job.parameters.model_dump(),
+                "threads": job.tier.cpus,
+                "gpu": gpu,
+                "lines": lines,
+            },
+            datasets={split: _rows(job, split) for split in (TRAIN, VALIDATION)},
+            scaling_config=ScalingConfig(
+                num_workers=job.tier.workers,
+                use_gpu=gpu,
+                resources_per_worker={"CPU": job.tier.cpus, **({"GPU": job.tier.gpus} if gpu else {})},
+            ),
+            run_config=RunConfig(
+                name="fit",
+                storage_path=str(job.checkpoints),
+                failure_config=FailureConfig(max_failures=LOST_WORKERS),
+                checkpoint_config=CheckpointConfig(num_to_keep=2, checkpoint_score_attribute=SCORE),
+            ),
+        )
+        result = trainer.fit()
+        best = result.get_best_checkpoint(SCORE, "max")
+        history = _read(result.checkpoint)["history"]
+        weights = _read(best)["state_dict"]
+    job.progress(0.92, "writing both forms")
+    from workloads.fashion_mnist.model import network, save
+
+    net = network(job.parameters.network)
+    net.load_state_dict({name.removeprefix("net."): value for name, value in weights.items()})
+    save(net, job.parameters.network, list(LABELS), job.artifacts)
+    best_epoch = 1 + history[SCORE].index(max(history[SCORE]))
+    return TrainingResult(
+        metrics={"train_loss": history["train_loss"][best_epoch - 1], "best_epoch": float(best_epoch)},
+        curves=history,
+        resumed_from=resumed_from,
+    )
+
+
+@contextmanager
+def _ray(tier: Tier) -> Iterator[None]:
+    """The Ray of this process or of its job, else one of its own that ends with the training."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, log_to_driver=False)
+    else:
+        cpus, gpus = ceil(tier.workers * tier.cpus), ceil(tier.workers * tier.gpus)
+        ray.init(address="local", num_cpus=cpus, num_gpus=gpus or None, log_to_driver=False)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _lines(progress: Callable[[float, str], None]) -> Iterator[Any]:
+    """A queue for the workers; what they put into it is passed on as progress."""
+    from ray.util.queue import Queue
+
+    queue = Queue(actor_options={"num_cpus": 0})
+
+    def pass_on() -> None:
+        while (line := queue.get()) is not None:
+            share, text = line
+            progress(0.05 + 0.85 * share, text)
+
+    thread = threading.Thread(target=pass_on, daemon=True)
+    thread.start()
+    try:
+        yield queue
+    finally:
+        queue.put(None)
+        thread.join(timeout=5)
+        queue.shutdown(force=True)
+
+
+def _rows(job: TrainingJob, split: str) -> Any:
+    """A split as a Ray dataset, read before the workers take the CPUs; each worker is then given its shard."""
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    options = {"num_cpus": 0.01}
+    return ray.data.read_parquet(str(job.data[split]), columns=[IMAGE, TARGET], ray_remote_args=options).materialize()
+
+
+def _newest(job: TrainingJob) -> str | None:
+    """Name of the newest checkpoint of an earlier attempt."""
+    found = sorted(folder.name for folder in (job.checkpoints / "fit").glob("checkpoint_*"))
+    return found[-1] if found else None
+
+
+def _read(checkpoint: Any) -> dict[str, Any]:
+    import torch
+
+    from workloads.fashion_mnist.fit import CHECKPOINT
+
+    with checkpoint.as_directory() as folder:
+        return torch.load(f"{folder}/{CHECKPOINT}", map_location="cpu", weights_only=True)
+
+
+if __name__ == "__main__":
+    main(__spec__.parent)
