@@ -43,18 +43,18 @@ class Projection:
         with self.ledger.projecting(self.thing):
             asked = {move.alias: move for move in self.ledger.pending_moves(self.thing)}
             actual = self.tracking.aliases(self.thing) if asked else {}
-            for alias, move in asked.items():
-                if actual.get(alias) != move.number:
-                    self._set(move)
+            for move in asked.values():
+                self._set(move, actual.get(move.alias))
                 self.ledger.mark_moved(move)
             return list(asked.values())
 
-    def _set(self, move: AliasMove) -> None:
+    def _set(self, move: AliasMove, actual: int | None) -> None:
         try:
             if move.alias == CHAMPION and move.number and (release := self.ledger.current(self.thing)):
                 tags = {"version": release.version, "release": str(release.id), "decision": release.action}
                 self.tracking.tag_version(self.thing, release.number, tags)
-            self.tracking.set_alias(self.thing, move.alias, move.number)
+            if move.number != actual:
+                self.tracking.set_alias(self.thing, move.alias, move.number)
         except NoSuchVersion as gone:
             self.ledger.alert(self.thing, "version-gone", f"@{move.alias} cannot be set: {gone}")
 

@@ -151,7 +151,7 @@ class Tracking:
         there = Tracking(self.settings.model_copy(update={"env": environment}))._name(thing)
         with self._answers(f"version {number} of {self._name(thing)}"):
             source = self.client.get_model_version(self._name(thing), str(number))
-        number = self._version(there, str(source.run_id), str(source.source), {**source.tags, **tags})
+        number = self._version(there, str(source.run_id), str(source.source), tags)
         return number, there
 
     def tag_version(self, thing: str, number: int, tags: Mapping[str, str]) -> None:

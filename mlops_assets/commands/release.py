@@ -1,0 +1,175 @@
+"""`mlops gate|approve|rollback|release|live|promote`: one grammar for everything that is released."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlops_assets.commands import release_views as views
+
+if TYPE_CHECKING:
+    from mlops_assets.releasing import Outcome, Releasing
+    from resources.doors import Doors
+    from resources.ledger import Candidate
+    from workloads.contract import Workload
+
+Thing = Annotated[str, typer.Argument(help="What it is about, for example wine.", show_default=False)]
+Version = Annotated[int | None, typer.Option("--version", min=1, help="Number of the candidate; default: the newest.")]
+Why = Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+RollOut = Annotated[bool, typer.Option(help="Also let the endpoint follow, and wait until it does.")]
+EXIT = {"pass": 0, "refuse": 1, "inconclusive": 2}
+FAILED = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root application."""
+    for command in (gate, release, approve, rollback, live, promote):
+        app.command(rich_help_panel="Releases")(command)
+
+
+def gate(thing: Thing, version: Version = None, as_json: AsJson = False) -> None:
+    """Show a candidate's gate report; judge it where no report holds any more.
+
+    The exit code is the verdict: 0 pass, 1 refuse, 2 inconclusive; 3 where it could not be judged.
+    """
+    with views.errors(FAILED):
+        _, _, releasing = _open(thing)
+        candidate = _candidate(releasing, version)
+        report = releasing.report(candidate)
+        views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, candidate))
+    raise typer.Exit(EXIT[report.verdict])
+
+
+def release(
+    thing: Thing,
+    version: Version = None,
+    force: Annotated[bool, typer.Option("--force", help="Release it whatever its gate says. Needs --why.")] = False,
+    why: Why = "",
+    roll_out: RollOut = True,
+    as_json: AsJson = False,
+) -> None:
+    """Release a candidate if its gate lets it. Exit code 1: it was not released."""
+    if force and not why:
+        raise typer.BadParameter("say why the gate is overridden; it is kept in the ledger", param_hint="--why")
+    with views.errors(FAILED):
+        workload, doors, releasing = _open(thing)
+        candidate = _candidate(releasing, version)
+        if force:
+            outcome = releasing.override(candidate, views.user(), why)
+        else:
+            outcome = releasing.consider(candidate, views.user(), why or "asked for by hand", again=True)
+        _finish(workload, doors, outcome, roll_out, as_json)
+
+
+def approve(
+    thing: Thing,
+    why: Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)],
+    version: Annotated[int | None, typer.Option("--version", min=1, help="Default: the newest that waits.")] = None,
+    roll_out: RollOut = True,
+    as_json: AsJson = False,
+) -> None:
+    """Release a candidate that waits for a person. Exit code 1: its gate refuses it now."""
+    with views.errors(FAILED):
+        workload, doors, releasing = _open(thing)
+        outcome = releasing.approve(views.user(), why, version)
+        _finish(workload, doors, outcome, roll_out, as_json)
+
+
+def rollback(
+    thing: Thing,
+    to: Annotated[
+        str | None, typer.Option("--to", help="A released version, 1.0.0; default: the previous one.")
+    ] = None,
+    why: Why = "rolled back by hand",
+    roll_out: RollOut = True,
+    as_json: AsJson = False,
+) -> None:
+    """Release what was released before, again. Nothing is trained or judged."""
+    with views.errors(FAILED):
+        workload, doors, releasing = _open(thing)
+        outcome = releasing.rollback(views.user(), why, to)
+        _finish(workload, doors, outcome, roll_out, as_json)
+
+
+def live(thing: Thing, as_json: AsJson = False) -> None:
+    """What is live now: version, release, candidate, data, since when, by whom and why. Exit code 1: nothing."""
+    with views.errors(FAILED):
+        _, doors, releasing = _open(thing)
+        current = doors.ledger.current(thing)
+        if current is None:
+            views.show(None, as_json, lambda: f"nothing of {thing} is released yet")
+            raise typer.Exit(1)
+        candidate = doors.ledger.candidate_by_id(current.candidate)
+        previous, report = doors.ledger.previous(thing), doors.ledger.report(current.candidate)
+        facts = views.facts(current, candidate, previous, report)
+        facts |= {
+            "aliases_pending": [move.alias for move in doors.ledger.pending_moves(thing)],
+            "waiting_for_approval": [each.number for each in releasing.held()],
+        }
+        views.show(facts, as_json, lambda: views.live(facts))
+
+
+def promote(
+    thing: Thing,
+    to: Annotated[str, typer.Option("--to", help="The other environment, for example prod.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Make what is released here a candidate in another environment, with its report. That one decides by itself."""
+    with views.errors(FAILED):
+        from mlops_assets.promotion import promote as copy
+
+        _, doors, _ = _open(thing)
+        candidate = copy(thing, to, doors.ledger, doors.tracking)
+        text = f"{candidate.model_uri} is a candidate in {to}; its own gate decides there"
+        facts = {"environment": to, "number": candidate.number, "model_uri": candidate.model_uri}
+        views.show(facts, as_json, lambda: text)
+
+
+def _open(thing: str) -> "tuple[Workload, Doors, Releasing]":
+    from mlops_assets.bench import releasing
+    from mlops_assets.releasing import CannotRelease
+    from resources.doors import Doors
+    from resources.settings import REPOSITORY, settings
+    from workloads.loading import load
+
+    workloads = {workload.name: workload for workload in load(REPOSITORY / "workloads")}
+    if thing not in workloads:
+        raise CannotRelease(f"there is no {thing!r}; there are {', '.join(workloads)}")
+    doors = Doors(settings())
+    return workloads[thing], doors, releasing(workloads[thing], doors)
+
+
+def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
+    from mlops_assets.releasing import CannotRelease
+
+    found = releasing.ledger.candidates(releasing.thing)
+    if not found:
+        raise CannotRelease(f"{releasing.thing} has no candidate yet: train it")
+    for candidate in found if number else found[-1:]:
+        if number in (None, candidate.number):
+            return candidate
+    numbers = ", ".join(str(candidate.number) for candidate in found[-10:])
+    raise CannotRelease(f"{releasing.thing} has no candidate {number}; the newest are {numbers}")
+
+
+def _finish(workload: "Workload", doors: "Doors", outcome: "Outcome", roll_out: bool, as_json: bool) -> None:
+    """Let the endpoint follow where it is behind, say what came of it, exit with 1 where nothing was released."""
+    from mlops_assets.delivery import Delivery
+
+    switched = None
+    if roll_out and outcome.release:
+        delivery = Delivery({workload.name: workload}, doors)
+        if delivery.behind(workload.name):
+            switched = delivery.roll_out(workload.name)
+    facts = {
+        "result": outcome.result,
+        "why": outcome.why,
+        "version": outcome.release.version if outcome.release else None,
+        "release": outcome.release.id if outcome.release else None,
+        "number": outcome.release.number if outcome.release else None,
+        "verdict": outcome.report.verdict if outcome.report else None,
+        "endpoint": {"url": switched.url, "plan": switched.plan, "seconds": switched.seconds} if switched else None,
+    }
+    views.show(facts, as_json, lambda: views.outcome(workload.name, outcome, facts["endpoint"]))
+    if outcome.result in ("held", "refused"):
+        raise typer.Exit(1)

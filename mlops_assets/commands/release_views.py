@@ -1,0 +1,153 @@
+"""How reports, releases and their errors look on the command line."""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mlops_assets.releasing import Outcome
+    from resources.ledger import Candidate, Release
+    from resources.reports import GateReport
+
+COLOURS = {"pass": "green", "refuse": "red", "inconclusive": "yellow"}
+
+
+def user() -> str:
+    """Who types."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return f"uid {os.getuid()}"
+
+
+@contextmanager
+def errors(code: int) -> Iterator[None]:
+    """Say what is known to go wrong in one line, and exit with `code`."""
+    from mlops_assets.delivery import NothingReleased
+    from mlops_assets.releasing import CannotRelease
+    from resources.data_version import DataError
+    from resources.database import DatabaseUnavailable
+    from resources.ledger import NoLedger
+    from resources.serving import RolloutFailed
+    from resources.tracking import TrackingUnavailable
+    from workloads.contract import DeclarationError
+
+    known = (CannotRelease, DataError, DatabaseUnavailable, DeclarationError, NoLedger, NothingReleased)
+    try:
+        yield
+    except (*known, RolloutFailed, TrackingUnavailable, TimeoutError) as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        raise typer.Exit(code) from None
+
+
+def show(value: Any, as_json: bool, view: Callable[[], Any]) -> None:
+    """Print a value as JSON, or as `view` returns it."""
+    if as_json:
+        json.dump(value, sys.stdout, indent=2, default=str)
+        print()
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(view(), soft_wrap=True)
+
+
+def report(report: "GateReport", candidate: "Candidate") -> Any:
+    """A table of a report's checks."""
+    from rich import box
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column, justify in (("check", "left"), ("verdict", "left"), ("value", "right"), ("asked", "right")):
+        table.add_column(column, justify=justify, no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("what was found")
+    for check in report.checks:
+        figures = [
+            f"{value:.4g}{' ' + check.unit if check.unit else ''}" if value is not None else ""
+            for value in (check.value, check.threshold)
+        ]
+        verdict = f"[{COLOURS[check.verdict]}]{check.verdict}[/]"
+        table.add_row(check.name, verdict, *figures, str(check.n or ""), escape(check.text))
+    against = f"champion {report.champion_digest[:12]}" if report.champion_digest else "nothing released before"
+    smallest = report.smallest_difference
+    shows = f"; smallest difference that they can show: {smallest:.3g}" if smallest is not None else ""
+    head = (
+        f"[bold]{candidate.thing} {candidate.number}[/] ({candidate.digest[:12]}) against {against}: "
+        f"[bold {COLOURS[report.verdict]}]{report.verdict}[/]"
+    )
+    return Group(head, f"{report.n} test rows ({report.test_digest[:12]}){shows}", table)
+
+
+def facts(
+    release: "Release", candidate: "Candidate", previous: "Release | None", report: "GateReport | None"
+) -> dict[str, Any]:
+    """What is live, JSON-ready."""
+    return {
+        "thing": release.thing,
+        "version": release.version,
+        "release": release.id,
+        "candidate": {"number": candidate.number, "digest": candidate.digest, "uri": candidate.model_uri},
+        "run": candidate.run_id,
+        "data": {"name": candidate.data_name, "version": candidate.data_version, "digest": candidate.data_digest},
+        "code": {"commit": candidate.git_commit, "dirty": candidate.git_dirty, "digest": candidate.code_version},
+        "since": release.created_at.isoformat(),
+        "action": release.action,
+        "by": release.actor,
+        "why": release.why,
+        "changes": release.changes,
+        "verdict": report.verdict if report else None,
+        "previous": {"version": previous.version, "release": previous.id} if previous else None,
+    }
+
+
+def live(facts: Mapping[str, Any]) -> Any:
+    """What is live, as a table without lines."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    data, code = facts["data"], facts["code"]
+    rows = {
+        "version": f"[bold]{facts['thing']} {facts['version']}[/] (release {facts['release']})",
+        "candidate": f"{facts['candidate']['uri']}, digest {facts['candidate']['digest'][:12]}",
+        "data": f"{data['name']}-v{data['version']}, digest {data['digest'][:12]}",
+        "code": f"{code['commit'][:12] or 'not in Git'}{' with changes' if code['dirty'] else ''}",
+        "since": facts["since"],
+        "decided": escape(f"{facts['action']} by {facts['by']}: {facts['why']}"),
+        "changes": escape(", ".join(facts["changes"])),
+        "verdict": facts["verdict"] or "not judged",
+        "previous": facts["previous"]["version"] if facts["previous"] else "none",
+    }
+    if facts["aliases_pending"]:
+        rows["pending"] = f"aliases still to be set in MLflow: {', '.join(facts['aliases_pending'])}"
+    if facts["waiting_for_approval"]:
+        numbers = ", ".join(map(str, facts["waiting_for_approval"]))
+        rows["waiting"] = f"version {numbers} for `mlops approve {facts['thing']} --why ...`"
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(f"[dim]{name}[/]", value)
+    return table
+
+
+def outcome(thing: str, outcome: "Outcome", endpoint: Mapping[str, Any] | None) -> str:
+    """What came of a decision, in a line or two."""
+    from rich.markup import escape
+
+    now = f"{thing} {outcome.release.version}" if outcome.release else "nothing"
+    colour = {"released": "green", "refused": "red"}.get(outcome.result, "yellow")
+    text = (
+        f"[{colour}]{outcome.result}[/]: {now} is released (release {outcome.release.id})"
+        if outcome.release
+        else (f"[{colour}]{outcome.result}[/]: nothing of {thing} is released")
+    )
+    text += f"\n{escape(outcome.why)}" if outcome.why else ""
+    if endpoint:
+        text += f"\n{endpoint['url']} answers with it (plan {endpoint['plan']}, after {endpoint['seconds']} s)"
+    return text
