@@ -1,0 +1,64 @@
+"""Gates as blocking asset checks: what must hold before the next asset may exist."""
+
+import dagster as dg
+
+from resources.reports import Check, GateReport
+from workloads.contract import OnInconclusive, Workload
+
+
+def specs(workload: Workload, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """One blocking check per gate that the declaration asks for."""
+    return [
+        dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in _gates(workload).items()
+    ]
+
+
+def results(workload: Workload, report: GateReport) -> list[dg.AssetCheckResult]:
+    """A report as check results. What is refused blocks; what is inconclusive warns, unless it leads to a refusal."""
+    found = {_name(check): check for check in report.checks}
+    return [_result(name, found.get(name), workload.gates.on_inconclusive) for name in _gates(workload)]
+
+
+def _gates(workload: Workload) -> dict[str, str]:
+    gates, metric = workload.gates, workload.metric
+    bound = "at least" if metric.higher_is_better else "at most"
+    asked = {
+        "load": "The artifacts are whole, and the served form loads and answers.",
+        "floor": f"{metric.name} on the frozen test rows is {bound} {gates.floor:g}.",
+        **{f"slices_{cut.column}": f"Every {cut.column} holds {bound} {cut.floor:g}." for cut in gates.slices},
+    }
+    if gates.golden:
+        asked["golden"] = "Golden rows get the answers that any version must give."
+    asked["latency"] = f"95 % of single rows are answered within {gates.latency_ms:g} ms."
+    if workload.parity:
+        asked["parity"] = (
+            f"Served and trained form differ by at most {workload.parity.tolerance:g} on all held-out rows."
+        )
+    asked["champion"] = (
+        f"Not worse than what is released by {gates.margin:g}: paired bootstrap on the frozen test rows."
+    )
+    return asked
+
+
+def _name(check: Check) -> str:
+    return check.name.replace(":", "_")
+
+
+def _result(name: str, check: Check | None, inconclusive: OnInconclusive) -> dg.AssetCheckResult:
+    if check is None:
+        text = "not judged: the candidate cannot be loaded, or its data has rules of its own without this one"
+        return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, description=text)
+    blocks = check.verdict == "refuse" or inconclusive == OnInconclusive.REFUSE
+    figures = {"value": check.value, "threshold": check.threshold, "unit": check.unit or None}
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=check.verdict == "pass",
+        severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+        description=check.text,
+        metadata={
+            "verdict": check.verdict,
+            "n": check.n,
+            **{name: value for name, value in figures.items() if value is not None},
+            "evidence": dg.JsonMetadataValue(check.evidence),
+        },
+    )

@@ -1,0 +1,223 @@
+"""The main job, from nothing: data tags to live, traced predictions, and a bad tag that changes nothing.
+
+It does by hand only what people do by hand: start the platform, release data, ask for predictions. Training, judging,
+releasing and serving are the sensor's and the daemon's work. Run again, it does what is not done yet.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import typer
+
+from resources.data_version import split_tag, version_order
+from resources.doors import Doors
+from workloads.contract import TEST, Workload
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from mlops_assets.lineage import Trace
+
+# Share of the training rows whose answer is replaced by a wrong one: enough that no model of them reaches its floor.
+CORRUPTION = 0.6
+WAIT_SECONDS = 900
+Say = Callable[[str], Any]
+
+
+class DemoFailed(Exception):
+    """A step did not come to its end; the message says which, and where to look."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command("demo")(demo)
+
+
+def demo() -> None:
+    """From nothing to live, traced predictions; then a bad data tag, which changes nothing that is live."""
+    from mlops_assets.commands.platform import start
+    from rich.console import Console
+
+    from resources.settings import settings
+    from workloads.loading import workload_of
+
+    console = Console()
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {text}", highlight=False, soft_wrap=True)
+
+    chosen = settings()
+    start(chosen, say)
+    import dagster as dg
+
+    wine, fashion = (workload_of(f"workloads.{name}") for name in ("wine", "fashion_mnist"))
+    with dg.DagsterInstance.from_config(str(chosen.home / "dagster")) as instance:
+        steps = Demo(Doors(chosen), instance, say)
+        steps.doors.registry.init()
+        rows = [steps.deliver(wine)]
+        traced = steps.trace(rows[0]["prediction"])
+        say(f"traced: {traced.endpoint['name']} {traced.release['version']} <- {traced.data['tag']}")
+        rows += [steps.deliver(fashion)]
+        steps.trace(rows[1]["prediction"])
+        rows += [steps.refuse(wine)]
+    _show(console, rows, traced, chosen)
+    console.print(f"\nDone in {time.monotonic() - began:.0f} s. `mlops down` stops the platform; what it holds stays.")
+
+
+def _show(console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: Any) -> None:
+    from rich.table import Table
+
+    from mlops_assets.commands.lineage import show_trace
+
+    console.print("\nWhere the first prediction came from (`mlops trace <id>` for any other):\n")
+    show_trace(traced, console)
+    table = Table(title="What happened", title_justify="left")
+    columns = ("data tag", "the run", "the gate", "live", "answered", "prediction")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in columns))
+    console.print("\n", table)
+    for name, address in {
+        "Dagster": f"{chosen.dagster}/asset-groups",
+        "MLflow": chosen.mlflow,
+        "Ray": chosen.ray,
+        "wine": f"{chosen.serve}{chosen.route('wine')}/docs",
+        "fashion_mnist": f"{chosen.serve}{chosen.route('fashion_mnist')}/docs",
+    }.items():
+        console.print(f"{name:14} {address}", highlight=False)
+
+
+class Demo:
+    """The steps of the demo. `say` gets a line of progress for each thing that happens."""
+
+    def __init__(self, doors: Doors, instance: "dg.DagsterInstance", say: Say) -> None:
+        self.doors = doors
+        self.instance = instance
+        self.say = say
+
+    def deliver(self, workload: Workload) -> dict[str, Any]:
+        """A dataset's first version, as far as a live prediction; a line of the table at the end."""
+        version = self.data(workload)
+        run = self.wait(workload, version)
+        if not run.is_success:
+            raise DemoFailed(
+                f"the run of {workload.name} {version} failed: {self.doors.settings.dagster}/runs/{run.run_id}; mend what "
+                "it says, and materialize the partition again in the UI"
+            )
+        return self._line(workload, version, run)
+
+    def refuse(self, workload: Workload) -> dict[str, Any]:
+        """A corrupted version, which the gate must refuse while the endpoint goes on."""
+        version = self.bad_data(workload)
+        run = self.wait(workload, version)
+        if run.is_success:
+            raise DemoFailed(f"the gate let a model of corrupted data pass: {workload.name} {version}")
+        return self._line(workload, version, run)
+
+    def _line(self, workload: Workload, version: str, run: "dg.DagsterRun") -> dict[str, Any]:
+        candidates = self.doors.ledger.candidates(workload.name, version)
+        report = self.doors.ledger.report(candidates[-1].id) if candidates else None
+        if report is None:
+            raise DemoFailed(
+                f"{workload.name} {version} has no gate report: {self.doors.settings.dagster}/runs/{run.run_id}"
+            )
+        answer = self.predict(workload, version)
+        self.say(f"{workload.name} {answer['version']} answers: {json.dumps(answer['predictions'][0])}")
+        refusals = [check.name for check in report.checks if check.verdict == "refuse"]
+        tick = run.tags.get("dagster/tick")
+        return {
+            "data tag": f"{workload.data.name}-v{version}",
+            "the run": f"{run.run_id[:8]}, by {run.tags.get('dagster/sensor_name', 'hand')}, tick {tick}",
+            "the gate": f"{report.verdict}{': ' + ', '.join(refusals) if refusals else ''}",
+            "live": f"{workload.name} {answer['version']}",
+            "answered": f"{len(answer['predictions'])} rows in {answer['processing_time_ms']:.1f} ms",
+            "prediction": answer["prediction_id"],
+        }
+
+    def data(self, workload: Workload) -> str:
+        """The dataset's first version, released if there is none."""
+        name = workload.data.name
+        if self._versions(name):
+            self.say(f"{name} has a data tag already")
+        else:
+            self._release(workload)
+        return self._versions(name)[0]
+
+    def bad_data(self, workload: Workload) -> str:
+        """A version of the dataset with wrong answers among its training rows, released if there is none."""
+        name = workload.data.name
+        for version in self._versions(name):
+            if self._corrupted(name, version):
+                self.say(f"{name} has a corrupted data tag already")
+                return version
+        return self._release(workload, corruption=CORRUPTION)
+
+    def _release(self, workload: Workload, **parameters: Any) -> str:
+        from sensors.poke import poke
+
+        released = self.doors.registry.release(workload, parameters=parameters, progress=self.say)
+        self.say(str(released))
+        poke(self.instance, "data_tags")
+        return released.version.version
+
+    def wait(self, workload: Workload, version: str) -> "dg.DagsterRun":
+        """The run that the sensor launched for a data version, when it has ended."""
+        import dagster as dg
+
+        from jobs.pipelines import pipeline_name
+
+        tags = {"dagster/partition": version}
+        filters = dg.RunsFilter(job_name=pipeline_name(workload.name), tags=tags)
+        end, shown = time.monotonic() + WAIT_SECONDS, ""
+        while time.monotonic() < end:
+            runs = self.instance.get_runs(filters, limit=1)
+            state = f"{workload.name} {version}: {self._stage(runs[0]) if runs else 'the sensor looks for new tags'}"
+            if state != shown:
+                self.say(shown := state)
+            if runs and runs[0].is_finished:
+                return runs[0]
+            time.sleep(0.5)
+        raise DemoFailed(
+            f"{workload.name} {version} is not done after {WAIT_SECONDS} s; look at `mlops status` and at "
+            f"{self.doors.settings.dagster}/runs"
+        )
+
+    def _stage(self, run: "dg.DagsterRun") -> str:
+        if run.is_finished:
+            return f"the run is over: {run.status.value.lower()}"
+        steps = [stat.step_key for stat in self.instance.get_run_step_stats(run.run_id) if stat.end_time is None]
+        return f"{steps[0].replace('__', '/')}" if steps else f"the run is {run.status.value.lower().replace('_', ' ')}"
+
+    def predict(self, workload: Workload, version: str, rows: int = 5) -> dict[str, Any]:
+        """Answers of the live endpoint to a few rows of the frozen test split."""
+        file = self.doors.registry.files(workload.data.name, version)[TEST]
+        body = json.dumps(workload.resolve(workload.example)(file, rows)).encode()
+        url = f"{self.doors.serving.url(workload.name)}/predict"
+        request = Request(url, body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=30) as response:  # noqa: S310 - the address is our own setting
+            return json.load(response)
+
+    def trace(self, prediction: str) -> "Trace":
+        """The trace of an answer; the log is written in the background, a moment after it."""
+        from mlops_assets.lineage import trace
+
+        end = time.monotonic() + 20
+        while True:
+            try:
+                return trace(prediction, self.doors)
+            except LookupError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    def _versions(self, name: str) -> list[str]:
+        return sorted((split_tag(tag)[1] for tag in self.doors.registry.tags(name)), key=version_order)
+
+    def _corrupted(self, name: str, version: str) -> bool:
+        parameters = self.doors.registry.version(name, version).metadata["dataset"].get("parameters", {})
+        return parameters.get("corruption", 0) > 0

@@ -1,0 +1,111 @@
+"""`mlops trace` and `mlops impact`: lineage on the command line."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlops_assets.lineage import Touched, Trace
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command("trace")(trace)
+    app.command("impact")(impact)
+
+
+def trace(
+    prediction: Annotated[str, typer.Argument(help="The `prediction_id` of an answer.")],
+    as_json: AsJson = False,
+) -> None:
+    """Where a prediction came from, down to the files' digests, computed again.
+
+    Exits with 1 where a file is not what it was when the model was trained.
+    """
+    from mlops_assets import lineage
+    from resources.doors import Doors
+    from resources.settings import settings
+
+    found = lineage.trace(prediction, Doors(settings()))
+    if as_json:
+        _print_json(found.json())
+    else:
+        show_trace(found)
+    if not found.intact:
+        raise typer.Exit(1)
+
+
+def impact(
+    key: Annotated[str, typer.Argument(help="A data tag (wine-v1.0.0), a digest or its beginning, or a file's path.")],
+    as_json: AsJson = False,
+) -> None:
+    """What came of a file or tag: models, releases, endpoints, and how many predictions when."""
+    from mlops_assets import lineage
+    from resources.doors import Doors
+    from resources.settings import settings
+
+    found = lineage.impact(key, Doors(settings()))
+    if as_json:
+        _print_json([touched.json() for touched in found])
+    else:
+        _show_impact(found)
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, default=str)
+    print()
+
+
+def show_trace(found: "Trace", console: "Console | None" = None) -> None:
+    """Print a trace as a tree."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    tree = Tree(f"prediction [bold]{found.prediction['id']}[/] · {found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}")
+    live = "live" if found.endpoint["live"] else "no longer live"
+    node = tree.add(f"endpoint [bold]{found.endpoint['name']}[/] · plan {found.endpoint['plan']}")
+    release = found.release
+    node = node.add(
+        f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {release['action']} by {release['actor']}: "
+        f"{escape(release['why'])}"
+    )
+    node = node.add(f"model [bold]{found.model['uri']}[/] · digest {found.model['digest'][:16]}")
+    node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}")
+    dirty = " with uncommitted changes" if found.code["dirty"] else ""
+    node.add(f"code commit [bold]{found.code['commit'][:12] or 'not in Git'}[/]{dirty} · digest {found.code['digest']}")
+    data = node.add(
+        f"data tag [bold]{found.data['tag']}[/] · digest {found.data['digest'][:16]} · source {found.data['source']}"
+    )
+    for file in found.files:
+        if file.intact:
+            data.add(f"[green]✓[/] {file.path} · sha256 {file.sha256[:16]}")
+        else:
+            now = f"is {file.actual[:16]} now" if file.actual else "is not in the cache"
+            data.add(f"[red]✗[/] {file.path} · sha256 was {file.sha256[:16]}, [red]{now}[/]")
+    (console or Console(soft_wrap=True)).print(tree)
+
+
+def _show_impact(found: "list[Touched]") -> None:
+    from rich.console import Console
+    from rich.tree import Tree
+
+    console = Console(soft_wrap=True)
+    for touched in found:
+        tree = Tree(f"data tag [bold]{touched.tag}[/] · digest {touched.digest[:16]} · {len(touched.files)} files")
+        models = tree.add(f"{len(touched.models)} models")
+        for model in touched.models:
+            models.add(f"{model['uri']} · digest {model['digest'][:16]} · {model['trained']:%Y-%m-%d %H:%M:%S}")
+        releases = tree.add(f"{len(touched.releases)} releases")
+        for release in touched.releases:
+            releases.add(f"{release['thing']} {release['version']} · since {release['since']:%Y-%m-%d %H:%M:%S}")
+        tree.add(f"live on: {', '.join(touched.live) or 'no endpoint'}")
+        span = f", {touched.first:%Y-%m-%d %H:%M:%S} to {touched.last:%Y-%m-%d %H:%M:%S}" if touched.first else ""
+        tree.add(f"{touched.predictions} predictions{span}")
+        console.print(tree)

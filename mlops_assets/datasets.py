@@ -1,0 +1,102 @@
+"""`registry/<workload>`: the tags of the data registry. `datasets/<workload>`: a tag, resolved and checked."""
+
+import dagster as dg
+
+from mlops_assets.data_gates import GATES, inspect
+from mlops_assets.partitions import partitions_of
+from resources.data_registry import DataRegistry
+from resources.data_version import DataVersion
+from resources.ledger import Ledger
+from workloads.contract import Workload
+
+
+def registry_key(workload: str) -> dg.AssetKey:
+    return dg.AssetKey(["registry", workload])
+
+
+def tags_of(workload: Workload) -> dg.AssetSpec:
+    """The dataset's tags, which come to be outside Dagster; the data_tags sensor reports each."""
+    return dg.AssetSpec(
+        key=registry_key(workload.name),
+        group_name=workload.name,
+        description=f"Tags `{workload.data.name}-v*` of the data registry. {workload.data.description}",
+        partitions_def=partitions_of(workload),
+        kinds={"git", "dvc"},
+        owners=list(workload.owners),
+    )
+
+
+def tag_seen(workload: str, version: DataVersion) -> dg.AssetMaterialization:
+    """What is reported when a tag is registered: its digest is the partition's data version."""
+    return dg.AssetMaterialization(
+        asset_key=registry_key(workload),
+        partition=version.version,
+        metadata={"tag": version.tag, "commit": version.commit, "source": version.source},
+        tags={"dagster/data_version": version.digest},
+    )
+
+
+def dataset(workload: Workload) -> dg.AssetsDefinition:
+    """The asset that resolves a data tag to verified files, and its gates."""
+    key = dg.AssetKey(["datasets", workload.name])
+
+    @dg.asset(
+        key=key,
+        group_name=workload.name,
+        description=workload.data.description,
+        partitions_def=partitions_of(workload),
+        deps=[registry_key(workload.name)],
+        kinds={"dvc", "parquet"},
+        owners=list(workload.owners),
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
+            for name, description in GATES.items()
+        ],
+    )
+    def resolve(
+        context: dg.AssetExecutionContext,
+        registry: dg.ResourceParam[DataRegistry],
+        ledger: dg.ResourceParam[Ledger],
+    ) -> dg.MaterializeResult:
+        version = registry.version(workload.data.name, context.partition_key)
+        ledger.record_data(version)
+        files = registry.files(workload.data.name, version.version)
+        context.log.info(f"{version.tag}: {len(files)} files of digest {version.digest[:12]}, source {version.source}")
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(version.digest),
+            metadata=describe(version, files),
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=result.name,
+                    passed=result.passed,
+                    description=result.description,
+                    metadata={"rows": result.rows, "examples": dg.JsonMetadataValue(list(result.examples))},
+                )
+                for result in inspect(workload, version, files, registry)
+            ],
+        )
+
+    return resolve
+
+
+def describe(version: DataVersion, files: dict) -> dict:
+    """Metadata of a dataset version: size, columns, splits, origin."""
+    metadata = version.metadata
+    splits = metadata["splits"]
+    return {
+        "dagster/uri": str(next(iter(files.values())).parent),
+        "dagster/row_count": sum(split["rows"] for split in splits.values()),
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(name, str(column.get("dtype", "")), description=column.get("description"))
+                for name, column in metadata["schema"].items()
+            ]
+        ),
+        "tag": version.tag,
+        "digest": version.digest,
+        "commit": version.commit,
+        "source": version.source,
+        "splits": dg.JsonMetadataValue(splits),
+        "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
+        "bytes": sum(file.size for file in version.files),
+    }

@@ -1,0 +1,208 @@
+"""Where a prediction came from, and what a file touched: following ids, never searching by time or by name."""
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from resources.doors import Doors
+from resources.ledger import Candidate, Release
+
+TAG = re.compile(r"(?P<name>[a-z][a-z0-9_]*)-v(?P<version>\d+\.\d+\.\d+)")
+DIGEST = re.compile(r"[0-9a-f]{8,64}")
+
+
+class NotFound(LookupError):
+    """An id, digest, file or tag that nothing here knows; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class TracedFile:
+    """A file of the data that a model was made from.
+
+    `sha256` is what it was then, `actual` what was computed now from the data cache; None: the file is not there.
+    """
+
+    path: str
+    split: str | None
+    sha256: str
+    actual: str | None
+    intact: bool
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A prediction, back to the files of its data. Each part names the next one by id."""
+
+    prediction: dict[str, Any]
+    endpoint: dict[str, Any]
+    release: dict[str, Any]
+    model: dict[str, Any]
+    run: dict[str, Any]
+    code: dict[str, Any]
+    data: dict[str, Any]
+    files: list[TracedFile]
+    intact: bool
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What came of one data version."""
+
+    tag: str
+    digest: str
+    files: list[str]
+    models: list[dict[str, Any]]
+    releases: list[dict[str, Any]]
+    live: list[str]
+    predictions: int
+    first: datetime | None
+    last: datetime | None
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def trace(prediction_id: str, doors: Doors) -> Trace:
+    """Follow a prediction back to the files, whose digests are computed again.
+
+    Raises:
+        NotFound: the log holds no such prediction (any more), or it is no id.
+    """
+    try:
+        wanted = UUID(prediction_id)
+    except ValueError:
+        raise NotFound(
+            f"{prediction_id!r} is no prediction id: a UUID as the answer's `prediction_id` has it"
+        ) from None
+    found = doors.predictions.find(wanted)
+    if found is None:
+        days = doors.settings.log_retention_days
+        raise NotFound(
+            f"no prediction {wanted} is in the log of {doors.settings.env}: it was answered elsewhere, more than {days} "
+            "days ago, or less than a second ago"
+        )
+    release = doors.ledger.release(found.release_id)
+    candidate = doors.ledger.candidate_by_id(release.candidate) if release else None
+    if release is None or candidate is None:
+        raise NotFound(f"the ledger of {doors.settings.env} does not know release {found.release_id}")
+    version = doors.registry.version(candidate.data_name, candidate.data_version)
+    files = [
+        TracedFile(check.path, split, check.expected, check.actual, check.actual == check.expected)
+        for check, split in _checked(doors, candidate, version)
+    ]
+    current = doors.ledger.current(release.thing)
+    return Trace(
+        prediction={
+            "id": str(found.prediction_id),
+            "at": found.at,
+            "rows": found.rows,
+            "latency_ms": found.latency_ms,
+            "inputs": found.inputs,
+            "outputs": found.outputs,
+        },
+        endpoint={
+            "name": found.endpoint,
+            "plan": found.plan,
+            "version": found.version,
+            "live": current is not None and current.id == release.id,
+        },
+        release=_release(release),
+        model=_model(candidate),
+        run={
+            "mlflow": candidate.run_id,
+            "url": doors.tracking.run_url(candidate.run_id),
+            "dagster": candidate.dagster_run,
+            "parameters": candidate.parameters,
+        },
+        code={
+            "commit": candidate.git_commit,
+            "dirty": candidate.git_dirty,
+            "digest": candidate.code_version,
+        },
+        data={
+            "tag": version.tag,
+            "commit": version.commit,
+            "digest": candidate.data_digest,
+            "source": version.source,
+            "same digest now": version.digest == candidate.data_digest,
+        },
+        files=files,
+        intact=version.digest == candidate.data_digest and all(file.intact for file in files),
+    )
+
+
+def impact(key: str, doors: Doors) -> list[Touched]:
+    """What came of the data versions that a tag (`wine-v1.0.0`), a digest (8 digits or more) or a file's path names.
+
+    Raises:
+        NotFound: none is known by it.
+    """
+    versions = _versions(key, doors)
+    if not versions:
+        raise NotFound(
+            f"nothing was made from {key!r}: no data tag, digest (8 to 64 hexadecimal digits) or path of a file of that "
+            "name is in the ledger; `mlops data list` shows the tags"
+        )
+    return [_touched(doors, version) for version in versions]
+
+
+def _versions(key: str, doors: Doors) -> list:
+    if found := TAG.fullmatch(key):
+        return [version for version in doors.ledger.data(found["name"]) if version.version == found["version"]]
+    if DIGEST.fullmatch(key):
+        return doors.ledger.data_by_file(key)
+    return doors.ledger.data_by_path(key)
+
+
+def _touched(doors: Doors, version: Any) -> Touched:
+    ledger = doors.ledger
+    candidates = ledger.candidates_of_data(version.name, version.version)
+    releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
+    usage = doors.predictions.of_releases([release.id for release in releases])
+    currents = {thing: ledger.current(thing) for thing in {release.thing for release in releases}}
+    ids = {release.id for release in releases}
+    return Touched(
+        tag=version.tag,
+        digest=version.digest,
+        files=[file.path for file in version.files],
+        models=[_model(candidate) for candidate in candidates],
+        releases=[_release(release) for release in releases],
+        live=sorted(thing for thing, current in currents.items() if current and current.id in ids),
+        predictions=usage.count,
+        first=usage.first,
+        last=usage.last,
+    )
+
+
+def _checked(doors: Doors, candidate: Candidate, version: Any):
+    splits = {file.path: file.split for file in version.files}
+    for check in doors.registry.verify(candidate.data_name, candidate.data_version):
+        yield check, splits.get(check.path)
+
+
+def _release(release: Release) -> dict[str, Any]:
+    return {
+        "id": release.id,
+        "thing": release.thing,
+        "version": release.version,
+        "since": release.created_at,
+        "action": release.action,
+        "actor": release.actor,
+        "why": release.why,
+        "changes": release.changes,
+    }
+
+
+def _model(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "uri": candidate.model_uri,
+        "number": candidate.number,
+        "digest": candidate.digest,
+        "trained": candidate.created_at,
+        "data": f"{candidate.data_name}-v{candidate.data_version}",
+    }

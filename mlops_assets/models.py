@@ -1,0 +1,79 @@
+"""`models/<workload>`: a data version, trained, tracked, registered as a candidate, and judged.
+
+Training runs elsewhere, through one door (`resources.compute`); this asset waits for its result, writes what came of
+it into MLflow and the ledger, and lets the gates judge the form that would be served. What happens to it is in
+`training.py`.
+"""
+
+import dagster as dg
+
+from mlops_assets.checks import results, specs
+from mlops_assets.code import training_code
+from mlops_assets.delivery import Delivery
+from mlops_assets.parameters import launchpad
+from mlops_assets.partitions import partitions_of
+from mlops_assets.pictures import pictures
+from mlops_assets.training import Trained, Training
+from workloads.contract import Workload
+
+POOL = "training"  # one training at a time on a small machine: see docs/architecture.md
+
+
+def model_key(workload: str) -> dg.AssetKey:
+    return dg.AssetKey(["models", workload])
+
+
+def model(workload: Workload) -> dg.AssetsDefinition:
+    """The asset of a workload's trained models, one partition per data version."""
+    config_type = launchpad(workload)
+
+    @dg.asset(
+        key=model_key(workload.name),
+        group_name=workload.name,
+        description=workload.description,
+        partitions_def=partitions_of(workload),
+        deps=[dg.AssetKey(["datasets", workload.name])],
+        kinds={"mlflow", "ray", *workload.kinds},
+        owners=list(workload.owners),
+        code_version=training_code(workload),
+        check_specs=specs(workload, model_key(workload.name)),
+        pool=POOL,
+    )
+    def train(
+        context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
+    ) -> dg.MaterializeResult:
+        training = Training(workload, context.partition_key, context.run.run_id, context.run.root_run_id)
+        trained = training.start(
+            delivery.doors, workload.parameters.model_validate(config.model_dump()), context.log.info
+        )
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(trained.candidate.digest),
+            metadata=describe(workload, trained),
+            check_results=results(workload, trained.report),
+        )
+
+    return train
+
+
+def describe(workload: Workload, trained: Trained) -> dict:
+    """Metadata of a trained model: identity, quality, duration, pictures, and where to read more."""
+    result, candidate = trained.result, trained.candidate
+    units = {metric.name: metric.unit for metric in workload.metrics}
+    measured = {
+        f"{name} ({unit})" if (unit := units.get(name.partition("_")[2], "")) else name: value
+        for name, value in result.metrics.items()
+    }
+    return {
+        "dagster/uri": candidate.artifacts_uri,
+        "verdict": trained.report.verdict,
+        "registered as": candidate.model_uri,
+        "MLflow version": dg.MetadataValue.url(trained.version_url),
+        "MLflow run": dg.MetadataValue.url(trained.run_url),
+        "digest": candidate.digest,
+        "commit": f"{candidate.git_commit}{' (with changes)' if candidate.git_dirty else ''}" or "not in Git",
+        "parameters": dg.JsonMetadataValue(candidate.parameters),
+        "artifacts (bytes)": sum(file.size for file in result.artifacts.files),
+        "duration (s)": dg.JsonMetadataValue(result.seconds),
+        **measured,
+        **pictures(trained.plots),
+    }

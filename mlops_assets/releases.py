@@ -1,0 +1,108 @@
+"""`releases/<workload>`: which candidate is current, decided by the gates or by a person, and written in the ledger.
+
+By itself only the newest data version's newest candidate is considered: retraining an old tag releases nothing, and a
+backfill over all tags releases at most one.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.bench import releasing
+from mlops_assets.delivery import Delivery
+from mlops_assets.models import model_key
+from mlops_assets.partitions import newest
+from mlops_assets.releasing import Outcome
+from resources.ledger import Candidate, Ledger
+from workloads.contract import Workload
+
+
+def release_key(workload: str) -> dg.AssetKey:
+    return dg.AssetKey(["releases", workload])
+
+
+def aliases_key(workload: str) -> dg.AssetKey:
+    return dg.AssetKey(["aliases", workload])
+
+
+class ReleaseConfig(dg.Config):
+    """What a hand-moved alias asks for; left empty, the newest data version's newest candidate is considered."""
+
+    adopt: int | None = Field(None, ge=1, description="Number of the version that @champion was moved to by hand.")
+
+
+def adopt_config(workload: str, number: int) -> dict:
+    """Run configuration that enters a hand-moved alias as that person's decision."""
+    return {"ops": {f"releases__{workload}": {"config": {"adopt": number}}}}
+
+
+def aliases_of(workload: Workload) -> dg.AssetSpec:
+    """The registry's aliases, which people may move outside Dagster; the registry sensor reports each move."""
+    return dg.AssetSpec(
+        key=aliases_key(workload.name),
+        group_name=workload.name,
+        description="`@candidate`, `@champion` and `@previous` in MLflow: a projection of the ledger.",
+        kinds={"mlflow"},
+        owners=list(workload.owners),
+    )
+
+
+def release(workload: Workload) -> dg.AssetsDefinition:
+    """The asset of what is released; its data version is the released digest, so a refused candidate changes nothing."""
+    newest_model = dg.AssetDep(model_key(workload.name), partition_mapping=dg.LastPartitionMapping())
+
+    @dg.asset(
+        key=release_key(workload.name),
+        group_name=workload.name,
+        description=f"Which version of {workload.name} is released, and why. `mlops live {workload.name}` says the same.",
+        deps=[newest_model],
+        kinds={"postgres", "mlflow"},
+        owners=list(workload.owners),
+        output_required=False,
+    )
+    def decide(
+        context: dg.AssetExecutionContext, config: ReleaseConfig, delivery: dg.ResourceParam[Delivery]
+    ) -> Iterator[dg.MaterializeResult]:
+        ledger = delivery.doors.ledger
+        mechanism = releasing(workload, delivery.doors)
+        outcome = None
+        if config.adopt is not None:
+            outcome = mechanism.adopt(config.adopt)
+        elif candidate := _candidate(context.instance, workload, ledger):
+            current = ledger.current(workload.name)
+            if current and current.digest == candidate.digest:
+                outcome = Outcome("unchanged", current, ledger.report(candidate.id), "the same model is released already")
+            else:
+                outcome = mechanism.consider(candidate, "dagster", "the newest candidate of the newest data version")
+        current = ledger.current(workload.name)
+        if outcome:
+            context.log.info(f"{outcome.result}: {outcome.why}")
+        if outcome and outcome.result == "refused" and config.adopt is None:
+            raise dg.Failure(f"{workload.name}: {outcome.why}. What was released before stays released.")
+        if current is None:
+            context.log.warning(f"nothing is released: the newest data version of {workload.name} has no model yet")
+            return
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(current.digest),
+            metadata={
+                "version": current.version,
+                "release": current.id,
+                "outcome": outcome.result if outcome else "unchanged",
+                "why": current.why,
+                "by": current.actor,
+                "since": dg.MetadataValue.timestamp(current.created_at),
+                "changes": dg.MetadataValue.md("\n".join(f"- {change}" for change in current.changes)),
+                "registered version": dg.MetadataValue.url(
+                    delivery.doors.tracking.version_url(workload.name, current.number)
+                ),
+            },
+        )
+
+    return decide
+
+
+def _candidate(instance: dg.DagsterInstance, workload: Workload, ledger: Ledger) -> Candidate | None:
+    version = newest(instance, workload.name)
+    candidates = ledger.candidates(workload.name, version) if version else []
+    return candidates[-1] if candidates else None

@@ -1,0 +1,59 @@
+"""What a person, or a crash, left different: aliases in MLflow, the ledger, and the endpoints' plans."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from jobs.pipelines import release_name, rollout_name
+from mlops_assets.bench import releasing
+from mlops_assets.delivery import Delivery
+from mlops_assets.releases import adopt_config, aliases_key
+from resources.ledger import Ledger
+from resources.settings import Settings
+from workloads.contract import Workload
+
+
+def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
+    """Acts only where alias, ledger and plan differ.
+
+    Alias moves that a crash left undone are done. An alias that somebody moved by hand becomes a run that enters it as
+    that person's decision, judged by the same gate. A plan that is not what is released becomes a rollout.
+    """
+
+    @dg.sensor(
+        name="registry",
+        description="Repairs what a crash left undone; judges what a person moved in MLflow.",
+        jobs=list(jobs),
+        minimum_interval_seconds=settings.registry_seconds,
+        default_status=dg.DefaultSensorStatus.STOPPED if settings.external else dg.DefaultSensorStatus.RUNNING,
+    )
+    def sense(
+        context: dg.SensorEvaluationContext,
+        ledger: dg.ResourceParam[Ledger],
+        delivery: dg.ResourceParam[Delivery],
+    ) -> dg.SensorResult | dg.SkipReason:
+        requests, events = [], []
+        for workload in workloads:
+            name = workload.name
+            if ledger.current(name) is None:
+                continue
+            done = releasing(workload, delivery.doors).repair(adopt=False)
+            for move in done.moves:
+                context.log.info(f"{name}: @{move.alias} was set to version {move.number}")
+            for difference in done.differences:
+                context.log.warning(f"{name}: {difference}")
+                if difference.decides:
+                    key = f"{name}:adopt:{difference.mlflow}:after:{ledger.last_decision(name)}"
+                    config = adopt_config(name, difference.mlflow)
+                    requests.append(dg.RunRequest(job_name=release_name(name), run_key=key, run_config=config))
+            if done.moves or done.differences:
+                found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
+                events.append(dg.AssetMaterialization(aliases_key(name), metadata=found))
+            if release := delivery.behind(name):
+                key = f"{name}:rollout:{release.id}"
+                requests.append(dg.RunRequest(job_name=rollout_name(name), run_key=key))
+        if not requests and not events:
+            return dg.SkipReason("aliases, ledger and plans agree")
+        return dg.SensorResult(run_requests=requests, asset_events=events)
+
+    return sense
