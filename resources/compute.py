@@ -197,7 +197,7 @@ class Compute:
         def check(status: Status) -> None:
             nonlocal waiting_since
             waits: bool | None = status.state is State.PENDING
-            if not waits and job.spec.tier.workers > 1:
+            if job.spec.tier.workers > 1:  # its driver asks for nothing, the workers that it starts do
                 waits = self._jobs.waiting(name)
                 if waits is None and waiting_since is not None:
                     return  # between two requests for room: a group of workers that gave up asks again
@@ -216,7 +216,10 @@ class Compute:
 
     def _check_possible(self, job: Job) -> None:
         tier, room = job.spec.tier, self._jobs.room()
-        if not room.holds([bundle(tier)] * tier.workers):
+        asked = bundle(tier)
+        if tier.workers > 1:
+            asked.pop("memory", None)  # what several workers reserve is up to the program: CPUs and GPUs at least
+        if not room.holds([asked] * tier.workers):
             nodes = "1 node" if len(room.nodes) == 1 else f"{len(room.nodes)} nodes"
             raise NotPlaceable(
                 f"Training {job.title} can never be placed here: it wants {_wanted(tier)}; Ray has {room}, on {nodes}. "

@@ -15,15 +15,13 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
-import stamina
-
 from resources.settings import Settings
 from workloads.contract import Tier
 
 GIB = 2**30
 UNITS = {"CPU": "CPU", "GPU": "GPU", "memory": "GiB memory"}
 REQUEST_SECONDS = 20  # for one answer
-PATIENCE = 5.0  # seconds, while Ray does not answer at all
+PATIENCE = 3.0  # seconds, while Ray does not answer at all
 STARTING = 45.0  # seconds, while it answers that it cannot yet
 
 
@@ -183,21 +181,17 @@ class RayJobs:
 
         `exists`: text of a refusal that means the thing is there already, which is then as good as done.
         """
-        begun = time.monotonic()
-
-        def again(error: Exception) -> bool:
-            limit = starting if isinstance(error, _ServerError) else patience
-            return isinstance(error, OSError | HTTPException) and time.monotonic() - begun < limit
-
-        answer = None
-        try:
-            for attempt in stamina.retry_context(on=again, attempts=None, timeout=None, wait_initial=0.2, wait_max=1):
-                with attempt:
-                    answer = self._once(method, path, body, exists)
-        except (OSError, HTTPException) as error:
-            detail = f" ({error})" if isinstance(error, _ServerError) else ""
-            raise ComputeUnavailable(f"Ray does not answer at {self._settings.ray}{detail}; run `mlops up`") from error
-        return answer
+        begun, pause = time.monotonic(), 0.1
+        while True:
+            try:
+                return self._once(method, path, body, exists)
+            except (OSError, HTTPException) as error:
+                limit, detail = (starting, f" ({error})") if isinstance(error, _ServerError) else (patience, "")
+                if time.monotonic() - begun > limit:
+                    where = self._settings.ray
+                    raise ComputeUnavailable(f"Ray does not answer at {where}{detail}; run `mlops up`") from error
+            time.sleep(pause)
+            pause = min(2 * pause, 1)
 
     def _once(self, method: str, path: str, body: Any, exists: str) -> Any:
         address = self._settings.ray
