@@ -11,7 +11,7 @@ import pytest
 
 from resources import settings as settings_module
 from resources.embedded.environment import environment
-from resources.embedded.postgres import Postgres, prepare
+from resources.embedded.postgres import Postgres
 from resources.settings import Settings
 
 PORTS = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster")
@@ -57,5 +57,4 @@ def home_settings() -> Iterator[Settings]:
 def postgres(home_settings: Settings) -> Settings:
     """PostgreSQL alone, with the platform's databases; the value is the settings to reach it by."""
     Postgres(home_settings).start()
-    prepare(home_settings)
     return home_settings

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from resources.settings import REPOSITORY, Settings
 
-# Ray adds some 66 characters to its folder for a Unix socket, whose path may have 103 (macOS) or 107 (Linux).
-LONGEST_SOCKET_FOLDER = 36
+# Below it stand Ray's sockets (64 characters more) and HAProxy's (72 more); the system allows 103, HAProxy itself 97.
+LONGEST_SOCKET_FOLDER = 24
 
 
 def setting_variables(settings: Settings) -> dict[str, str]:
@@ -42,6 +42,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "DAGSTER_HOME": str(settings.home / "dagster"),
         "MLFLOW_TRACKING_URI": settings.mlflow,
+        # "No cluster of several machines": only so does Ray take 127.0.0.1 for its own address and listen there alone.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": settings.ray_token,
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -51,7 +53,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def socket_folder(settings: Settings) -> Path:
-    """Folder of this home for Unix sockets: `<home>/ray`, or one under /tmp where that path is too long. Mode 0700.
+    """Folder of this home for Ray's files, mode 0700: `<home>/ray`, or where that is too long one under /tmp.
 
     Raises:
         PermissionError: the folder under /tmp belongs to somebody else.

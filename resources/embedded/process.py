@@ -1,4 +1,8 @@
-"""Detached processes with a pid file and a log: start, find again, stop. Nothing is ever identified by name alone."""
+"""Detached processes: start, find again, end. Nothing is ever identified by its name alone.
+
+A process of the platform carries `MLOPS_HOME` and `MLOPS_PART` in its environment, and so do all that it starts; some
+of Ray's overwrite their environment with a title, and are known by the session that they were started in.
+"""
 
 import json
 import os
@@ -8,34 +12,30 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from resources.settings import Settings
 
 LARGEST_LOG = 20 * 2**20  # bytes; a longer log is moved aside when its process starts
+PART = "MLOPS_PART"
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether it runs. A zombie does not: it is only waiting to be collected by its parent."""
+    """Whether it runs. A zombie does not: it only waits to be collected by its parent."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def tree(process: psutil.Process | None) -> list[psutil.Process]:
-    """The process and all that descend from it, itself first; empty where it is gone."""
-    if process is None:
-        return []
-    try:
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+def end(processes: Iterable[psutil.Process], first: int = signal.SIGTERM, patience: float = 10) -> None:
+    """End processes: the given signal, after `patience` seconds SIGKILL. Returns when all are gone.
 
-
-def terminate(processes: Iterable[psutil.Process], first: int = signal.SIGTERM, patience: float = 10) -> None:
-    """End processes: the given signal, after `patience` seconds SIGKILL. Returns when all are gone."""
+    Raises:
+        RuntimeError: a process survives SIGKILL.
+    """
     remaining = [process for process in processes if process.pid != os.getpid() and alive(process)]
     for number, seconds in ((first, patience), (signal.SIGKILL, 10)):
         for process in remaining:
@@ -59,7 +59,7 @@ def _collect(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         try:
             os.waitpid(process.pid, os.WNOHANG)
-        except (ChildProcessError, ProcessLookupError):
+        except OSError:
             continue
 
 
@@ -71,7 +71,7 @@ def _default_signals() -> None:
 
 @dataclass(frozen=True)
 class Daemon:
-    """One detached process of a home: pid and create time in `<home>/run/<name>.json`, output in `<home>/logs/`."""
+    """One part's process: pid and create time in `<home>/run/<name>.json`, output in `<home>/logs/<name>.log`."""
 
     settings: Settings
     name: str
@@ -84,20 +84,57 @@ class Daemon:
     def log(self) -> Path:
         return self.settings.home / "logs" / f"{self.name}.log"
 
-    def process(self) -> psutil.Process | None:
-        """The running process, or None. Pid and create time must agree, so a reused pid is not taken for ours."""
+    def record(self) -> dict[str, Any]:
+        """What the pid file holds; empty where there is none."""
         try:
-            record = json.loads(self.file.read_text())
+            return dict(json.loads(self.file.read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def process(self) -> psutil.Process | None:
+        """The running process, or None. Pid and create time must agree: a reused pid is not taken for ours."""
+        record = self.record()
+        try:
             process = psutil.Process(record["pid"])
-            same = abs(process.create_time() - record["created"]) < 1
-        except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+            return process if abs(process.create_time() - record["created"]) < 1 and alive(process) else None
+        except (KeyError, psutil.NoSuchProcess):
             return None
-        return process if same and alive(process) else None
+
+    def members(self) -> list[psutil.Process]:
+        """All processes of this part, whether or not their parents still live."""
+        session, home = self.record().get("pid"), str(self.settings.home)
+        found = []
+        for process in psutil.process_iter():
+            try:
+                variables = process.environ()
+                own = variables.get("MLOPS_HOME") == home and variables.get(PART) == self.name
+                titled = session is not None and "PATH" not in variables and os.getsid(process.pid) == session
+                if (own or titled) and process.pid != os.getpid() and alive(process):
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue  # another user's, or gone
+        return found
 
     def start(
-        self, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, user: str | None = None
+        self,
+        command: Sequence[str | Path],
+        env: Mapping[str, str],
+        cwd: Path,
+        user: str | None = None,
+        wait: float | None = None,
     ) -> psutil.Process:
-        """Start it in a session of its own; output is appended to the log. `user` is another user's name, for root."""
+        """Start it in a session of its own; output is appended to the log.
+
+        Args:
+            command: program and arguments.
+            env: its whole environment.
+            cwd: its working folder.
+            user: another user's name, for root.
+            wait: for a command that puts itself in the background: the seconds until it must have returned.
+
+        Raises:
+            RuntimeError: a waited-for command failed or took too long; the message ends with the log's last lines.
+        """
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
@@ -105,7 +142,7 @@ class Daemon:
         with self.log.open("ab") as log:
             child = subprocess.Popen(
                 [str(part) for part in command],
-                env=dict(env),
+                env={**env, PART: self.name},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -114,10 +151,21 @@ class Daemon:
                 preexec_fn=_default_signals,
                 **as_user(user),
             )
-        child.returncode = 0  # the child outlives this object on purpose; no warning when it is dropped
-        return self.record(child.pid)
+        process = self.remember(child.pid)
+        if wait is None:
+            child.returncode = 0  # it outlives this object on purpose; no warning when it is dropped
+            return process
+        try:
+            code = child.wait(timeout=wait)
+        except subprocess.TimeoutExpired:
+            code = None
+        if code != 0:
+            self.stop()
+            what = f"did not start within {wait:.0f} s" if code is None else f"failed with exit code {code}"
+            raise RuntimeError(f"{self.name} {what}; {self.log} ends with:\n{self.last_lines()}")
+        return process
 
-    def record(self, pid: int) -> psutil.Process:
+    def remember(self, pid: int) -> psutil.Process:
         """Write the pid file of a running process."""
         process = psutil.Process(pid)
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -127,12 +175,11 @@ class Daemon:
         return process
 
     def stop(self, first: int = signal.SIGTERM, patience: float = 10) -> None:
-        """End the process and its descendants, and remove the pid file. Nothing happens where it does not run."""
+        """End the process, then all that it left behind, and remove the pid file. Nothing happens where none runs."""
         process = self.process()
         if process is not None:
-            descendants = tree(process)
-            terminate([process], first, patience)
-            terminate(descendants)
+            end([process], first, patience)
+        end(self.members(), patience=patience)
         self.file.unlink(missing_ok=True)
 
     def last_lines(self, count: int = 5) -> str:
@@ -143,7 +190,7 @@ class Daemon:
             return ""
 
 
-def as_user(user: str | None) -> dict:
+def as_user(user: str | None) -> dict[str, Any]:
     """Arguments of `subprocess` that run a command as another user; empty for the present one."""
     if user is None:
         return {}

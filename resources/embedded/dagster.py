@@ -1,0 +1,83 @@
+"""Dagster's webserver, and its daemon with sensors, schedules and the run queue."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from resources.embedded.environment import environment
+from resources.embedded.part import Part
+from resources.embedded.process import Daemon
+from resources.embedded.web import request
+from resources.settings import REPOSITORY, Settings
+
+INSTANCE = REPOSITORY / "deploy" / "dagster.yaml"
+
+
+def prepare_home(settings: Settings) -> Path:
+    """DAGSTER_HOME with the instance's configuration."""
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / "dagster.yaml"
+    if not target.exists() or target.read_bytes() != INSTANCE.read_bytes():
+        shutil.copyfile(INSTANCE, target)
+    return home
+
+
+def dev(settings: Settings) -> Daemon:
+    """`dagster dev` of this home: it brings a webserver and a daemon of its own."""
+    return Daemon(settings, "dagster-dev")
+
+
+class _Dagster(Part):
+    after = ("postgres",)
+
+    def launch(self) -> None:
+        prepare_home(self.settings)
+        command = [sys.executable, "-m", *self._command(), "--workspace", str(REPOSITORY / "workspace.yaml")]
+        env = environment(self.settings) | {"DAGSTER_DISABLE_TELEMETRY": "1"}
+        self.daemon.start(command, env, cwd=REPOSITORY)
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        self.daemon.stop(signal.SIGINT)  # as by Ctrl-C: it ends its code servers itself
+
+
+class Webserver(_Dagster):
+    """The UI and its GraphQL API."""
+
+    name, title, seconds = "dagster-webserver", "Dagster webserver", 120
+
+    @property
+    def address(self) -> str:
+        return self.settings.dagster
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return {"MLOPS_DAGSTER_PORT": self.settings.dagster_port}
+
+    def fault(self) -> str | None:
+        status, _ = request(f"{self.address}/server_info")
+        return None if status == 200 else f"Dagster's webserver does not answer on {self.address}"
+
+    def _command(self) -> list[str]:
+        return ["dagster_webserver", "--host", "127.0.0.1", "--port", str(self.settings.dagster_port)]
+
+
+class DagsterDaemon(_Dagster):
+    """Sensors, schedules, run queue, run monitoring. It has no port: it lives, or it does not."""
+
+    name, title = "dagster-daemon", "Dagster daemon"
+
+    @property
+    def address(self) -> str:
+        return str(self.settings.home / "dagster")
+
+    def fault(self) -> str | None:
+        return None if self.running() else "Dagster's daemon does not run, so no sensor and no queued run starts"
+
+    def _command(self) -> list[str]:
+        return ["dagster._daemon", "run"]

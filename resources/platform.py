@@ -1,0 +1,247 @@
+"""The platform on one machine: brings its parts up in order, takes them down, says how they are."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from importlib import import_module
+from importlib.util import find_spec
+from threading import Lock
+
+import psutil
+
+from resources.embedded.dagster import DagsterDaemon, Webserver, dev
+from resources.embedded.mlflow import Mlflow
+from resources.embedded.part import Part, PartFailed
+from resources.embedded.postgres import Postgres, prepare
+from resources.embedded.ray import Ray, Serve
+from resources.settings import Settings
+
+MEMORY_GOAL = 3 * 2**30  # bytes, of all parts together
+CPU_GOAL = 5.0  # per cent of one core, idle
+
+Progress = Callable[[str, str], None]  # (part's title, what it is at)
+
+
+class PlatformFailed(Exception):
+    """The platform cannot start; one sentence for each reason."""
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """How a part is: `state` is `answers`, `stopped`, `broken` or `external`; memory in bytes, cpu in % of a core."""
+
+    name: str
+    title: str
+    state: str
+    address: str
+    fault: str | None
+    pids: list[int]
+    memory: int
+    cpu: float
+
+
+class Platform:
+    """The parts of one home."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.services: list[Part] = [kind(settings) for kind in (Postgres, Mlflow, Ray, Serve)]
+        self.dagster: list[Part] = [Webserver(settings), DagsterDaemon(settings)]
+
+    @property
+    def parts(self) -> list[Part]:
+        return [*self.services, *self.dagster]
+
+    def up(self, progress: Progress = lambda title, text: None, dagster: bool = True) -> bool:
+        """Start what does not run and mend what does not answer; what is well is left alone.
+
+        Args:
+            progress: told what happens, from several threads, one call at a time.
+            dagster: also the webserver and the daemon.
+
+        Returns:
+            Whether anything had to be started.
+
+        Raises:
+            PlatformFailed: a port is taken, an external service does not answer, or a part does not start.
+        """
+        with self._lock(progress):
+            wanted = self.services + (self.dagster if dagster and dev(self.settings).process() is None else [])
+            faults = self._faults(wanted)
+            external = [fault for part in wanted if part.external and (fault := faults[part.name])]
+            if external:
+                raise PlatformFailed("\n".join(external))
+            broken = [part for part in wanted if faults[part.name]]
+            self._refuse_taken_ports([part for part in broken if not part.running()])
+            if any(part.name == "ray" for part in broken):
+                broken += [part for part in wanted if part.name == "serve" and part not in broken and not part.external]
+            if not any(part.name == "postgres" for part in broken):
+                self._migrate()
+            if broken:
+                self._start(broken, progress)
+            return bool(broken)
+
+    def down(self, progress: Progress = lambda title, text: None, services: bool = True) -> None:
+        """End all processes of this home, whether or not they were left by a crash. `services=False`: Dagster only."""
+        with self._lock(progress):
+            developing = dev(self.settings)
+            if developing.process() is not None:
+                progress("dagster dev", "stopping")
+            developing.stop()
+            for part in [*reversed(self.dagster), *(reversed(self.services) if services else [])]:
+                if part.processes():
+                    progress(part.title, "stopping")
+                part.stop()
+
+    def status(self, sample: float = 1.0) -> list[PartStatus]:
+        """State, memory and CPU of each part; CPU is measured over `sample` seconds."""
+        members = {part.name: part.processes() for part in self.parts}
+        before = {name: _seconds(processes) for name, processes in members.items()}
+        started = time.monotonic()
+        faults = self._faults(self.parts)
+        time.sleep(max(0.0, sample - (time.monotonic() - started)))
+        span = time.monotonic() - started
+        found = []
+        for part in self.parts:
+            processes, fault = members[part.name], faults[part.name]
+            state = (
+                "external" if part.external else "answers" if fault is None else "broken" if processes else "stopped"
+            )
+            after = _seconds(processes)
+            used = sum(after[pid] - before[part.name].get(pid, after[pid]) for pid in after)
+            pids = sorted(process.pid for process in processes)
+            memory = sum(map(_memory, processes))
+            found.append(PartStatus(part.name, part.title, state, part.address, fault, pids, memory, 100 * used / span))
+        return found
+
+    def _faults(self, parts: list[Part]) -> dict[str, str | None]:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            return dict(zip([part.name for part in parts], pool.map(lambda part: part.fault(), parts), strict=True))
+
+    def _refuse_taken_ports(self, parts: list[Part]) -> None:
+        wanted = {port: (part, setting) for part in parts for setting, port in part.ports.items()}
+        own = {process.pid for part in self.parts for process in part.processes()}
+        faults = []
+        for port, owner, pid in listeners():
+            if port in wanted and pid not in own:
+                part, setting = wanted.pop(port)
+                faults.append(
+                    f"port {port}, which {part.title} needs, is used by {owner}; end that process, or set {setting}"
+                )
+        if faults:
+            raise PlatformFailed("\n".join(faults))
+
+    def _start(self, parts: list[Part], progress: Progress) -> None:
+        """Each part as soon as those that it needs answer; independent ones side by side."""
+        one_at_a_time, names = Lock(), {part.name: part for part in parts}
+
+        def say(title: str, text: str) -> None:
+            with one_at_a_time:
+                progress(title, text)
+
+        def start(part: Part) -> str:
+            began = time.monotonic()
+            say(part.title, "starting")
+            part.start()
+            if part.name == "postgres":
+                self._migrate()
+            say(part.title, f"answers on {part.address} ({time.monotonic() - began:.1f} s)")
+            return part.name
+
+        order = TopologicalSorter({part.name: [name for name in part.after if name in names] for part in parts})
+        order.prepare()
+        failures: list[str] = []
+        with ThreadPoolExecutor(len(parts)) as pool:
+            pending = {}
+            while order.is_active():
+                for name in order.get_ready():
+                    pending[pool.submit(start, names[name])] = name
+                done = [future for future in pending if future.done()]
+                if not pending:
+                    break  # the rest waits for what failed
+                for future in done:
+                    name = pending.pop(future)
+                    if future.exception() is None:
+                        order.done(name)
+                    else:
+                        failures.append(f"{names[name].title}: {future.exception()}")
+                if not done:
+                    time.sleep(0.05)
+        if failures:
+            raise PlatformFailed("\n".join(failures))
+
+    def _migrate(self) -> None:
+        """Tables of the platform's own facts."""
+        prepare(self.settings)
+        for module, door in (("ledger", "Ledger"), ("prediction_log", "PredictionLog"), ("serving", "Serving")):
+            if find_spec(f"resources.{module}") is not None:
+                getattr(import_module(f"resources.{module}"), door)(self.settings).migrate()
+
+    @contextmanager
+    def _lock(self, progress: Progress) -> Iterator[None]:
+        """One `up` or `down` of a home at a time; the lock ends with its process, however that ends."""
+        file = self.settings.home / "run" / "lock"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress("mlops", "waiting for another `mlops up` or `mlops down` of this home")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+def listeners() -> list[tuple[int, str, int | None]]:
+    """(port, owner in words, pid) of every TCP port that is listened on; the owner may be another user's process."""
+    try:
+        connections = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    except psutil.AccessDenied:  # macOS shows an ordinary user only that user's own
+        connections = []
+        for process in psutil.process_iter():
+            try:
+                own = process.net_connections("tcp")
+            except psutil.Error:
+                continue
+            connections += [one._replace(pid=process.pid) if hasattr(one, "pid") else one for one in own]
+        connections = [one for one in connections if one.status == psutil.CONN_LISTEN]
+    return [(one.laddr.port, _owner(getattr(one, "pid", None)), getattr(one, "pid", None)) for one in connections]
+
+
+def _owner(pid: int | None) -> str:
+    if pid is None:
+        return "a process of another user"
+    try:
+        process = psutil.Process(pid)
+        return f"`{' '.join(process.cmdline())[:80] or process.name()}` (pid {pid}, user {process.username()})"
+    except psutil.Error:
+        return f"the process {pid}"
+
+
+def _seconds(processes: list[psutil.Process]) -> dict[int, float]:
+    """CPU seconds used so far, by pid."""
+    used = {}
+    for process in processes:
+        try:
+            times = process.cpu_times()
+            used[process.pid] = times.user + times.system
+        except psutil.Error:
+            continue
+    return used
+
+
+def _memory(process: psutil.Process) -> int:
+    """Bytes; shared pages are counted in parts (PSS) where the system tells."""
+    try:
+        full = process.memory_full_info()
+        return getattr(full, "pss", None) or full.uss
+    except psutil.AccessDenied:
+        return process.memory_info().rss
+    except psutil.Error:
+        return 0
+
+
+__all__ = ["CPU_GOAL", "MEMORY_GOAL", "PartFailed", "PartStatus", "Platform", "PlatformFailed", "listeners"]
