@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
 
 from resources.compute_folder import Job, JobFolder, import_path
@@ -128,6 +129,10 @@ class Compute:
         end = time.monotonic() + STOP_SECONDS
         while self.status(name).state.live and time.monotonic() < end:
             time.sleep(0.2)
+
+    def folder(self, job: Job) -> Path:
+        """What the job leaves on disk; `out` in it is what its program wrote."""
+        return JobFolder.of(self._settings, job).path
 
     def _status(self, name: str, patience: float | None = None) -> Status:
         status = self._jobs.status(name) if patience is None else self._jobs.status(name, patience)

@@ -114,7 +114,7 @@ def test_trains_once_for_a_root_run_and_again_for_another(place: Place, toy) -> 
     assert len(one.starts()) == 1
     place.compute().run(Job("toy", one.spec, "another materialization"))
     assert len(one.starts()) == 2
-    (JobFolder.of(place.settings, one.job).path / "out" / "artifacts" / "model").write_bytes(b"altered")
+    (place.compute().folder(one.job) / "out" / "artifacts" / "model").write_bytes(b"altered")
     place.compute().run(one.job)  # a result whose files are not what it says is none
     assert len(one.starts()) == 3
 
@@ -181,7 +181,7 @@ def test_a_broken_connection_loses_and_repeats_no_line(place: Place, toy) -> Non
     one.gate.touch()
     waiting.end()
     wire.close()
-    name = f"{JobFolder.of(place.settings, one.job).path.name}-1"
+    name = f"{place.compute().folder(one.job).name}-1"
     assert of_the_program(waiting.lines) == of_the_program(list(place.compute().logs(name)))
     assert len(set(waiting.lines)) == len(waiting.lines) > 20
 
@@ -196,7 +196,7 @@ def test_what_can_never_be_placed_fails_at_once(place: Place, toy) -> None:
         with pytest.raises(NotPlaceable, match=wanted) as refused:
             place.compute().run(one.job)
         assert "of 2 CPU" in str(refused.value)
-        assert not JobFolder.of(place.settings, one.job).path.exists()
+        assert not place.compute().folder(one.job).exists()
 
 
 def test_what_finds_no_room_in_time_fails_and_never_starts(place: Place, toy) -> None:
