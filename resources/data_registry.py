@@ -75,6 +75,7 @@ class DataRegistry:
         if not (self.root / ".git" / "HEAD").exists():
             git("clone", "--quiet", self.settings.registry, str(self.root))
             made = True
+        git("remote", "set-url", "origin", self.settings.registry, folder=self.root)
         configure(self.root)
         if not (self.root / ".dvc" / "config").exists():
             git("checkout", "--quiet", "-B", BRANCH, folder=self.root)
@@ -95,7 +96,11 @@ class DataRegistry:
         self.settings.home.mkdir(parents=True, exist_ok=True)
         with (self.settings.home / "data-work.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            self.store.lock = lock.fileno()
+            try:
+                yield
+            finally:
+                self.store.lock = None
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,8 @@ def describe(function: Callable[..., Any], parameters: DataParameters, data: Pat
                 split = file.stem if folder == "processed" and file.suffix == ".parquet" else None
                 files.append({"path": file.as_posix(), "split": split, **digests(file)})
     digest = dataset_digest((file["path"], file["sha256"]) for file in files if file["split"])
-    metadata = {"dataset": {**about, **fetched}, **description, "files": files, "digest": digest}
+    dataset = {**about, **fetched, "parameters": parameters.model_dump(mode="json")}
+    metadata = {"dataset": dataset, **description, "files": files, "digest": digest}
     (data / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n")
     rows = ", ".join(f"{name} {split['rows']}" for name, split in description["splits"].items())
     _say(about, f"rows: {rows}")
@@ -81,7 +82,7 @@ def _resolve(reference: str) -> Any:
 
 
 def main() -> int:
-    """Run one stage; what is wrong is one sentence on the error stream, after `error: `."""
+    """Run one stage; what is wrong is one sentence on the error stream, after `error: ` or (a host) `away: `."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", choices=["fetch", "process", "describe"])
     for name in ("name", "function", "parameters", "params"):
@@ -98,7 +99,8 @@ def main() -> int:
     try:
         globals()[arguments.stage](function, parameters, Path("data", arguments.name), about)
     except (ConnectionError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        kind = "away" if isinstance(error, ConnectionError) else "error"
+        print(f"{kind}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0
 

@@ -17,6 +17,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.lock: int | None = None  # held by DVC's processes too, so that one that outlives us still keeps others out
 
     def cached(self, file: DataFile) -> Path:
         """Where DVC's cache keeps a file's content; it may not be there."""
@@ -78,6 +79,8 @@ class Store:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
+            pass_fds=() if self.lock is None else (self.lock,),
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -89,11 +92,14 @@ class Store:
 
 
 def _reason(command: str, lines: list[str]) -> DataError:
-    """The stage's own `error: ` sentence where there is one, else the last that DVC said."""
+    """The stage's own sentence where there is one (`workloads/pipeline.py`), else the last that DVC said."""
+    away = [line.removeprefix("away: ") for line in lines if line.startswith("away: ")]
     own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     said = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     if command == "push":
         return DataUnavailable(f"the DVC remote does not take the data: {(said or lines or ['no answer'])[-1]}")
+    if away:
+        return DataUnavailable(away[-1])
     if own:
         return DataError(own[-1])
     return DataError(f"`dvc {command}` failed: {'; '.join(said or lines[-3:])}")

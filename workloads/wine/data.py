@@ -62,7 +62,10 @@ def fetch(parameters: WineData, out: Path) -> Fetched:
     """
     if parameters.source == "quality":
         for name, (_, sha256) in QUALITY_FILES.items():
-            content = download(f"{QUALITY_URL}/{name}")
+            try:
+                content = download(f"{QUALITY_URL}/{name}")
+            except ConnectionError as error:
+                raise ConnectionError(f"{error}; try again later, or ask for the other source, scikit-learn") from error
             if (actual := hashlib.sha256(content).hexdigest()) != sha256:
                 raise ValueError(f"{QUALITY_URL}/{name} has sha256 {actual}, expected {sha256}; it was not used")
             (out / name).write_bytes(content)

@@ -1,0 +1,255 @@
+"""`mlops data`: the registry of datasets on the command line."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from resources.data_registry import DataRegistry
+    from resources.data_version import DataVersion, ReleasedData
+    from workloads.contract import Workload
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Folder = Annotated[Path | None, typer.Option("--workloads", help="Folder of workloads; this repository's by default.")]
+Poke = Callable[["ReleasedData"], str]
+
+
+def register(app: typer.Typer, poke: Poke | None = None) -> None:
+    """Add `mlops data` to the root; `poke` tells the platform of a new version, and answers with a line to show."""
+    data = typer.Typer(no_args_is_help=True, help="Datasets: a Git repository with DVC, whose tags are the versions.")
+    data.command("init")(init)
+    data.command("release")(_release_command(poke or _poke))
+    data.command("list")(list_)
+    data.command("verify")(verify)
+    data.command("sync")(sync)
+    app.add_typer(data, name="data")
+
+
+def init(as_json: Json = False) -> None:
+    """Make the data registry and its DVC remote; a second time nothing changes."""
+    registry = _registry()
+    with _errors():
+        made = registry.init()
+    where, remote = registry.settings.registry, registry.remote
+    said = f"The data registry {'was made' if made else 'is there already'}: {where}"
+    said += f"\nIts files: {remote or 'in the DVC remote that the registry names'}"
+    _answer(as_json, {"made": made, "registry": where, "remote": remote}, said)
+
+
+def _release_command(poke: Poke) -> Callable[..., None]:
+    def release(
+        name: Annotated[str, typer.Argument(help="The dataset, for example wine.")],
+        bump: Annotated[
+            str, typer.Option(help="Which part of the version is raised: major, minor or patch.")
+        ] = "patch",
+        source: Annotated[str | None, typer.Option(help="Where the raw files come from; see the dataset.")] = None,
+        values: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--set", metavar="KEY=VALUE", help="A parameter of the pipeline, for this release. Repeatable."
+            ),
+        ] = None,
+        again: Annotated[
+            bool, typer.Option("--again", help="Make the content of an earlier version the newest again.")
+        ] = False,
+        workloads: Folder = None,
+        as_json: Json = False,
+    ) -> None:
+        """Run a dataset's pipeline, and tag what it made; content that a version holds already makes no tag."""
+        say = (lambda line: None) if as_json else typer.echo
+        with _errors():
+            if bump not in ("major", "minor", "patch"):
+                raise typer.BadParameter(f"{bump!r} is none of major, minor, patch", param_hint="--bump")
+            workload = _workload(name, workloads)
+            released = _registry().release(workload, bump, source, _parsed(values or []), say, again)
+        told = poke(released) if released.created else ""
+        version = released.version
+        document = {"created": released.created, **_row(version), "metadata": dict(version.metadata)}
+        _answer(as_json, document, "\n".join(filter(None, [str(released), told])))
+
+    return release
+
+
+def list_(
+    name: Annotated[str | None, typer.Argument(help="One dataset; all by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The versions of the datasets, with source, rows and digest."""
+    from resources.data_version import split_tag
+
+    registry = _registry()
+    with _errors():
+        wanted = name.replace("-", "_") if name else None
+        names = sorted({split_tag(tag)[0] for tag in registry.tags(wanted)})
+        rows = [_row(version) for found in names for version in registry.versions(found)]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        typer.echo("no version yet; `mlops data release <name>` makes one")
+    else:
+        _table(("tag", "source", "rows", "digest", "commit"), rows)
+
+
+def verify(
+    tag: Annotated[str, typer.Argument(help="A data tag, for example wine-v1.0.0.")],
+    as_json: Json = False,
+) -> None:
+    """Compute the digests of a version's files again. Exits with 1 where one is not what the tag recorded."""
+    from resources.data_version import split_tag
+
+    with _errors():
+        checks = _registry().verify(*split_tag(tag))
+    rows = [{**asdict(check), "intact": check.intact} for check in checks]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        _table(("path", "state", "digest"), [
+            {
+                "path": check.path,
+                "state": "intact" if check.intact else "CHANGED" if check.actual else "GONE",
+                "digest": (check.actual or check.expected)[:16],
+            }
+            for check in checks
+        ])  # fmt: skip
+    if not all(check.intact for check in checks):
+        raise typer.Exit(1)
+
+
+def sync(workloads: Folder = None, as_json: Json = False) -> None:
+    """Register all data tags with Dagster as partitions, where no sensor runs (CI)."""
+    from mlops_assets.partitions import partitions_name
+    from resources.data_version import split_tag, version_order
+
+    registry, added = _registry(), {}
+    with _errors(), _instance(registry) as instance:
+        tags = [split_tag(tag) for tag in registry.tags()]
+        for workload in _workloads(workloads):
+            partitions = partitions_name(workload.name)
+            there = set(instance.get_dynamic_partitions(partitions))
+            mine = (version for name, version in tags if name == workload.data.name)
+            new = sorted(set(mine) - there, key=version_order)
+            if new:
+                instance.add_dynamic_partitions(partitions, new)
+            added[workload.name] = new
+    lines = [f"{name}: {', '.join(new) if new else 'nothing new'}" for name, new in added.items()]
+    _answer(as_json, added, "\n".join(lines))
+
+
+def _registry() -> "DataRegistry":
+    from resources.data_registry import DataRegistry
+    from resources.settings import settings
+
+    return DataRegistry(settings())
+
+
+def _workloads(folder: Path | None) -> "list[Workload]":
+    from resources.settings import REPOSITORY
+    from workloads.loading import load
+
+    return load(folder or REPOSITORY / "workloads")
+
+
+def _workload(name: str, folder: Path | None) -> "Workload":
+    from resources.data_version import DataError
+
+    found = {workload.data.name: workload for workload in _workloads(folder)}
+    if (workload := found.get(name.replace("-", "_"))) is None:
+        raise DataError(f"no workload has a dataset {name!r}; there are {', '.join(found)}")
+    return workload
+
+
+def _parsed(values: list[str]) -> dict[str, Any]:
+    """`key=value` pairs, values as YAML reads them: `rows=100`, `corruption=0.6`, `rows=null`."""
+    import yaml
+
+    from resources.data_version import DataError
+
+    pairs = [value.partition("=") for value in values]
+    if bad := [key for key, equals, _ in pairs if not equals]:
+        raise DataError(f"--set {bad[0]} has no value; write --set {bad[0]}=<value>")
+    return {key.strip(): yaml.safe_load(value) for key, _, value in pairs}
+
+
+@contextmanager
+def _instance(registry: "DataRegistry") -> "Iterator[dg.DagsterInstance]":
+    """Dagster's instance: that of `$DAGSTER_HOME`, else the platform's own."""
+    import dagster as dg
+    from dagster._core.errors import DagsterHomeNotSetError
+
+    from resources.data_version import DataUnavailable
+
+    home = registry.settings.home / "dagster"
+    try:
+        found = dg.DagsterInstance.get()
+    except DagsterHomeNotSetError:
+        if not (home / "dagster.yaml").exists():
+            raise DataUnavailable("there is no Dagster instance yet; run `mlops up`, or set DAGSTER_HOME") from None
+        found = dg.DagsterInstance.from_config(str(home))
+    with found as instance:
+        yield instance
+
+
+def _poke(released: "ReleasedData") -> str:
+    """Have the data_tags sensor look now. It looks by itself at its next tick, so nothing here may fail a release."""
+    from importlib.util import find_spec
+
+    registry = _registry()
+    if find_spec("sensors.poke") and (registry.settings.home / "dagster" / "dagster.yaml").exists():
+        from sensors.poke import poke
+
+        try:
+            with _instance(registry) as instance:
+                poke(instance, "data_tags")
+            return "the data_tags sensor was told"
+        except Exception as error:
+            return f"the data_tags sensor was not told ({type(error).__name__}); it sees the tag when it next looks"
+    return ""
+
+
+def _row(version: "DataVersion") -> dict[str, Any]:
+    return {
+        "tag": version.tag,
+        "name": version.name,
+        "version": version.version,
+        "source": version.source,
+        "rows": version.rows,
+        "digest": version.digest,
+        "commit": version.commit,
+    }
+
+
+def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        shown = {**row, **{name: row[name][:16] for name in ("digest", "commit") if name in row}}
+        table.add_row(*(str(shown[column]) for column in columns))
+    Console(soft_wrap=True).print(table)
+
+
+def _answer(as_json: bool, document: dict[str, Any], text: str) -> None:
+    typer.echo(json.dumps(document, indent=2) if as_json else text)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """What is wrong as one sentence, without a traceback."""
+    from resources.data_version import DataError
+    from workloads.contract import DeclarationError
+
+    try:
+        yield
+    except (DataError, DeclarationError) as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from error
