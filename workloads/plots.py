@@ -54,19 +54,10 @@ def learning_curves(curves: Mapping[str, Sequence[float]], file: Path) -> None:
         for axis, (quantity, names) in zip(np.atleast_1d(axes), panels.items(), strict=True):
             for name, colour in zip(names, COLOURS, strict=False):
                 values = curves[name]
-                label = name.removesuffix(f"_{quantity}").replace("_", " ")
+                label = f"{name.removesuffix(f'_{quantity}').replace('_', ' ')} {values[-1]:.3f}"
                 axis.plot(range(1, len(values) + 1), values, "o-", markersize=4, color=colour, label=label)
-                axis.annotate(
-                    f"{values[-1]:.3f}",
-                    (len(values), values[-1]),
-                    xytext=(6, 0),
-                    textcoords="offset points",
-                    va="center",
-                    color=colour,
-                )
             axis.set_title(quantity)
             axis.set_xlabel("epoch")
-            axis.margins(x=0.12)
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.legend()
 
@@ -103,18 +94,17 @@ def bars(values: Mapping[str, float], counts: Mapping[str, int], title: str, uni
         drawn = axis.barh([f"{name}  (n={counts[name]:,})" for name in names], [values[name] for name in names])
         for bar in drawn:
             bar.set_color(COLOURS[0] if bar.get_width() >= mean else COLOURS[5])
-        axis.bar_label(drawn, fmt="%.3f", padding=4)
-        axis.axvline(mean, color=COLOURS[1], linewidth=1.2, label=f"mean {mean:.3f}")
+        axis.bar_label(drawn, fmt="%.3f", padding=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+        axis.axvline(mean, color=COLOURS[1], linewidth=1.2)
         axis.grid(axis="y", visible=False)
         axis.set_xlim(0, max(1, *values.values()) * 1.12)
         axis.set_xlabel(unit)
-        axis.set_title(title)
-        axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        axis.set_title(f"{title}; mean {mean:.3f}")
 
 
 def gallery(pictures: Any, notes: Sequence[str], title: str, file: Path) -> None:
     """Grey pictures, uint8 (n, height, width), side by side in one row, a note under each."""
-    with figure(file, 1.25 * len(pictures), 2.1, len(pictures)) as axes:
+    with figure(file, 1.25 * len(pictures), 2.5, len(pictures)) as axes:
         cells = np.atleast_1d(axes)
         for axis, picture, note in zip(cells, pictures, notes, strict=True):
             axis.imshow(picture, cmap="gray_r", vmin=0, vmax=255)

@@ -40,5 +40,5 @@ def plot(outputs: np.ndarray, split: Path, out: Path) -> None:
     surest = wrong[np.argsort(-outputs.max(axis=1)[wrong], kind="stable")][:10]
     if len(surest):
         pictures = images(split)[surest].reshape(-1, 28, 28)
-        notes = [f"{LABELS[true[at]]}\nnot {LABELS[predicted[at]]}" for at in surest]
-        plots.gallery(pictures, notes, "Surest of the wrong", out / "surest_mistakes.png")
+        notes = [f"{LABELS[true[at]]},\ntaken for\n{LABELS[predicted[at]]}" for at in surest]
+        plots.gallery(pictures, notes, "Mistakes that the model was surest of", out / "surest_mistakes.png")
