@@ -76,7 +76,10 @@ class Part(ABC):
             if self._answers_within(30):  # it may just be starting
                 return
             self.stop()
-        self.launch()
+        try:
+            self.launch()
+        except (OSError, RuntimeError) as error:
+            raise PartFailed(str(error)) from error
         if not self._answers_within(self.seconds):
             ended = "ended at once" if not self.running() else f"does not answer after {self.seconds:.0f} s"
             raise PartFailed(f"{self.title} {ended}; {self.daemon.log} ends with:\n{self.daemon.last_lines()}")

@@ -19,6 +19,30 @@ from resources.settings import REPOSITORY
 
 CORE = ("gcs_server", "raylet", "dashboard.py", "log_monitor.py")
 OBJECT_STORE = 300 * 10**6  # bytes
+HOOK = "resources.embedded.ray_start.hook"
+
+# Ray looks after large clusters ten times a second; on one machine that is most of what it does when idle.
+QUIET = {
+    "RAY_enable_metrics_collection": "false",
+    "RAY_metrics_report_interval_ms": "60000",
+    "RAY_event_stats": "false",
+    "RAY_io_context_event_loop_lag_collection_interval_ms": "0",
+    "RAY_io_context_monitor_probe_interval_ms": "60000",
+    "RAY_raylet_report_resources_period_milliseconds": "500",
+    "RAY_raylet_check_gc_period_milliseconds": "1000",
+    "RAY_local_fs_monitor_interval_ms": "2000",
+    "RAY_memory_monitor_refresh_ms": "1000",
+    "RAY_kill_idle_workers_interval_ms": "1000",
+    "RAY_gcs_pull_resource_loads_period_milliseconds": "5000",
+    "RAY_task_events_report_interval_ms": "5000",
+    "RAY_DASHBOARD_AGENT_CHECK_PARENT_INTERVAL_S": "2",
+    "EVENT_AGENT_REPORT_INTERVAL_SECONDS": "5",
+    "SCAN_EVENT_DIR_INTERVAL_SECONDS": "10",
+    "METRICS_RECORD_INTERVAL_S": "60",
+    "REPORTER_UPDATE_INTERVAL_MS": "15000",
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+}
 
 
 class Ray(Part):
@@ -54,34 +78,41 @@ class Ray(Part):
 
     def launch(self) -> None:
         self.stop()  # what is left of a broken one
+        try:
+            self._start_head()
+        except RuntimeError:  # a port taken in between, or a machine too busy for Ray's own time limits
+            self._start_head()
+
+    def _start_head(self) -> None:
         folder = socket_folder(self.settings)
-        ports = free_ports(4)
-        command = ["ray", "start", "--head", "--node-ip-address", "127.0.0.1", "--no-monitor", "--disable-usage-stats"]
-        command += [
-            "--port",
-            self.settings.ray_port,
-            "--temp-dir",
-            folder / "r",
-        ]  # made open to all by Ray, inside ours
-        command += ["--include-dashboard", "true", "--dashboard-host", "127.0.0.1"]
-        command += ["--dashboard-port", self.settings.ray_dashboard_port, "--dashboard-agent-listen-port", ports[0]]
-        command += ["--min-worker-port", "0", "--max-worker-port", "0"]
-        command += ["--num-cpus", os.cpu_count() or 1, "--object-store-memory", OBJECT_STORE]
-        env = environment(self.settings) | self._settings() | self._proxy(folder, ports[1:])
-        self.daemon.start([str(part) for part in command], env, cwd=REPOSITORY, wait=120)
+        # Ports named beforehand: Ray would wait for those that its agents choose, too briefly for a busy machine.
+        agent, metrics, grpc, environments, *proxy = free_ports(7)
+        flags = {
+            "node-ip-address": "127.0.0.1",
+            "port": self.settings.ray_port,
+            "temp-dir": folder / "r",  # Ray opens it to everybody, inside ours
+            "include-dashboard": "true",
+            "dashboard-host": "127.0.0.1",
+            "dashboard-port": self.settings.ray_dashboard_port,
+            "dashboard-agent-listen-port": agent,
+            "dashboard-agent-grpc-port": grpc,
+            "metrics-export-port": metrics,
+            "runtime-env-agent-port": environments,
+            "min-worker-port": 0,  # any free one
+            "max-worker-port": 0,
+            "num-cpus": os.cpu_count() or 1,
+            "object-store-memory": OBJECT_STORE,
+        }
+        command = ["ray", "start", "--head", "--no-monitor", "--disable-usage-stats"]
+        command += [f"--{name}={value}" for name, value in flags.items()]
+        env = environment(self.settings) | QUIET | {"RAY_START_HOOK": HOOK} | self._proxy(folder, proxy)
+        self.daemon.start(command, env, cwd=REPOSITORY, wait=120)
 
     def stop(self) -> None:
         # Workers first, so that each may finish what it is about; the rest would only report that they are gone.
         members = self.daemon.members()
         end([process for process in members if _command(process).startswith("ray::")], signal.SIGTERM, patience=5)
         self.daemon.stop(patience=5)
-
-    def _settings(self) -> dict[str, str]:
-        return {
-            "RAY_START_HOOK": "resources.embedded.ray_start.hook",
-            "RAY_enable_metrics_collection": "false",
-            "RAY_LOG_ROTATION_BACKUP_COUNT": "2",
-        }
 
     def _proxy(self, folder: Path, ports: list[int]) -> dict[str, str]:
         """Environment of Serve's HTTP proxy; it must be Ray's, since Ray starts Serve's processes."""
