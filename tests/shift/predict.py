@@ -1,6 +1,5 @@
 """The predictor: an answer tells which version gave it."""
 
-import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,8 +38,6 @@ class Predictor(contract.Predictor):
     def inputs(self, request: Request) -> np.ndarray:
         if (request.rows[:, 0] == 666).any():
             raise InvalidInput("rows", "the number 666 is not known to this model")
-        if (request.rows[:, 0] == 667).any() and self.shift == 13:
-            os.kill(os.getpid(), 9)  # a replica that dies
         return request.rows
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:

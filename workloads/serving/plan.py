@@ -85,6 +85,7 @@ class Live:
     version: str | None
     digest: str | None
     error: str | None
+    pid: int | None
     log: dict[str, int]
 
 
@@ -165,7 +166,7 @@ class Plans:
         connection.execute(self._sql(text))
         text = """SELECT replica, started_at, seen_at, state FROM {replicas}
                   WHERE endpoint = %s AND seen_at > now() - make_interval(secs => %s) ORDER BY started_at"""
-        keys = ("plan", "release_id", "version", "digest", "error")
+        keys = ("plan", "release_id", "version", "digest", "error", "pid")
         return [
             Live(replica, started, seen, *(state.get(key) for key in keys), log=state.get("log", {}))
             for replica, started, seen, state in connection.execute(self._sql(text), [endpoint, ALIVE_SECONDS])

@@ -65,6 +65,15 @@ class Config:
     code_version: str = ""
 
 
+def predictor_of(config: Config) -> type[Predictor]:
+    """The predictor's class, imported from where the configuration says."""
+    for path in config.paths:
+        if path not in sys.path:
+            sys.path.append(path)
+    module, _, attribute = config.predictor.partition(":")
+    return getattr(import_module(f"{config.package}.{module}"), attribute)
+
+
 class EndpointServices:
     """The `Services` of an endpoint: what its configuration says."""
 
@@ -83,12 +92,8 @@ class Replica:
     """
 
     def __init__(self, config: Config, name: str):
-        for path in config.paths:
-            if path not in sys.path:
-                sys.path.append(path)
         self.config, self.name = config, name
-        module, _, attribute = config.predictor.partition(":")
-        self.kind: type[Predictor] = getattr(import_module(f"{config.package}.{module}"), attribute)
+        self.kind = predictor_of(config)
         self.started = time.monotonic()
         self.current: Loaded | None = None
         self.error: str | None = None
