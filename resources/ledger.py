@@ -85,6 +85,10 @@ class Ledger(DataPages, AliasPages):
         where = {"thing": thing} | ({} if data_version is None else {"data_version": data_version})
         return self._read_all(Candidate, "SELECT * FROM candidate", **where)
 
+    def candidates_of_data(self, name: str, version: str) -> list[Candidate]:
+        """Everything that was made from a data version, newest last."""
+        return self._read_all(Candidate, "SELECT * FROM candidate", data_name=name, data_version=version)
+
     def add_report(self, candidate: int, report: GateReport) -> int:
         """Enter a report about a candidate (its id), unless it is the newest already. Returns the report's id."""
         with self._transaction() as connection:
@@ -221,6 +225,15 @@ class Ledger(DataPages, AliasPages):
         """Everything that ever had a candidate."""
         with self._transaction() as connection:
             return [row[0] for row in connection.execute("SELECT DISTINCT thing FROM candidate ORDER BY thing")]
+
+    def entries(self, thing: str) -> int:
+        """How many decisions and alerts about a thing there are: grows with everything that is answered to it."""
+        counted = (
+            "SELECT count(*) FROM (SELECT thing FROM decision UNION ALL SELECT thing FROM alert) AS entry"
+            " WHERE thing = %s"
+        )
+        with self._transaction() as connection:
+            return connection.execute(counted, [thing]).fetchone()[0]
 
     def _current(self, connection: "psycopg.Connection[Any]", thing: str) -> Release | None:
         return self._one(connection, Release, "SELECT * FROM live", thing=thing)

@@ -65,6 +65,15 @@ class DataPages(Store):
             {"p": f"{prefix}%"},
         )
 
+    def data_by_path(self, path: str) -> list[DataVersion]:
+        """The data versions that hold a file of this path (in the registry) or name."""
+        return self._data(
+            "SELECT * FROM data_page WHERE id IN"
+            " (SELECT data_version FROM data_file WHERE path = %(path)s OR right(path, length(%(end)s)) = %(end)s)"
+            " ORDER BY id",
+            {"path": path, "end": f"/{path}"},
+        )
+
     def _data(self, statement: str, values: Any) -> list[DataVersion]:
         from psycopg.rows import dict_row
 

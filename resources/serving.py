@@ -18,7 +18,7 @@ from resources.settings import Settings
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from workloads.serving.plan import Ack, Live, Plans
+    from workloads.serving.plan import Ack, Live, Plan, Plans
 
 APPLICATIONS = "/api/serve/applications/"
 IMPORT_PATH = "workloads.serving.app:build"
@@ -122,6 +122,12 @@ class Serving:
             raise ValueError("a plan has one version, with share 1; requests are not split between versions yet")
         with self._database() as connection:
             return self.plans.publish(connection, endpoint, entries[0])
+
+    def plan(self, endpoint: str) -> "Plan | None":
+        """The plan that holds, if there is any."""
+        with self._database() as connection:
+            newest = self.plans.newest(connection, endpoint, 1)
+        return newest[0] if newest else None
 
     def wait(self, endpoint: str, number: int, timeout: float = 60) -> list["Ack"]:
         """Wait until every live replica serves the plan; what they said.

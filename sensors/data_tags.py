@@ -10,7 +10,7 @@ from jobs.pipelines import pipeline_name
 from mlops_assets.datasets import tag_seen
 from mlops_assets.partitions import partitions_name
 from resources.data_registry import DataRegistry
-from resources.data_version import split_tag, version_order
+from resources.data_version import split_tag, tag_of, version_order
 from resources.ledger import Ledger
 from resources.settings import Settings
 from workloads.contract import Workload
@@ -44,32 +44,31 @@ def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings)
             return dg.SkipReason(f"no tag among {len(tags)} is new or moved")
         requests, additions, events, left = [], [], [], 0
         for workload in workloads:
+            commits = _commits(workload, tags)
+            moved = _alert_moved(workload, commits, ledger)
+            known = sorted(commits.keys() - moved, key=version_order)
             registered = set(context.instance.get_dynamic_partitions(partitions_name(workload.name)))
-            mine = {}
-            for tag, commit in tags.items():
-                name, version = split_tag(tag)
-                if name == workload.data.name:
-                    mine[version] = commit
-            moved = _alert_moved(workload, mine, ledger)
-            new = sorted(mine.keys() - registered - moved, key=version_order)
+            new = [version for version in known if version not in registered]
             left += len(new[AT_ONCE:])
-            new, more = new[:AT_ONCE], new[AT_ONCE:]
-            versions = [registry.version(workload.data.name, version) for version in new]
-            for version in versions:
-                ledger.record_data(version)
-                events.append(tag_seen(workload.name, version))
-            if versions:
-                additions.append(
-                    dg.DynamicPartitionsDefinition(name=partitions_name(workload.name)).build_add_request(new)
-                )
-            if versions and not more:
-                newest = versions[-1]
+            new = new[:AT_ONCE]
+            wanted = dict.fromkeys([*new, *known[-1:]])
+            versions = {
+                version.version: version
+                for version in registry.read({tag_of(workload.data.name, each): commits[each] for each in wanted})
+            }
+            for each in new:
+                ledger.record_data(versions[each])
+                events.append(tag_seen(workload.name, versions[each]))
+            if new:
+                partitions = dg.DynamicPartitionsDefinition(name=partitions_name(workload.name))
+                additions.append(partitions.build_add_request(new))
+            if known and (known[-1] in registered or known[-1] in new):
+                # Asked for at every change, also where a crash left it registered and not trained: the run key
+                # lets each content of each tag through once.
+                newest = versions[known[-1]]
+                run_key = f"{newest.tag}:{newest.digest}"
                 requests.append(
-                    dg.RunRequest(
-                        job_name=pipeline_name(workload.name),
-                        run_key=f"{newest.tag}:{newest.digest}",
-                        partition_key=newest.version,
-                    )
+                    dg.RunRequest(job_name=pipeline_name(workload.name), run_key=run_key, partition_key=newest.version)
                 )
         return dg.SensorResult(
             run_requests=requests,
@@ -79,6 +78,12 @@ def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings)
         )
 
     return sense
+
+
+def _commits(workload: Workload, tags: dict[str, str]) -> dict[str, str]:
+    """Commit of each version of a workload's data."""
+    named = ((split_tag(tag), commit) for tag, commit in tags.items())
+    return {version: commit for (name, version), commit in named if name == workload.data.name}
 
 
 def _alert_moved(workload: Workload, commits: dict[str, str], ledger: Ledger) -> set[str]:
@@ -91,7 +96,7 @@ def _alert_moved(workload: Workload, commits: dict[str, str], ledger: Ledger) ->
             ledger.alert(
                 workload.name,
                 "moved-tag",
-                f"{known.tag} was moved from {known.commit[:12]} to {commit[:12]}; it is not trained, and what was made "
-                "from it stays traceable. Put the tag back, and release the new content under a new version",
+                f"{known.tag} was moved from {known.commit[:12]} to {commit[:12]}; it is not trained, and what was "
+                "made from it stays traceable. Put the tag back, and release the new content under a new version",
             )
     return moved

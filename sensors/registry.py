@@ -43,7 +43,7 @@ def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) 
             for difference in done.differences:
                 context.log.warning(f"{name}: {difference}")
                 if difference.decides:
-                    key = f"{name}:adopt:{difference.mlflow}:after:{ledger.last_decision(name)}"
+                    key = f"{name}:adopt:{difference.mlflow}:{ledger.entries(name)}"
                     config = adopt_config(name, difference.mlflow)
                     requests.append(dg.RunRequest(job_name=release_name(name), run_key=key, run_config=config))
             if done.moves or done.differences:
