@@ -126,7 +126,7 @@ class Platform:
         wanted = {port: (part, setting) for part in parts for setting, port in part.ports.items()}
         own = {process.pid for part in self.parts for process in part.processes()}
         faults = []
-        for port, owner, pid in listeners():
+        for port, _, owner, pid in listeners():
             if port in wanted and pid not in own:
                 part, setting = wanted.pop(port)
                 faults.append(
@@ -195,20 +195,19 @@ class Platform:
             yield
 
 
-def listeners() -> list[tuple[int, str, int | None]]:
-    """(port, owner in words, pid) of every TCP port that is listened on; the owner may be another user's process."""
+def listeners() -> list[tuple[int, str, str, int | None]]:
+    """(port, address, owner in words, pid) of every TCP port that is listened on; no pid where another user's is."""
     try:
-        connections = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
-    except psutil.AccessDenied:  # macOS shows an ordinary user only that user's own
-        connections = []
+        found = [(one, one.pid) for one in psutil.net_connections("tcp")]
+    except psutil.AccessDenied:  # macOS tells an ordinary user only of that user's own
+        found = []
         for process in psutil.process_iter():
             try:
-                own = process.net_connections("tcp")
+                found += [(one, process.pid) for one in process.net_connections("tcp")]
             except psutil.Error:
                 continue
-            connections += [one._replace(pid=process.pid) if hasattr(one, "pid") else one for one in own]
-        connections = [one for one in connections if one.status == psutil.CONN_LISTEN]
-    return [(one.laddr.port, _owner(getattr(one, "pid", None)), getattr(one, "pid", None)) for one in connections]
+    listening = [(one.laddr, pid) for one, pid in found if one.status == psutil.CONN_LISTEN]
+    return [(address.port, address.ip, _owner(pid), pid) for address, pid in listening]
 
 
 def _owner(pid: int | None) -> str:

@@ -83,9 +83,9 @@ def doctor(json: Json = False) -> None:
     """Examine machine, services and settings, and say how to mend what is wrong; exit code 1 on a problem."""
     from dataclasses import asdict
 
-    from resources.doctor import examine
     from rich.console import Console
 
+    from resources.doctor import examine
     from resources.settings import settings
 
     findings = examine(settings())
