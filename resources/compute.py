@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from resources.compute_folder import Job, JobFolder, import_path
-from resources.compute_jobs import UNITS, ComputeUnavailable, RayJobs, Room, State, Status, bundle, number
+from resources.compute_jobs import ComputeUnavailable, RayJobs, Room, State, Status, asked, fits, wanted
 from resources.settings import Settings
 from workloads.contract import Tier
 from workloads.training import Result
@@ -211,30 +211,24 @@ class Compute:
             elif waiting_since is None:
                 waiting_since = time.monotonic()
             elif time.monotonic() - waiting_since > patience:
+                room = self._jobs.room()
+                if status.state is State.PENDING and fits(asked(job.spec.tier), room.free):
+                    return  # it has its room, and is slow to start there
                 raise NotPlaceable(
                     f"Training {job.title} waited {patience} s for room and was stopped: it wants "
-                    f"{_wanted(job.spec.tier)}; Ray has {self._jobs.room()}. Train when less is running, or choose a "
-                    "smaller tier"
+                    f"{wanted(job.spec.tier)}; Ray has {room}. Train when less is running, or choose a smaller tier"
                 )
 
         return check
 
     def _check_possible(self, job: Job) -> None:
-        tier, room = job.spec.tier, self._jobs.room()
-        asked = bundle(tier)
-        if tier.workers > 1:
-            asked.pop("memory", None)  # what several workers reserve is up to the program: CPUs and GPUs at least
-        if not room.holds([asked] * tier.workers):
+        room = self._jobs.room()
+        if not fits(asked(job.spec.tier), room.nodes):
             nodes = "1 node" if len(room.nodes) == 1 else f"{len(room.nodes)} nodes"
             raise NotPlaceable(
-                f"Training {job.title} can never be placed here: it wants {_wanted(tier)}; Ray has {room}, on {nodes}. "
-                "Choose a smaller tier"
+                f"Training {job.title} can never be placed here: it wants {wanted(job.spec.tier)}; Ray has {room}, on "
+                f"{nodes}. Choose a smaller tier"
             )
-
-
-def _wanted(tier: Tier) -> str:
-    one = ", ".join(f"{number(resource, value)} {UNITS[resource]}" for resource, value in bundle(tier).items())
-    return one if tier.workers == 1 else f"{tier.workers} workers, each with {one}"
 
 
 def _failure(job: Job, name: str, status: Status, last: list[str]) -> str:

@@ -7,7 +7,7 @@ jobs have names of our own, so a submission whose answer was lost is recognized.
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from http.client import HTTPException
 from typing import Any, Literal
@@ -53,37 +53,31 @@ class Status:
 
 @dataclass(frozen=True)
 class Room:
-    """What the cluster has: totals of each node and what is free in all, by resource (CPU, GPU, memory in bytes).
-
-    `free` is some seconds old; empty where the cluster does not report it.
-    """
+    """Each node's resources, in all and what of them nobody has taken (CPU, GPU, memory in bytes)."""
 
     nodes: Sequence[Mapping[str, float]]
-    free: Mapping[str, float] = field(default_factory=dict)
-
-    def total(self, resource: str) -> float:
-        return sum(node.get(resource, 0) for node in self.nodes)
-
-    def holds(self, bundles: Sequence[Mapping[str, float]]) -> bool:
-        """Whether all bundles would fit at once on an idle cluster (first fit, largest first)."""
-        left = [dict(node) for node in self.nodes]
-        for bundle in sorted(bundles, key=lambda b: tuple(sorted(b.values())), reverse=True):
-            node = next((n for n in left if all(n.get(r, 0) >= amount for r, amount in bundle.items())), None)
-            if node is None:
-                return False
-            for resource, amount in bundle.items():
-                node[resource] = node.get(resource, 0) - amount
-        return True
+    free: Sequence[Mapping[str, float]]
 
     def __str__(self) -> str:
         """`1 of 2 CPU, 3 of 8 GiB memory free`."""
         parts = []
-        for resource in ("CPU", "GPU", "memory"):
-            total = self.total(resource)
+        for resource, unit in UNITS.items():
+            free, total = (sum(node.get(resource, 0) for node in part) for part in (self.free, self.nodes))
             if total:
-                free = f"{number(resource, self.free.get(resource, 0))} of " if self.free else ""
-                parts.append(f"{free}{number(resource, total)} {UNITS[resource]}")
-        return f"{', '.join(parts)} {'free' if self.free else 'in all'}"
+                parts.append(f"{number(resource, free)} of {number(resource, total)} {unit}")
+        return f"{', '.join(parts)} free"
+
+
+def fits(bundles: Sequence[Mapping[str, float]], nodes: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the nodes hold all bundles at once (first fit)."""
+    left = [dict(node) for node in nodes]
+    for wanted in bundles:
+        node = next((n for n in left if all(n.get(r, 0) >= value for r, value in wanted.items())), None)
+        if node is None:
+            return False
+        for resource, value in wanted.items():
+            node[resource] -= value
+    return True
 
 
 def number(resource: str, value: float) -> str:
@@ -94,6 +88,20 @@ def bundle(tier: Tier) -> dict[str, float]:
     """What one worker of a tier asks of Ray."""
     wanted = {"CPU": tier.cpus, "GPU": tier.gpus, "memory": tier.memory_gib * GIB}
     return {resource: value for resource, value in wanted.items() if value}
+
+
+def asked(tier: Tier) -> list[dict[str, float]]:
+    """What Ray will be asked for. Several workers are started by the program, which reserves CPUs and GPUs for them."""
+    one = bundle(tier)
+    if tier.workers > 1:
+        one.pop("memory", None)
+    return [one] * tier.workers
+
+
+def wanted(tier: Tier) -> str:
+    """`2 workers, each with 1 CPU`."""
+    one = ", ".join(f"{number(resource, value)} {UNITS[resource]}" for resource, value in asked(tier)[0].items())
+    return one if tier.workers == 1 else f"{tier.workers} workers, each with {one}"
 
 
 class RayJobs:
@@ -108,14 +116,14 @@ class RayJobs:
         A job of one worker is that worker, and takes its resources itself; the driver of several takes none, because
         the workers that it starts take theirs.
         """
-        wanted = bundle(tier) if tier.workers == 1 else {}
+        own = bundle(tier) if tier.workers == 1 else {}
         request = {
             "entrypoint": command,
             "submission_id": name,
             "runtime_env": {"env_vars": dict(env)},
-            "entrypoint_num_cpus": wanted.get("CPU", 0),
-            "entrypoint_num_gpus": wanted.get("GPU", 0),
-            "entrypoint_memory": int(wanted.get("memory", 0)),
+            "entrypoint_num_cpus": own.get("CPU", 0),
+            "entrypoint_num_gpus": own.get("GPU", 0),
+            "entrypoint_memory": int(own.get("memory", 0)),
         }
         self._call("POST", "/api/jobs/", request, exists="already exists")
 
@@ -145,11 +153,25 @@ class RayJobs:
             time.sleep(0.5)
         if not nodes:
             raise ComputeUnavailable(f"Ray at {self._settings.ray} has no node; run `mlops up`")
-        report = self._call("GET", "/api/cluster_status") or {}
-        status = report.get("data", {}).get("clusterStatus") or {}
-        usage = (status.get("loadMetricsReport") or {}).get("usage") or {}
-        free = {resource: total - used for resource, (used, total) in usage.items() if ":" not in resource}
-        return Room(nodes=[node["resources_total"] for node in nodes], free=free)
+        # Added up from what runs: Ray itself reports it only with its autoscaler, which a laptop does without.
+        taken = [
+            *((actor["node_id"], actor["required_resources"]) for actor in self._state("actors", state="ALIVE")),
+            *(
+                (task["node_id"], task["required_resources"])
+                for task in self._state("tasks", state="RUNNING", type="NORMAL_TASK")
+            ),
+            *(
+                (part["node_id"], part["unit_resources"])
+                for group in self._state("placement_groups", state="CREATED")
+                for part in group["bundles"]
+            ),
+        ]
+        free = {node["node_id"]: dict(node["resources_total"]) for node in nodes}
+        for place, resources in taken:
+            for resource, value in (resources or {}).items():
+                if resource in free.get(place, {}):  # what stands in a placement group has names of its own
+                    free[place][resource] -= value
+        return Room(nodes=[node["resources_total"] for node in nodes], free=list(free.values()))
 
     def waiting(self, name: str) -> bool | None:
         """Whether what a running job asked for (placement groups) waits for room; None where it asks for none."""

@@ -45,9 +45,19 @@ class LocalRay(Place):
     def start(self) -> None:
         gcs, dashboard, *others = self._ports
         names = ("dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export", "runtime-env-agent")
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
+        command = [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--head",
+            "--block",
+            "--no-monitor",
+            "--num-cpus=2",
+        ]
         command += [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--temp-dir={self.settings.home}/r"]
         command += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--include-log-monitor=false"]
+        command += ["--no-monitor"]
         command += [f"--{name}-port={port}" for name, port in zip(names, others, strict=True)]
         started = subprocess.Popen(
             command, env=environment(self.settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -188,14 +188,13 @@ def test_a_broken_connection_loses_and_repeats_no_line(place: Place, toy) -> Non
 
 def test_what_can_never_be_placed_fails_at_once(place: Place, toy) -> None:
     for tier, wanted in (
-        (Tier(cpus=64, memory_gib=1), "it wants 64 CPU, 1 GiB memory"),
+        (Tier(cpus=64, memory_gib=1), "it wants 64 CPU, 1 GiB memory; Ray has 2 of 2 CPU"),
         (Tier(workers=2, cpus=1.5), "it wants 2 workers, each with 1.5 CPU"),
         (Tier(gpus=1), "1 GPU"),
     ):
         one = toy(tier)
-        with pytest.raises(NotPlaceable, match=wanted) as refused:
+        with pytest.raises(NotPlaceable, match=wanted):
             place.compute().run(one.job)
-        assert "of 2 CPU" in str(refused.value)
         assert not place.compute().folder(one.job).exists()
 
 
@@ -204,7 +203,7 @@ def test_what_finds_no_room_in_time_fails_and_never_starts(place: Place, toy) ->
     first = Waiting(place.compute(), busy.job)
     eventually(busy.starts)
     late = toy(Tier(cpus=1, memory_gib=0.1))
-    with pytest.raises(NotPlaceable, match=r"waited 1 s for room.* it wants 1 CPU, 0\.1 GiB memory; Ray has"):
+    with pytest.raises(NotPlaceable, match=r"waited 1 s for room.* wants 1 CPU, 0\.1 GiB memory; Ray has 0 of 2 CPU"):
         place.compute(placement_seconds=1).run(late.job)
     assert place.compute().attach(late.job) is None
     busy.gate.touch()
@@ -218,7 +217,7 @@ def test_workers_that_find_no_room_in_time_fail_though_their_driver_runs(place: 
     first = Waiting(place.compute(), busy.job)
     eventually(busy.starts)
     late = toy(Tier(workers=2, cpus=1, memory_gib=0.1), bundles=[{"CPU": 1}, {"CPU": 1}])
-    with pytest.raises(NotPlaceable, match="it wants 2 workers, each with 1 CPU"):
+    with pytest.raises(NotPlaceable, match="it wants 2 workers, each with 1 CPU; Ray has 1 of 2 CPU"):
         place.compute(placement_seconds=1).run(late.job)
     assert not alive(late.starts()[0])
     busy.gate.touch()
