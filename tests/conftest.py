@@ -21,6 +21,14 @@ from resources.settings import Settings
 PORTS = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "last: breaks the shared platform, so it runs after all others")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)  # stable: the order stays otherwise
+
+
 def temporary_home() -> Path:
     """A new folder that every user may enter: as root, PostgreSQL runs as another one. Short, for Ray's sockets."""
     home = Path(tempfile.mkdtemp(prefix="mlops-", dir="/tmp")).resolve()
