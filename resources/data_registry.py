@@ -44,7 +44,7 @@ class DataRegistry:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.root = settings.home / "data-work"
-        self.store = Store(self.root)
+        self.store = Store(self.root, self.remote)
 
     # --- setting up -------------------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class DataRegistry:
             git("commit", "--quiet", "--message", "A data registry", folder=self.root)
             git("push", "--quiet", "origin", f"HEAD:{BRANCH}", folder=self.root)
             made = True
-        self.store.use_remote(self.remote)
+        self.store.configure()
         return made
 
     @contextmanager
@@ -117,7 +117,7 @@ class DataRegistry:
     def versions(self, name: str) -> list[DataVersion]:
         """All versions of a dataset, lowest first; two processes for any number of them."""
         tags = self.tags(name)
-        return self._read(dict(sorted(tags.items(), key=lambda item: version_order(split_tag(item[0])[1]))))
+        return self.read(dict(sorted(tags.items(), key=lambda item: version_order(split_tag(item[0])[1]))))
 
     def version(self, name: str, version: str) -> DataVersion:
         """A version as it is in the registry now. Nothing is checked out.
@@ -134,9 +134,10 @@ class DataRegistry:
                 f"its versions are {', '.join(known[-5:])}" if known else "it has none; `mlops data release` makes one"
             )
             raise DataError(f"the data registry has no tag {tag}; {there}")
-        return self._read({tag: tags[tag]})[0]
+        return self.read({tag: tags[tag]})[0]
 
-    def _read(self, tags: Mapping[str, str]) -> list[DataVersion]:
+    def read(self, tags: Mapping[str, str]) -> list[DataVersion]:
+        """The versions of tags, as `tags` gives them; one process for any number of them."""
         if not tags:
             return []
         folder = self._objects(list(tags.values()))
@@ -236,6 +237,7 @@ class DataRegistry:
         name = workload.data.name
         with self._locked():
             self._init()
+            (self.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)  # of a killed DVC: no other runs now
             self._reset()
             file = write_pipeline(workload, chosen, self.root)
             stages = str(file.relative_to(self.root))

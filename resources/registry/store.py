@@ -15,15 +15,16 @@ REMOTE = "data"
 class Store:
     """The DVC side of one work tree."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, remote: str | None) -> None:
         self.root = root
+        self.remote = remote
         self.lock: int | None = None  # held by DVC's processes too, so that one that outlives us still keeps others out
 
     def cached(self, file: DataFile) -> Path:
         """Where DVC's cache keeps a file's content; it may not be there."""
         return self.root / ".dvc" / "cache" / "files" / "md5" / file.md5[:2] / file.md5[2:]
 
-    def use_remote(self, url: str | None) -> None:
+    def configure(self) -> None:
         """Settings of this work tree alone, which stand over those that the registry carries."""
         lines = [
             "[core]",
@@ -31,15 +32,20 @@ class Store:
             "    check_update = false",
             f'    site_cache_dir = "{self.root / ".dvc/tmp"}"',
         ]
-        if url is not None:
-            lines += [f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']", f'    url = "{url}"']
-        (self.root / ".dvc" / "config.local").write_text("\n".join(lines) + "\n")
+        if self.remote is not None:
+            lines += [f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']", f'    url = "{self.remote}"']
+        file, text = self.root / ".dvc" / "config.local", "\n".join(lines) + "\n"
+        if not file.exists() or file.read_text() != text:
+            partial = file.with_name(f"config.local.{os.getpid()}")
+            partial.write_text(text)
+            os.replace(partial, file)
 
     def fetch(self, file: DataFile, out: Path) -> None:
         """Copy a file's content from the remote. Raises DataUnavailable where the remote does not have it."""
         from dvc.repo import Repo
 
         try:
+            self.configure()
             with Repo(str(self.root)) as repo:
                 remote = repo.cloud.get_remote_odb()
                 remote.fs.get_file(remote.oid_to_path(file.md5), str(out))
