@@ -221,6 +221,9 @@ class Judging:
         if champion is None:
             text = "nothing is released yet, so there is nothing to compare with"
             return Check(name="champion", verdict="pass", threshold=-margin, unit=metric.unit, text=text), None
+        if champion.digest == self.candidate.digest:
+            text = f"the same artifacts, byte for byte, as number {champion.number}, which is released"
+            return Check(name="champion", verdict="pass", value=0, threshold=-margin, unit=metric.unit, text=text), None
         try:
             theirs = self._scores(champion).of(metric.name)
             sign = 1 if metric.higher_is_better else -1

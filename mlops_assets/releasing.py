@@ -119,10 +119,13 @@ class Releasing(Projection):
             current = self.ledger.current(self.thing)
             if current and current.candidate == candidate.id:
                 return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), "released already"))
+            champion = self._champion(current)
+            if not again and champion and _same(champion, candidate):
+                why = f"{current.version} has the same artifacts, made from the same data"
+                return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), why))
             if not again and (before := self.ledger.releases_of_candidates([candidate.id])):
                 why = f"it was released as {before[-1].version} and replaced; only a person brings it back"
                 return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), why))
-            champion = self._champion(current)
             report = self._report(candidate, champion)
             leads = self.bench.leads_to(candidate, report)
             released = leads == OnInconclusive.RELEASE
@@ -263,3 +266,7 @@ class Releasing(Projection):
         except TrackingUnavailable as away:
             log.warning("%s: %s; the aliases follow when it is back", self.thing, away)
         return outcome
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    return (one.digest, one.data_digest, one.signature) == (other.digest, other.data_digest, other.signature)

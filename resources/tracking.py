@@ -147,8 +147,13 @@ class Tracking:
 
         Returns:
             The number and the name (`prod.wine`) that it has there.
+
+        Raises:
+            ValueError: `environment` cannot be the name of one.
+            NoSuchVersion: it is gone from the registry.
         """
-        there = Tracking(self.settings.model_copy(update={"env": environment}))._name(thing)
+        checked = Settings(env=environment).env
+        there = Tracking(self.settings.model_copy(update={"env": checked}))._name(thing)
         with self._answers(f"version {number} of {self._name(thing)}"):
             source = self.client.get_model_version(self._name(thing), str(number))
         number = self._version(there, str(source.run_id), str(source.source), tags)
