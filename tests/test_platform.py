@@ -188,8 +188,10 @@ def test_plain_dagster_dev_uses_the_same_home(platform: Settings) -> None:
             time.sleep(0.2)
         query = {"query": "{ instance { info } }"}
         info = request(f"{platform.dagster}/graphql", method="POST", body=query)[1].decode()
-        assert "PlatformStorage" in info
         assert str(platform.home / "dagster") in info
+        with connect(platform, "dagster") as connection:  # and nobody else of Dagster's runs now
+            clients = "SELECT count(*) > 1 FROM pg_stat_activity WHERE datname = 'dagster'"
+            assert connection.execute(clients).fetchone() == (True,)
         second = dagster_dev(platform).communicate(timeout=120)[0]
         assert f"`dagster dev` already runs on this home (pid {first.pid})" in second
         assert Platform(platform).up() is False  # its Dagster is left to do its work

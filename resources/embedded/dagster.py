@@ -4,8 +4,10 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+from resources.database import DatabaseUnavailable, connect
 from resources.embedded.environment import environment
 from resources.embedded.part import Part
 from resources.embedded.process import Daemon
@@ -68,16 +70,27 @@ class Webserver(_Dagster):
 
 
 class DagsterDaemon(_Dagster):
-    """Sensors, schedules, run queue, run monitoring. It has no port: it lives, or it does not."""
+    """Sensors, schedules, run queue, run monitoring. It has no port; it writes heartbeats into the database."""
 
-    name, title = "dagster-daemon", "Dagster daemon"
+    name, title, seconds = "dagster-daemon", "Dagster daemon", 120
 
     @property
     def address(self) -> str:
         return str(self.settings.home / "dagster")
 
     def fault(self) -> str | None:
-        return None if self.running() else "Dagster's daemon does not run, so no sensor and no queued run starts"
+        process = self.daemon.process()
+        if process is None:
+            return "Dagster's daemon does not run, so no sensor and no queued run starts"
+        started = datetime.fromtimestamp(process.create_time(), UTC).replace(tzinfo=None)
+        query = "SELECT max(timestamp) >= %s FROM daemon_heartbeats WHERE daemon_type = 'SENSOR'"
+        try:
+            with connect(self.settings, "dagster") as connection:
+                exists = connection.execute("SELECT to_regclass('daemon_heartbeats') IS NOT NULL").fetchone()
+                beats = exists == (True,) and connection.execute(query, [started]).fetchone() == (True,)
+        except DatabaseUnavailable as error:
+            return f"Dagster's daemon cannot work: {error}"
+        return None if beats else "Dagster's daemon has not begun its work"
 
     def _command(self) -> list[str]:
         return ["dagster._daemon", "run"]
