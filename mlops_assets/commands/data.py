@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Folder = Annotated[Path | None, typer.Option("--workloads", help="Folder of workloads; this repository's by default.")]
+DIGESTS = ("digest", "commit", "expected", "actual")  # columns shown by their first digits
 Poke = Callable[["ReleasedData"], str]
 
 
@@ -110,14 +111,9 @@ def verify(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        _table(("path", "state", "digest"), [
-            {
-                "path": check.path,
-                "state": "intact" if check.intact else "CHANGED" if check.actual else "GONE",
-                "digest": (check.actual or check.expected)[:16],
-            }
-            for check in checks
-        ])  # fmt: skip
+        state = {True: "intact", False: "CHANGED"}
+        shown = [{**row, "state": state[row["intact"]] if row["actual"] else "GONE"} for row in rows]
+        _table(("path", "state", "expected", "actual"), shown)
     if not all(check.intact for check in checks):
         raise typer.Exit(1)
 
@@ -226,16 +222,11 @@ def _row(version: "DataVersion") -> dict[str, Any]:
 
 
 def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        shown = {**row, **{name: row[name][:16] for name in ("digest", "commit") if name in row}}
-        table.add_row(*(str(shown[column]) for column in columns))
-    Console(soft_wrap=True).print(table)
+    lines = [columns]
+    lines += [tuple((row[c] or "")[:16] if c in DIGESTS else str(row[c]) for c in columns) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _answer(as_json: bool, document: dict[str, Any], text: str) -> None:
