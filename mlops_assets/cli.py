@@ -1,9 +1,12 @@
 """`mlops`: the platform, its data, its releases and their lineage from the command line."""
 
-from importlib import import_module
-from importlib.util import find_spec
+import sys
 
 import typer
+
+from mlops_assets.commands import data, demo, lineage, platform, release
+
+OWN = ("mlops_assets", "resources", "workloads", "jobs", "sensors")
 
 app = typer.Typer(
     name="mlops",
@@ -12,11 +15,20 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they may hold secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for group in (platform, demo, data, release, lineage):
+    group.register(app)
 
-for name in ("platform", "demo", "data", "release", "lineage"):
-    if find_spec(f"mlops_assets.commands.{name}") is not None:
-        import_module(f"mlops_assets.commands.{name}").register(app)
+
+def main() -> None:
+    """The program. An error of our own is one sentence that says what to do; any other is a bug, shown in full."""
+    try:
+        app()
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in OWN:
+            raise
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    app()
+    main()

@@ -26,11 +26,11 @@ def endpoint(workload: Workload) -> dg.AssetsDefinition:
     def roll_out(context: dg.AssetExecutionContext, delivery: dg.ResourceParam[Delivery]) -> dg.MaterializeResult:
         live = delivery.roll_out(workload.name, context.log.info)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(live.release.candidate.digest),
+            data_version=dg.DataVersion(live.candidate.digest),
             metadata={
                 "version": live.release.version,
                 "release": live.release.id,
-                "partition": live.release.candidate.data_version,
+                "partition": live.candidate.data_version,
                 "plan": live.plan,
                 "replicas": live.replicas,
                 "url": dg.MetadataValue.url(live.url),

@@ -8,11 +8,11 @@ import hashlib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from mlops_assets import golden
 from mlops_assets.evaluations import Scores, evaluate
+from mlops_assets.latency import CALLS, fastest
 from mlops_assets.statistics import mean_interval, paired
 from resources.ledger import Candidate
 from resources.reports import Check, GateReport, overall
@@ -21,8 +21,6 @@ from resources.settings import settings as current_settings
 from resources.tracking import Tracking
 from workloads.artifacts import Manifest, canonical, sha256
 from workloads.contract import Gates, OnInconclusive, Parity, Predictor, Services, Slice, Workload
-
-WARM_UP, CALLS, ROUNDS = 20, 200, 3
 
 
 def judge(
@@ -165,11 +163,7 @@ class Judging:
         )
 
     def _latency(self, predictor: Predictor) -> Check:
-        """Best of a few rounds: the budget is about the model, not about who else uses the machine just now."""
-        import numpy as np
-
         budget = self.workload.gates.latency_ms
-        best: dict[str, float] = {}
         try:
             body = self.workload.resolve(self.workload.example)(self.test_split, 1)
             request = predictor.Request.model_validate(body)
@@ -177,19 +171,7 @@ class Judging:
         except Exception as error:
             text = f"the example request is not answered: {_sentence(error)}"
             return Check(name="latency", verdict="refuse", threshold=budget, unit="ms", text=text)
-        for _ in range(ROUNDS):
-            for _ in range(WARM_UP):
-                predictor.predict(request)
-            times = np.empty(CALLS)
-            for call in range(CALLS):
-                start = perf_counter()
-                predictor.predict(request)
-                times[call] = (perf_counter() - start) * 1000
-            p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
-            if not best or p95 < best["p95"]:
-                best = {"p50": p50, "p95": p95}
-            if best["p95"] <= budget:
-                break
+        best = fastest(lambda: predictor.predict(request), budget)
         return Check(
             name="latency",
             verdict="pass" if best["p95"] <= budget else "refuse",

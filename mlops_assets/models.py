@@ -42,7 +42,9 @@ def model(workload: Workload) -> dg.AssetsDefinition:
     def train(
         context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
     ) -> dg.MaterializeResult:
-        training = Training(workload, context.partition_key, context.run.run_id, context.run.root_run_id)
+        training = Training(
+            workload, context.partition_key, context.run.run_id, context.run.root_run_id or context.run.run_id
+        )
         trained = training.start(
             delivery.doors, workload.parameters.model_validate(config.model_dump()), context.log.info
         )

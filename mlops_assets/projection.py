@@ -1,7 +1,6 @@
 """The registry's aliases as a projection of the ledger: set what is asked for, and see what somebody else set."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from resources.ledger import CHAMPION, AliasMove, Candidate, Ledger
@@ -51,8 +50,7 @@ class Projection:
     def _set(self, move: AliasMove, actual: int | None) -> None:
         try:
             if move.alias == CHAMPION and move.number and (release := self.ledger.current(self.thing)):
-                tags = {"version": release.version, "release": str(release.id), "decision": release.action}
-                self.tracking.tag_version(self.thing, release.number, tags)
+                self.tracking.tag_version(self.thing, release.number, {"version": release.version})
             if move.number != actual:
                 self.tracking.set_alias(self.thing, move.alias, move.number)
         except NoSuchVersion as gone:
@@ -70,9 +68,9 @@ class Projection:
             if alias not in asked and actual.get(alias) != number
         ]
 
-    def _tell(self, candidate: Candidate, tags: Mapping[str, str]) -> None:
-        """Show in MLflow what was decided. Nothing depends on it."""
+    def _tell(self, candidate: Candidate, verdict: str) -> None:
+        """Show a gate's verdict in MLflow. Nothing depends on it."""
         try:
-            self.tracking.tag_version(self.thing, candidate.number, tags)
+            self.tracking.tag_version(self.thing, candidate.number, {"verdict": verdict})
         except (TrackingUnavailable, NoSuchVersion) as error:
             log.warning("%s: %s", self.thing, error)

@@ -72,7 +72,9 @@ def release(workload: Workload) -> dg.AssetsDefinition:
         elif candidate := _candidate(context.instance, workload, ledger):
             current = ledger.current(workload.name)
             if current and current.digest == candidate.digest:
-                outcome = Outcome("unchanged", current, ledger.report(candidate.id), "the same model is released already")
+                outcome = Outcome(
+                    "unchanged", current, ledger.report(candidate.id), "the same model is released already"
+                )
             else:
                 outcome = mechanism.consider(candidate, "dagster", "the newest candidate of the newest data version")
         current = ledger.current(workload.name)

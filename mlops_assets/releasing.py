@@ -5,21 +5,19 @@ The ledger decides in one transaction; aliases are set afterwards, and whatever 
 next `repair`, which the registry sensor calls at every tick.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from mlops_assets.projection import Difference, Projection, log
-from resources.ledger import CHAMPION, Action, AliasMove, Candidate, ChampionMoved, Ledger, Release
+from mlops_assets.outcomes import CannotRelease, Outcome, Repair
+from mlops_assets.projection import Projection, log
+from resources.ledger import CHAMPION, Action, Candidate, ChampionMoved, Ledger, Release
 from resources.reports import GateReport
 from resources.tracking import Tracking, TrackingUnavailable
 from workloads.contract import OnInconclusive
 
+__all__ = ["Bench", "CannotRelease", "Outcome", "Releasing", "Repair"]
+
 MLFLOW = "mlflow"  # who decides where an alias was moved by hand: MLflow does not say who it was
 ATTEMPTS = 5
-
-
-class CannotRelease(Exception):
-    """What was asked makes no sense now; the message says why and what can be done."""
 
 
 class Bench(Protocol):
@@ -36,33 +34,6 @@ class Bench(Protocol):
     def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
         """What a report leads to: release, hold or refuse."""
         ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of considering a candidate.
-
-    Attributes:
-        result: `released`; `unchanged`: it is released already, or was and was replaced; `held`: a person must approve;
-            `refused`.
-        release: the thing's current release afterwards, if any.
-        report: what it was decided on, if anything.
-        why: one sentence.
-    """
-
-    result: Literal["released", "unchanged", "held", "refused"]
-    release: Release | None
-    report: GateReport | None
-    why: str = ""
-
-
-@dataclass
-class Repair:
-    """What a repair found and did."""
-
-    moves: list[AliasMove] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
-    adopted: list[Outcome] = field(default_factory=list)
 
 
 class Releasing(Projection):
@@ -143,7 +114,7 @@ class Releasing(Projection):
                 )
             except ChampionMoved:
                 continue  # judge again, against what is released now
-            self._tell(candidate, {"verdict": report.verdict, "decision": action if released else leads.value})
+            self._tell(candidate, report.verdict)
             result = {"release": "released", "hold": "held", "refuse": "refused"}[leads.value]
             return self._done(Outcome(result, release, report, reasons))
         raise CannotRelease(f"what is released as {self.thing} changed {ATTEMPTS} times meanwhile; try again")
@@ -216,7 +187,6 @@ class Releasing(Projection):
         if current and current.candidate == candidate.id:
             return self._done(Outcome("unchanged", current, report, "released already"))
         release = self.ledger.decide(candidate.id, "override", actor=actor, why=why, report=report)
-        self._tell(candidate, {"decision": "override"})
         return self._done(Outcome("released", release, report, why))
 
     # Aliases.

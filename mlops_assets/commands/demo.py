@@ -38,9 +38,9 @@ def register(app: typer.Typer) -> None:
 
 def demo() -> None:
     """From nothing to live, traced predictions; then a bad data tag, which changes nothing that is live."""
-    from mlops_assets.commands.platform import start
     from rich.console import Console
 
+    from mlops_assets.commands.platform import start
     from resources.settings import settings
     from workloads.loading import workload_of
 
@@ -74,7 +74,7 @@ def _show(console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: Any
     from mlops_assets.commands.lineage import show_trace
 
     console.print("\nWhere the first prediction came from (`mlops trace <id>` for any other):\n")
-    show_trace(traced, console)
+    show_trace(traced)
     table = Table(title="What happened", title_justify="left")
     columns = ("data tag", "the run", "the gate", "live", "answered", "prediction")
     for column in columns:

@@ -62,9 +62,15 @@ def _print_json(value: Any) -> None:
     print()
 
 
+def _wide() -> "Console":
+    """A console that cuts no identity short: a narrow terminal wraps the line."""
+    from rich.console import Console
+
+    return Console(width=200, highlight=False)
+
+
 def show_trace(found: "Trace", console: "Console | None" = None) -> None:
     """Print a trace as a tree."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.tree import Tree
 
@@ -89,14 +95,13 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
         else:
             now = f"is {file.actual[:16]} now" if file.actual else "is not in the cache"
             data.add(f"[red]✗[/] {file.path} · sha256 was {file.sha256[:16]}, [red]{now}[/]")
-    (console or Console(soft_wrap=True)).print(tree)
+    (console or _wide()).print(tree, soft_wrap=True)
 
 
 def _show_impact(found: "list[Touched]") -> None:
-    from rich.console import Console
     from rich.tree import Tree
 
-    console = Console(soft_wrap=True)
+    console = _wide()
     for touched in found:
         tree = Tree(f"data tag [bold]{touched.tag}[/] · digest {touched.digest[:16]} · {len(touched.files)} files")
         models = tree.add(f"{len(touched.models)} models")
@@ -108,4 +113,4 @@ def _show_impact(found: "list[Touched]") -> None:
         tree.add(f"live on: {', '.join(touched.live) or 'no endpoint'}")
         span = f", {touched.first:%Y-%m-%d %H:%M:%S} to {touched.last:%Y-%m-%d %H:%M:%S}" if touched.first else ""
         tree.add(f"{touched.predictions} predictions{span}")
-        console.print(tree)
+        console.print(tree, soft_wrap=True)
