@@ -1,5 +1,6 @@
 """What each training worker does: Lightning on its shard of the rows, a checkpoint to Ray Train after each epoch."""
 
+import json
 import logging
 import math
 import warnings
@@ -16,9 +17,7 @@ from torch import Tensor, nn
 
 from workloads.fashion_mnist.data import IMAGE
 from workloads.fashion_mnist.data import TARGET as WANTED
-from workloads.fashion_mnist.model import network, normalised
-
-CHECKPOINT = RayTrainReportCallback.CHECKPOINT_NAME
+from workloads.fashion_mnist.model import CHECKPOINT, network, normalised
 
 
 class Batches:
@@ -91,7 +90,9 @@ class Classifier(lightning.LightningModule):
 class Report(RayTrainReportCallback):
     """After every epoch: its figures into the history, a checkpoint to Ray Train, a line to whoever waits."""
 
-    def __init__(self, lines: Any):
+    CHECKPOINT_NAME = CHECKPOINT
+
+    def __init__(self, lines: Path):
         super().__init__()
         self.lines = lines
 
@@ -103,7 +104,13 @@ class Report(RayTrainReportCallback):
         if trainer.is_global_zero:
             epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs
             text = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in sorted(figures.items()))
-            self.lines.put((epoch / epochs, f"epoch {epoch} of {epochs}: {text}"))
+            tell(self.lines, epoch / epochs, f"epoch {epoch} of {epochs}: {text}")
+
+
+def tell(lines: Path, share: float, text: str) -> None:
+    """A line of progress for `train`, which waits in another process."""
+    with lines.open("a") as file:
+        file.write(json.dumps([share, text]) + "\n")
 
 
 def fit(config: dict[str, Any]) -> None:
@@ -139,7 +146,7 @@ def fit(config: dict[str, Any]) -> None:
         return
     with checkpoint.as_directory() as folder:
         if trainer.is_global_zero:
-            config["lines"].put((0.0, f"going on from {Path(checkpoint.path).name}"))
+            tell(config["lines"], 0, f"going on from {Path(checkpoint.path).name}")
         trainer.fit(module, train, validation, ckpt_path=Path(folder, CHECKPOINT), weights_only=True)
 
 

@@ -14,7 +14,7 @@ from workloads.artifacts import in_parts
 
 SIDE, CLASSES = 28, 10
 MEAN, STD = 0.2860, 0.3530  # of the training pixels, scaled to [0, 1]
-WEIGHTS, SERVED = "model.safetensors", "model.onnx"
+WEIGHTS, SERVED, CHECKPOINT = "model.safetensors", "model.onnx", "checkpoint.ckpt"
 
 
 class Convolutional(nn.Sequential):
@@ -89,7 +89,7 @@ def save(net: nn.Module, name: str, labels: list[str], folder: Path) -> None:
     from safetensors.torch import save_file
 
     about = {"network": name, "labels": labels, "mean": MEAN, "std": STD, "side": SIDE}
-    metadata = {key: json.dumps(value) for key, value in about.items()}
+    metadata = {"about": json.dumps(about)}  # one entry, since safetensors writes several in no fixed order
     whole = Whole(net.to(memory_format=torch.contiguous_format).cpu()).eval()
     save_file(whole.net.state_dict(), folder / WEIGHTS, metadata=metadata)
     (folder / SERVED).write_bytes(_onnx(whole, metadata))
@@ -101,7 +101,7 @@ def load(folder: Path) -> Whole:
     from safetensors.torch import load_file
 
     with safe_open(folder / WEIGHTS, "pt") as file:
-        about = {key: json.loads(value) for key, value in file.metadata().items()}
+        about = json.loads(file.metadata()["about"])
     if (about["mean"], about["std"]) != (MEAN, STD):
         raise ValueError(f"{folder / WEIGHTS} was trained on other preprocessing than this code does")
     net = NETWORKS[about["network"]]()

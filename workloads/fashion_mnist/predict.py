@@ -39,7 +39,7 @@ class Predictor(contract.Predictor):
 
     def __init__(self, session: InferenceSession):
         self.session = session
-        self.labels: list[str] = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
+        self.labels: list[str] = json.loads(session.get_modelmeta().custom_metadata_map["about"])["labels"]
 
     @classmethod
     def load(cls, artifacts: Path, services: Services) -> Self:

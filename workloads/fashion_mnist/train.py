@@ -4,14 +4,17 @@ Works in a Ray job, on that job's cluster, and by hand, on a Ray that it starts 
 second attempt on the same checkpoint folder, go on after the last whole epoch.
 """
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from workloads.contract import TRAIN, VALIDATION, Tier, TrainingJob, TrainingResult
+from workloads.data import read_split
 from workloads.fashion_mnist.data import IMAGE, LABELS, TARGET
 from workloads.training import main
 
@@ -21,17 +24,16 @@ SCORE = "validation_accuracy"
 
 def train(job: TrainingJob) -> TrainingResult:
     """Fit over `tier.workers` workers; the checkpoint with the best validation accuracy becomes the model."""
-    with _ray(job.tier), _lines(job.progress) as lines:
+    lines = job.checkpoints / "progress.jsonl"
+    with _ray(job.tier), _passed_on(lines, job.progress):
         from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
-
-        from workloads.fashion_mnist.fit import fit
 
         resumed_from = _newest(job)
         job.progress(0.02, f"starting {job.tier.workers} workers")
         gpu = job.tier.gpus > 0
         trainer = TorchTrainer(
-            fit,
+            _fit,
             train_loop_config={
                 "parameters": job.parameters.model_dump(),
                 "threads": job.tier.cpus,
@@ -82,7 +84,7 @@ def _ray(tier: Tier) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False)
     else:
         cpus, gpus = ceil(tier.workers * tier.cpus), ceil(tier.workers * tier.gpus)
-        ray.init(address="local", num_cpus=cpus, num_gpus=gpus or None, log_to_driver=False)
+        ray.init(address="local", num_cpus=cpus, num_gpus=gpus or None, include_dashboard=False, log_to_driver=False)
     try:
         yield
     finally:
@@ -90,34 +92,50 @@ def _ray(tier: Tier) -> Iterator[None]:
 
 
 @contextmanager
-def _lines(progress: Callable[[float, str], None]) -> Iterator[Any]:
-    """A queue for the workers; what they put into it is passed on as progress."""
-    from ray.util.queue import Queue
+def _passed_on(lines: Path, progress: Callable[[float, str], None]) -> Iterator[None]:
+    """What the workers write into a file, a line at a time, is passed on as progress."""
+    lines.write_text("")
+    done = threading.Event()
 
-    queue = Queue(actor_options={"num_cpus": 0})
+    def follow() -> None:
+        with lines.open() as file:
+            while True:
+                last = done.is_set()
+                for line in file:
+                    share, text = json.loads(line)
+                    progress(0.05 + 0.85 * share, text)
+                if last:
+                    return
+                done.wait(0.2)
 
-    def pass_on() -> None:
-        while (line := queue.get()) is not None:
-            share, text = line
-            progress(0.05 + 0.85 * share, text)
-
-    thread = threading.Thread(target=pass_on, daemon=True)
+    thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
-        yield queue
+        yield
     finally:
-        queue.put(None)
-        thread.join(timeout=5)
-        queue.shutdown(force=True)
+        done.set()
+        thread.join()
+
+
+def _fit(config: dict[str, Any]) -> None:
+    from workloads.fashion_mnist.fit import fit  # Lightning is loaded by the workers only
+
+    fit(config)
 
 
 def _rows(job: TrainingJob, split: str) -> Any:
-    """A split as a Ray dataset, read before the workers take the CPUs; each worker is then given its shard."""
+    """A split as a Ray dataset, of which each worker is given its shard.
+
+    These files fit in memory many times over: reading one here costs a moment, while reading it by Ray's tasks
+    would first start half a dozen processes, which on two cores takes longer than an epoch.
+    """
     import ray.data
 
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    options = {"num_cpus": 0.01}
-    return ray.data.read_parquet(str(job.data[split]), columns=[IMAGE, TARGET], ray_remote_args=options).materialize()
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True  # the same rows to the same worker, in every attempt
+    context.execution_options.verbose_progress = False
+    return ray.data.from_arrow(read_split(job.data[split], [IMAGE, TARGET]))
 
 
 def _newest(job: TrainingJob) -> str | None:
@@ -129,7 +147,7 @@ def _newest(job: TrainingJob) -> str | None:
 def _read(checkpoint: Any) -> dict[str, Any]:
     import torch
 
-    from workloads.fashion_mnist.fit import CHECKPOINT
+    from workloads.fashion_mnist.model import CHECKPOINT
 
     with checkpoint.as_directory() as folder:
         return torch.load(f"{folder}/{CHECKPOINT}", map_location="cpu", weights_only=True)
