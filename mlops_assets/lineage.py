@@ -1,16 +1,13 @@
 """Where a prediction came from, and what a file touched: following ids, never searching by time or by name."""
 
-import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from resources.data_version import TAG, DataVersion, split_tag
 from resources.doors import Doors
 from resources.ledger import Candidate, Release
-
-TAG = re.compile(r"(?P<name>[a-z][a-z0-9_]*)-v(?P<version>\d+\.\d+\.\d+)")
-DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
 class NotFound(LookupError):
@@ -83,17 +80,18 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
     if found is None:
         days = doors.settings.log_retention_days
         raise NotFound(
-            f"no prediction {wanted} is in the log of {doors.settings.env}: it was answered elsewhere, more than {days} "
-            "days ago, or less than a second ago"
+            f"no prediction {wanted} is in the log of {doors.settings.env}: it was answered elsewhere, more than "
+            f"{days} days ago, or less than a second ago"
         )
     release = doors.ledger.release(found.release_id)
     candidate = doors.ledger.candidate_by_id(release.candidate) if release else None
     if release is None or candidate is None:
         raise NotFound(f"the ledger of {doors.settings.env} does not know release {found.release_id}")
     version = doors.registry.version(candidate.data_name, candidate.data_version)
+    splits = {file.path: file.split for file in version.files}
     files = [
-        TracedFile(check.path, split, check.expected, check.actual, check.actual == check.expected)
-        for check, split in _checked(doors, candidate, version)
+        TracedFile(check.path, splits.get(check.path), check.expected, check.actual, check.intact)
+        for check in doors.registry.verify(candidate.data_name, candidate.data_version)
     ]
     current = doors.ledger.current(release.thing)
     return Trace(
@@ -137,7 +135,7 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
 
 
 def impact(key: str, doors: Doors) -> list[Touched]:
-    """What came of the data versions that a tag (`wine-v1.0.0`), a digest (8 digits or more) or a file's path names.
+    """What came of the data versions that a tag (`wine-v1.0.0`), a digest (6 digits or more) or a file's path names.
 
     Raises:
         NotFound: none is known by it.
@@ -145,21 +143,19 @@ def impact(key: str, doors: Doors) -> list[Touched]:
     versions = _versions(key, doors)
     if not versions:
         raise NotFound(
-            f"nothing was made from {key!r}: no data tag, digest (8 to 64 hexadecimal digits) or path of a file of that "
-            "name is in the ledger; `mlops data list` shows the tags"
+            f"nothing was made from {key!r}: the ledger has no data tag, digest (6 hexadecimal digits or more) or path of "
+            "a file of that name; `mlops data list` shows the tags"
         )
     return [_touched(doors, version) for version in versions]
 
 
-def _versions(key: str, doors: Doors) -> list:
-    if found := TAG.fullmatch(key):
-        return [version for version in doors.ledger.data(found["name"]) if version.version == found["version"]]
-    if DIGEST.fullmatch(key):
-        return doors.ledger.data_by_file(key)
-    return doors.ledger.data_by_path(key)
+def _versions(key: str, doors: Doors) -> list[DataVersion]:
+    if TAG.fullmatch(key):
+        return [version for version in doors.ledger.data(split_tag(key)[0]) if version.tag == key]
+    return doors.ledger.data_by_file(key) or doors.ledger.data_by_path(key)
 
 
-def _touched(doors: Doors, version: Any) -> Touched:
+def _touched(doors: Doors, version: DataVersion) -> Touched:
     ledger = doors.ledger
     candidates = ledger.candidates_of_data(version.name, version.version)
     releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
@@ -177,12 +173,6 @@ def _touched(doors: Doors, version: Any) -> Touched:
         first=usage.first,
         last=usage.last,
     )
-
-
-def _checked(doors: Doors, candidate: Candidate, version: Any):
-    splits = {file.path: file.split for file in version.files}
-    for check in doors.registry.verify(candidate.data_name, candidate.data_version):
-        yield check, splits.get(check.path)
 
 
 def _release(release: Release) -> dict[str, Any]:

@@ -106,8 +106,8 @@ class Demo:
         run = self.wait(workload, version)
         if not run.is_success:
             raise DemoFailed(
-                f"the run of {workload.name} {version} failed: {self.doors.settings.dagster}/runs/{run.run_id}; mend what "
-                "it says, and materialize the partition again in the UI"
+                f"the run of {workload.name} {version} failed: {self.doors.settings.dagster}/runs/{run.run_id}; mend "
+                "what it says, and materialize the partition again in the UI"
             )
         return self._line(workload, version, run)
 
@@ -197,8 +197,8 @@ class Demo:
         """Answers of the live endpoint to a few rows of the frozen test split."""
         file = self.doors.registry.files(workload.data.name, version)[TEST]
         body = json.dumps(workload.resolve(workload.example)(file, rows)).encode()
-        url = f"{self.doors.serving.url(workload.name)}/predict"
-        request = Request(url, body, {"Content-Type": "application/json"})
+        url = f"{self.doors.serving.address(workload.name)}/predict"
+        request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - the address is our own setting
         with urlopen(request, timeout=30) as response:  # noqa: S310 - the address is our own setting
             return json.load(response)
 

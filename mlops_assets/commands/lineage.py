@@ -78,10 +78,8 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
     live = "live" if found.endpoint["live"] else "no longer live"
     node = tree.add(f"endpoint [bold]{found.endpoint['name']}[/] · plan {found.endpoint['plan']}")
     release = found.release
-    node = node.add(
-        f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {release['action']} by {release['actor']}: "
-        f"{escape(release['why'])}"
-    )
+    decision = f"{release['action']} by {release['actor']}: {escape(release['why'])}"
+    node = node.add(f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {decision}")
     node = node.add(f"model [bold]{found.model['uri']}[/] · digest {found.model['digest'][:16]}")
     node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}")
     dirty = " with uncommitted changes" if found.code["dirty"] else ""
