@@ -49,13 +49,13 @@ def aliases_of(workload: Workload) -> dg.AssetSpec:
 
 
 def release(workload: Workload) -> dg.AssetsDefinition:
-    """The asset of what is released; its data version is the released digest, so a refused candidate changes nothing."""
+    """The asset of what is released; its data version is the released digest: a refused candidate changes nothing."""
     newest_model = dg.AssetDep(model_key(workload.name), partition_mapping=dg.LastPartitionMapping())
 
     @dg.asset(
         key=release_key(workload.name),
         group_name=workload.name,
-        description=f"Which version of {workload.name} is released, and why. `mlops live {workload.name}` says the same.",
+        description=f"Which version of {workload.name} is released, and why, as `mlops live {workload.name}` says.",
         deps=[newest_model],
         kinds={"postgres", "mlflow"},
         owners=list(workload.owners),

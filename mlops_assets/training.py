@@ -1,4 +1,4 @@
-"""A training, from data version to judged candidate. Each step may be repeated: a retry goes on where it was cut off."""
+"""A training, from data version to judged candidate. Each step may be repeated: a retry goes on where it stopped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
