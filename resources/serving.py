@@ -77,7 +77,7 @@ class Serving:
         application = self._application(package, name, predictor, code_version, dict(settings or {}), replicas)
         with self._database() as connection, _one_at_a_time(connection):
             running = self._details()["applications"]
-            wanted = {name: one["deployed_app_config"] for name, one in running.items() if one["deployed_app_config"]}
+            wanted = _wanted(running)
             now = running.get(application["name"])
             same = now is not None and _asks(wanted.get(application["name"]), application)
             if not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
@@ -90,8 +90,8 @@ class Serving:
         name = self.settings.qualified(endpoint)
         with self._database() as connection, _one_at_a_time(connection):
             running = self._details()["applications"]
-            wanted = {other: one["deployed_app_config"] for other, one in running.items() if other != name}
-            if name in running:
+            wanted = _wanted(running)
+            if wanted.pop(name, None):
                 self._put(wanted)
         deadline = time.monotonic() + timeout
         while self._details()["applications"].get(name, {"status": "DELETING"})["status"] != "DELETING":
@@ -267,6 +267,12 @@ def _one_at_a_time(connection: "Connection[Any]") -> Iterator[None]:
         yield
     finally:
         connection.execute("SELECT pg_advisory_unlock(hashtextextended('mlops serve applications', 0))")
+
+
+def _wanted(running: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of each application that is there to stay."""
+    here = {name: one["deployed_app_config"] for name, one in running.items() if one["status"] != "DELETING"}
+    return {name: config for name, config in here.items() if config}
 
 
 def _asks(running: Mapping[str, Any] | None, application: Mapping[str, Any]) -> bool:

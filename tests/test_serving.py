@@ -1,6 +1,7 @@
 """An endpoint without Serve: requests and refusals, the plan and its swaps, and what a replica survives."""
 
 import contextlib
+import shutil
 import string
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from conftest import ports, temporary_home
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
@@ -55,6 +57,17 @@ def served(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     one = replica(serving, folder, "served", "served")
     yield Endpoint(one)
     one.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own, to be killed."""
+    home = temporary_home()
+    server = Postgres(Settings(home=home, **ports()))
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(home)
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -258,24 +271,25 @@ def test_a_replica_that_starts_serves_what_loads(serving, replicas, tmp_path: Pa
         assert [ack.error is None for ack in serving.plans.acks(connection, bad)] == [False]
 
 
-def test_without_postgres_the_last_plan_stays(serving, replicas, tmp_path: Path) -> None:
-    one = replicas("away")
-    endpoint = Endpoint(one)
+def test_without_postgres_the_last_plan_stays(server: Postgres, tmp_path: Path) -> None:
+    serving, log = Serving(server.settings), PredictionLog(server.settings)
+    serving.migrate()
+    log.migrate()
+    one = replica(serving, tmp_path, "one", "away")
     serving.wait("away", serving.publish("away", [version(tmp_path, 1.0)]))
-    server = Postgres(serving.settings)
-    server.stop()
-    try:
-        assert call(endpoint, "POST", "/predict", {"rows": [[0, 0]]}).status == 200
-        identity = call(endpoint, "POST", "/predict", {"rows": [[1, 0]]}).json["prediction_id"]
-        restarted = replicas("away")
-        assert restarted.current.version.version == "1.0.1"
-    finally:
-        server.start()
+    for process in server.processes():
+        process.kill()
+    identity = call(Endpoint(one), "POST", "/predict", {"rows": [[1, 0]]}).json["prediction_id"]
+    restarted = replica(serving, tmp_path, "restarted", "away")
+    assert restarted.current.version.version == "1.0.1"
+    server.start()
     serving.wait("away", serving.publish("away", [version(tmp_path, 2.0, release_id=2)]))
-    until(lambda: restarted.current.version.version == "1.0.2")  # it may still be reconnecting
-    log = PredictionLog(serving.settings)
+    for each in (one, restarted):
+        until(lambda each=each: each.current.version.version == "1.0.2")  # it may still be reconnecting
     until(lambda: log.find(identity))
     assert one.log.lost == 0
+    for each in (one, restarted):
+        each.close()
 
 
 def test_artifacts_come_from_any_file_system(serving, replicas, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ CREATE INDEX IF NOT EXISTS predictions_at ON {predictions} USING brin (at);
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """One answered request, as it is queued; `inputs` and `outputs` are JSON texts."""
 
