@@ -143,8 +143,8 @@ def impact(key: str, doors: Doors) -> list[Touched]:
     versions = _versions(key, doors)
     if not versions:
         raise NotFound(
-            f"nothing was made from {key!r}: the ledger has no data tag, digest (6 hexadecimal digits or more) or file's "
-            "path of that name; `mlops data list` shows the tags"
+            f"nothing was made from {key!r}: the ledger has no data tag, digest (6 hexadecimal digits or more) or "
+            "file's path of that name; `mlops data list` shows the tags"
         )
     return [_touched(doors, version) for version in versions]
 
