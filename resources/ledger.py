@@ -26,7 +26,7 @@ from resources.ledger_records import (
 )
 from resources.ledger_store import NoLedger, jsonb
 from resources.reports import GateReport
-from resources.versions import Bump, Version, following
+from resources.versions import Version, changes_of, following
 
 if TYPE_CHECKING:
     import psycopg
@@ -178,7 +178,7 @@ class Ledger(DataPages, AliasPages):
             "SELECT version, candidate FROM release WHERE thing = %s", [subject.thing]
         ).fetchall()
         own = [version for version, candidate in given if candidate == subject.id]
-        bump, changes = _changes(old, subject)
+        bump, changes = changes_of(old, subject)
         if own:
             version, changes = own[-1], [f"{own[-1]} released again", *changes]
         else:
@@ -252,25 +252,3 @@ class Ledger(DataPages, AliasPages):
         return connection.execute(
             "SELECT id, content FROM report WHERE candidate = %s ORDER BY id DESC LIMIT 1", [candidate]
         ).fetchone()
-
-
-def _changes(old: Candidate | None, new: Candidate) -> tuple[Bump, list[str]]:
-    """What is different from what is released, and which part of the version that moves."""
-    if old is None:
-        return "major", ["first release"]
-    bump: Bump = "patch"
-    changes = []
-    if old.data_digest != new.data_digest:
-        bump = "minor"
-        changes.append(f"data {old.data_version} -> {new.data_version}")
-    if old.signature != new.signature:
-        bump = "major"
-        changes.insert(0, "the form of requests or answers changed")
-    parameters = sorted(old.parameters.keys() | new.parameters.keys())
-    for name in parameters:
-        before, after = old.parameters.get(name), new.parameters.get(name)
-        if before != after:
-            changes.append(f"{name} {before} -> {after}")
-    if old.code_version != new.code_version:
-        changes.append(f"code {old.code_version[:12]} -> {new.code_version[:12]}")
-    return bump, changes or ["trained again"]

@@ -1,8 +1,10 @@
-"""Semantic versions of released things, and which one comes next."""
+"""Semantic versions of released things: which one comes next, and what is different in it."""
 
 import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, Self
+
+from resources.ledger_records import Candidate
 
 Bump = Literal["major", "minor", "patch"]
 
@@ -39,3 +41,25 @@ def following(current: Version | None, bump: Bump, given: Iterable[Version] = ()
     if bump == "minor":
         return Version(current.major, max(v.minor for v in given if v.major == current.major) + 1, 0)
     return Version(current.major, current.minor, max(v.patch for v in given if v[:2] == current[:2]) + 1)
+
+
+def changes_of(old: Candidate | None, new: Candidate) -> tuple[Bump, list[str]]:
+    """What is different from what is released, and which part of the version that moves."""
+    if old is None:
+        return "major", ["first release"]
+    bump: Bump = "patch"
+    changes = []
+    if old.data_digest != new.data_digest:
+        bump = "minor"
+        changes.append(f"data {old.data_version} -> {new.data_version}")
+    if old.signature != new.signature:
+        bump = "major"
+        changes.insert(0, "the form of requests or answers changed")
+    parameters = sorted(old.parameters.keys() | new.parameters.keys())
+    for name in parameters:
+        before, after = old.parameters.get(name), new.parameters.get(name)
+        if before != after:
+            changes.append(f"{name} {before} -> {after}")
+    if old.code_version != new.code_version:
+        changes.append(f"code {old.code_version[:12]} -> {new.code_version[:12]}")
+    return bump, changes or ["trained again"]

@@ -13,7 +13,7 @@ from mlflow import MlflowClient, set_tracking_uri
 
 from resources.settings import Settings
 
-pytest_plugins = ("tracking_server",)
+pytest_plugins = ("release_fixtures",)
 
 
 @dg.op(required_resource_keys={"mlflow"})

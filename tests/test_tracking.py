@@ -12,7 +12,7 @@ import pytest
 from resources.settings import Settings
 from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
 
-pytest_plugins = ("tracking_server",)
+pytest_plugins = ("release_fixtures",)
 TAGS = {"data.tag": "echo-v1.0.0", "data.digest": "d", "code.commit": "c", "code.dirty": "false", "seed": "42"}
 
 

@@ -1,0 +1,79 @@
+"""`mlops gate|release|approve|rollback|live|promote`: what they print, and their exit codes."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from release_shop import BAD, Shop
+from release_support import numbers, opened
+from typer.testing import CliRunner
+
+from mlops_assets.cli import app
+from mlops_assets.commands import release as commands
+from resources.settings import Settings
+
+pytest_plugins = ("release_fixtures",)
+
+
+@pytest.fixture
+def mlops(pair: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, object]]:
+    """Runs `mlops <command> <thing> ...`; returns exit code and what was printed, read where it is JSON."""
+    workload = replace(pair.workload, name=pair.thing)
+    monkeypatch.setattr(commands, "_open", lambda thing: (workload, pair.doors, pair.of(workload)))
+
+    def run(command: str, *arguments: str) -> tuple[int, object]:
+        result = CliRunner().invoke(app, [command, pair.thing, *arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result.exit_code, json.loads(result.stdout) if "--json" in arguments else result.output
+
+    run.shop = pair
+    return run
+
+
+def test_the_commands(mlops: Callable[..., tuple[int, object]]) -> None:
+    shop = mlops.shop
+    code, live = mlops("live", "--json")
+    assert (code, live["version"], live["candidate"]["number"], live["by"], live["why"]) == (
+        0,
+        "1.0.1",
+        2,
+        "test",
+        "because",
+    )
+    assert "1.0.1" in mlops("live")[1]
+    code, report = mlops("gate", "--json")
+    assert (code, report["verdict"], report["candidate_digest"]) == (0, "pass", live["candidate"]["digest"])
+    shop.train(wrong=BAD)
+    code, text = mlops("gate")
+    assert code == 1
+    assert "refuse" in text
+    assert "floor" in text
+    assert mlops("gate", "--version", "1")[0] == 0
+    assert mlops("gate", "--version", "9")[0] == 3
+    assert mlops("release", "--no-roll-out")[0] == 1
+    assert mlops("release", "--force", "--no-roll-out")[0] == 2  # why is missing
+    code, outcome = mlops("release", "--force", "--why", "for the test", "--no-roll-out", "--json")
+    assert (code, outcome["result"], outcome["number"]) == (0, "released", 3)
+    code, outcome = mlops("rollback", "--no-roll-out", "--json")
+    assert (code, outcome["result"], outcome["version"]) == (0, "released", "1.0.1")
+    code, text = mlops("approve", "--why", "nothing waits", "--no-roll-out")
+    assert code == 3
+    assert "waits for approval" in text
+    code, promoted = mlops("promote", "--to", "clitest", "--json")
+    assert (code, promoted["environment"], promoted["number"]) == (0, "clitest", 1)
+
+
+def test_gates_exit_code_is_the_verdict(mlops: Callable[..., tuple[int, object]], tmp_path: Path) -> None:
+    shop = mlops.shop
+    shop.train(wrong=[3])
+    shop.doors = opened(shop.doors.settings, numbers(tmp_path, 30))
+    code, report = mlops("gate", "--json")
+    assert (code, report["verdict"], report["n"]) == (2, "inconclusive", 30)
+
+
+def test_an_unknown_thing_is_told_what_there_is(home_settings: Settings) -> None:
+    result = CliRunner().invoke(app, ["live", "nothing"])
+    assert result.exit_code == 3
+    assert "wine" in result.output
