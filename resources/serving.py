@@ -130,7 +130,7 @@ class Serving:
         return newest[0] if newest else None
 
     def wait(self, endpoint: str, number: int, timeout: float = 60) -> list["Ack"]:
-        """Wait until every live replica serves the plan; what they said.
+        """Wait until every live replica serves the plan; what each of them said.
 
         A plan that fails is withdrawn, so that no replica takes it up later and all stay with the one before.
 
@@ -145,7 +145,7 @@ class Serving:
                 failed = [f"{name}: {acks[name].error}" for name in live if name in acks and acks[name].error]
                 silent = [name for name in live if name not in acks]
                 if live and not failed and not silent:
-                    return list(acks.values())
+                    return [acks[name] for name in live]
                 if failed or time.monotonic() > deadline:
                     break
                 time.sleep(0.05)
