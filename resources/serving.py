@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources.database import connect
+from resources.serve_api import ServeApi, ServingUnavailable
 from resources.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,12 +21,7 @@ if TYPE_CHECKING:
 
     from workloads.serving.plan import Ack, Live, Plan, Plans
 
-APPLICATIONS = "/api/serve/applications/"
 IMPORT_PATH = "workloads.serving.app:build"
-
-
-class ServingUnavailable(Exception):
-    """Ray Serve does not answer, or an application does not run; the message says which and what to do."""
 
 
 class RolloutFailed(Exception):
@@ -37,6 +33,7 @@ class Serving:
 
     def __init__(self, settings: Settings):
         self.settings = settings
+        self.api = ServeApi(settings)
 
     @property
     def schema(self) -> str:
@@ -76,25 +73,25 @@ class Serving:
         """
         application = self._application(package, name, predictor, code_version, dict(settings or {}), replicas)
         with self._database() as connection, _one_at_a_time(connection):
-            running = self._details()["applications"]
+            running = self.api.applications()
             wanted = _wanted(running)
             now = running.get(application["name"])
             same = now is not None and _asks(wanted.get(application["name"]), application)
             if not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
                 self._write_connection()
-                self._put({**wanted, application["name"]: application})
+                self.api.put({**wanted, application["name"]: application})
         self._wait_until_running(application["name"], timeout)
 
     def remove(self, endpoint: str, timeout: float = 60) -> None:
         """Have Serve stop an endpoint's application, which takes it some 30 s; its plans and predictions stay."""
         name = self.settings.qualified(endpoint)
         with self._database() as connection, _one_at_a_time(connection):
-            running = self._details()["applications"]
+            running = self.api.applications()
             wanted = _wanted(running)
             if wanted.pop(name, None):
-                self._put(wanted)
+                self.api.put(wanted)
         deadline = time.monotonic() + timeout
-        while self._details()["applications"].get(name, {"status": "DELETING"})["status"] != "DELETING":
+        while self.api.applications().get(name, {"status": "DELETING"})["status"] != "DELETING":
             if time.monotonic() > deadline:
                 raise ServingUnavailable(f"{name} was not stopped within {timeout:.0f} s; see {self.settings.ray}")
             time.sleep(0.2)
@@ -102,7 +99,7 @@ class Serving:
     def status(self) -> dict[str, str]:
         """Serve's word on each endpoint's application, `RUNNING` or another; raises as `deploy`."""
         prefix = self.settings.qualified("")
-        applications = self._details()["applications"]
+        applications = self.api.applications()
         return {
             name.removeprefix(prefix): one["status"] for name, one in applications.items() if name.startswith(prefix)
         }
@@ -203,52 +200,11 @@ class Serving:
         qualified = self.settings.qualified(name)
         return {"name": qualified, "route_prefix": route, "import_path": IMPORT_PATH, "args": config}
 
-    def _details(self) -> dict[str, Any]:
-        return self._ask("GET")
-
-    def _put(self, applications: Mapping[str, Mapping[str, Any]]) -> None:
-        """All applications together, which is how Serve takes them. Where Serve does not run yet, this starts it."""
-        http = {"host": "127.0.0.1", "port": self.settings.serve_port}
-        body = {"proxy_location": "HeadOnly", "http_options": http, "applications": list(applications.values())}
-        self._ask("PUT", body)
-
-    def _ask(self, method: str, body: Mapping[str, Any] | None = None) -> Any:
-        from urllib.error import HTTPError, URLError
-        from urllib.request import ProxyHandler, Request, build_opener
-
-        headers = {"Authorization": f"Bearer {self.settings.ray_token}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(self.settings.ray + APPLICATIONS, data, headers, method=method)  # noqa: S310
-        local = self.settings.ray_url is None
-        opener = build_opener(ProxyHandler({})) if local else build_opener()
-        try:
-            with opener.open(request, timeout=60) as response:
-                return json.loads(response.read() or b"null")
-        except HTTPError as error:
-            reason = error.read(2000).decode(errors="replace").strip()
-            raise ServingUnavailable(f"Ray Serve on {self.settings.ray} refuses ({error.code}): {reason}") from None
-        except (URLError, OSError) as error:
-            mend = "run `mlops up`" if local else "check MLOPS_RAY_URL"
-            raise ServingUnavailable(f"Ray does not answer on {self.settings.ray} ({error}); {mend}") from None
-
-    def _answers(self, route: str) -> bool:
-        """Whether the HTTP proxy leads to the endpoint; it learns of a new one a little later than Serve says so."""
-        from urllib.request import ProxyHandler, build_opener
-
-        opener = build_opener(ProxyHandler({})) if self.settings.serve_url is None else build_opener()
-        try:
-            with opener.open(f"{self.settings.serve}{route}/", timeout=5) as response:
-                return response.headers.get_content_type() == "application/json"
-        except OSError:  # refusals by HTTP status among them
-            return False
-
     def _wait_until_running(self, name: str, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while True:
-            found = self._details()["applications"].get(
-                name, {"status": "NOT_STARTED", "message": "", "deployments": {}}
-            )
-            if found["status"] == "RUNNING" and self._answers(found["route_prefix"]):
+            found = self.api.applications().get(name, {"status": "NOT_STARTED", "message": "", "deployments": {}})
+            if found["status"] == "RUNNING" and self.api.answers(found["route_prefix"]):
                 return
             late = time.monotonic() > deadline
             if late or found["status"] == "DEPLOY_FAILED":

@@ -20,7 +20,7 @@ from resources.embedded.postgres import Postgres
 from resources.prediction_log import PredictionLog
 from resources.serving import RolloutFailed, Serving
 from resources.settings import Settings
-from workloads.serving import endpoint as endpoint_module
+from workloads.serving import reading
 from workloads.serving.endpoint import Endpoint
 from workloads.serving.identity import uuid7
 from workloads.serving.replica import Replica
@@ -127,7 +127,7 @@ def test_wrong_content_and_size(served: Endpoint, monkeypatch: pytest.MonkeyPatc
     assert call(served, "POST", "/predict", body, {"content-type": "text/csv"}).status == 415
     assert call(served, "POST", "/predict", body, {"content-encoding": "gzip"}).status == 415
     assert call(served, "POST", "/predict", body, {"content-type": "application/json; charset=utf-8"}).status == 200
-    monkeypatch.setattr(endpoint_module, "MAX_BODY", 10)
+    monkeypatch.setattr(reading, "MAX_BODY", 10)
     assert call(served, "POST", "/predict", body).status == 413
     assert call(served, "POST", "/predict", body, {"content-length": ""}).status == 413  # found while reading
 

@@ -4,43 +4,29 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from json import loads as lenient_loads
 from time import perf_counter
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ValidationError
 
 from workloads.contract import InvalidInput
 from workloads.serving.artifacts import Loaded
 from workloads.serving.identity import uuid7
 from workloads.serving.log import Record
 from workloads.serving.openapi import openapi, page
+from workloads.serving.reading import Headers, Message, Reader, Receive, Refusal, read_body
 from workloads.serving.replica import Replica
 
 logger = logging.getLogger(__name__)
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = tuple[tuple[bytes, bytes], ...]
 
-MAX_BODY = 16 * 2**20
 INLINE_SECONDS = 0.002  # what takes longer is done in a thread, so that others' requests go on
 INLINE_BYTES = 2**16
 JSON: Headers = ((b"content-type", b"application/json"),)
-
-
-class Refusal(Exception):
-    """A request is not answered: HTTP status, short code, reason, and the field where there is one."""
-
-    def __init__(self, status: int, code: str, message: str, field: str | None = None, headers: Headers = ()):
-        super().__init__(message)
-        self.status, self.headers = status, headers
-        self.body = orjson.dumps({"error": {"code": code, "message": message, "field": field}})
 
 
 class Endpoint:
@@ -49,15 +35,13 @@ class Endpoint:
     def __init__(self, replica: Replica):
         self.replica = replica
         config = replica.config
-        fields = replica.kind.Request.model_fields
-        self._fields = {field.alias or name for name, field in fields.items()} | set(fields)
-        self._closed = replica.kind.Request.model_config.get("extra") != "allow"
+        self._reader = Reader(replica.kind.Request)
         self._openapi = openapi(config.endpoint, config.route, replica.kind)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._gets = {"/": self._index, "/health": self._health, "/info": self._info}
         self._gets |= {"/docs": self._docs, "/openapi.json": self._schema}
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
         if scope["type"] != "http":
@@ -101,8 +85,8 @@ class Endpoint:
 
     # --- predictions ---
 
-    async def _predict(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[int, Headers, bytes, Record]:
-        body = await _body(scope, receive)
+    async def _predict(self, scope: Message, receive: Receive) -> tuple[int, Headers, bytes, Record]:
+        body = await read_body(scope, receive)
         started = perf_counter()
         loaded = self.replica.current
         if loaded is None:
@@ -117,10 +101,7 @@ class Endpoint:
         begun = perf_counter()
         predictor, version = loaded.predictor, loaded.version
         try:
-            inputs = predictor.inputs(self._request(body))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            raise Refusal(422, "invalid_input", first["msg"], _place(first["loc"])) from None
+            inputs = predictor.inputs(self._reader.read(body))
         except InvalidInput as error:
             raise Refusal(422, "invalid_input", error.reason, error.field) from None
         answers = predictor.answers(predictor.outputs(inputs))
@@ -148,27 +129,6 @@ class Endpoint:
         )  # fmt: skip
         headers = (*loaded.headers, (b"x-prediction-id", text.encode()))
         return 200, headers, b'{"predictions":' + predictions + b"," + rest[1:], record
-
-    def _request(self, body: bytes) -> BaseModel:
-        refusal = None
-        try:
-            content = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            message = f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-            refusal = Refusal(400, "not_json", message)
-            content = _with_infinities(body, error, refusal)
-        if not isinstance(content, dict):
-            raise Refusal(422, "invalid_input", "the body must be a JSON object", None)
-        if self._closed and not content.keys() <= self._fields:
-            name = min(content.keys() - self._fields)
-            raise Refusal(422, "invalid_input", f"is not a field; the fields are {', '.join(self._names())}", name)
-        request = self.replica.kind.Request.model_validate(content)
-        if refusal is not None:
-            raise refusal
-        return request
-
-    def _names(self) -> list[str]:
-        return [field.alias or name for name, field in self.replica.kind.Request.model_fields.items()]
 
     def _keeps_inputs(self) -> bool:
         config = self.replica.config
@@ -242,49 +202,3 @@ def _json(value: Any, status: int = 200) -> tuple[int, Headers, bytes]:
 def _wrong_method(allowed: bytes) -> Refusal:
     message = f"only {allowed.decode()} is answered here"
     return Refusal(405, "method_not_allowed", message, headers=((b"allow", allowed),))
-
-
-async def _body(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-    """The whole body, of a kind and size that is taken."""
-    length = 0
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            length = int(value)
-        elif name == b"content-type":
-            kind = value.split(b";", 1)[0].strip().lower()
-            if kind and kind != b"application/json" and not kind.endswith(b"+json"):
-                kinds = kind.decode("latin-1")
-                raise Refusal(415, "unsupported_media_type", f"send application/json instead of {kinds}")
-        elif name == b"content-encoding" and value.lower() != b"identity":
-            raise Refusal(415, "unsupported_media_type", "send the body without content-encoding")
-    message = f"the body may have {MAX_BODY} bytes; send fewer rows at a time"
-    too_large = Refusal(413, "too_large", message, headers=((b"connection", b"close"),))
-    if length > MAX_BODY:
-        raise too_large
-    parts, size, more = [], 0, True
-    while more:
-        part = await receive()
-        if part["type"] == "http.disconnect":
-            raise ConnectionError
-        parts.append(part.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY:
-            raise too_large
-        more = part.get("more_body", False)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _with_infinities(body: bytes, error: orjson.JSONDecodeError, refusal: Refusal) -> Any:
-    """A body that is JSON but for numbers out of range, so that validation can name the field; else the refusal."""
-    if b"NaN" in body or b"Infinity" in body or "infinity" in error.msg:
-        try:
-            return lenient_loads(body)
-        except (ValueError, RecursionError):
-            pass
-    raise refusal
-
-
-def _place(location: tuple[int | str, ...]) -> str | None:
-    """`features[2][7]`"""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return text.removeprefix(".") or None
