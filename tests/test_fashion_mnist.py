@@ -18,7 +18,8 @@ from workloads.data import ROW_ID, TARGET, write_split
 from workloads.fashion_mnist.data import IMAGE, LABELS
 from workloads.fashion_mnist.predict import Predictor
 from workloads.loading import workload_of
-from workloads.training import NoServices, Result, Spec, run
+from workloads.results import Result, Spec
+from workloads.training import NoServices, run
 
 FASHION = workload_of("workloads.fashion_mnist")
 PARAMETERS = {"epochs": 2, "batch_size": 32}

@@ -9,7 +9,8 @@ from workload_support import REPOSITORY, program, spec_of, splits_of_wine
 
 from workloads.artifacts import BrokenArtifacts, Manifest
 from workloads.contract import TEST, TRAIN, Tier
-from workloads.training import RESULT, Result, Spec, TrainingError, finished, main, run
+from workloads.results import RESULT, Result, Spec, finished
+from workloads.training import TrainingError, main, run
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from workload_support import spec_of, splits_of_wine
 from workloads.contract import InvalidInput
 from workloads.data import ROW_ID, TARGET, read_split, write_split
 from workloads.loading import workload_of
-from workloads.training import NoServices, Result, run
+from workloads.results import Result
+from workloads.training import NoServices, run
 from workloads.wine.data import LABELS, QUALITY_RANGES, features
 from workloads.wine.evaluate import evaluate
 from workloads.wine.predict import Predictor

@@ -8,7 +8,7 @@ from pathlib import Path
 from workloads.artifacts import sha256
 from workloads.contract import TEST, TRAIN, VALIDATION
 from workloads.loading import workload_of
-from workloads.training import DataFile, Spec
+from workloads.results import DataFile, Spec
 
 REPOSITORY = Path(__file__).parent.parent
 

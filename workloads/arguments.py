@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 from workloads.artifacts import digest_of, sha256
 from workloads.contract import TEST, TIERS, TRAIN, VALIDATION, DeclarationError, Workload
 from workloads.loading import workload_of
-from workloads.training import DataFile, Progress, Result, Spec, run, say
+from workloads.results import DataFile, Result, Spec
+from workloads.training import Progress, run, say
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 DATA = "data_"  # prefix of the flags of the data's pipeline
