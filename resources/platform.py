@@ -1,6 +1,7 @@
 """The platform on one machine: brings its parts up in order, takes them down, says how they are."""
 
 import fcntl
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -91,11 +92,15 @@ class Platform:
             developing = dev(self.settings)
             if developing.process() is not None:
                 progress("dagster dev", "stopping")
-            developing.stop()
-            for part in [*reversed(self.dagster), *(reversed(self.services) if services else [])]:
+            developing.stop(signal.SIGINT)
+            parts = self.parts if services else self.dagster
+            for part in parts:
                 if part.processes():
                     progress(part.title, "stopping")
-                part.stop()
+            database = [part for part in parts if part.name == "postgres"]  # last: the others write to it
+            for group in ([part for part in parts if part not in database], database):
+                with ThreadPoolExecutor(len(self.parts)) as pool:
+                    list(pool.map(lambda part: part.stop(), group))
 
     def status(self, sample: float = 1.0) -> list[PartStatus]:
         """State, memory and CPU of each part; CPU is measured over `sample` seconds."""

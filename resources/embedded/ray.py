@@ -109,10 +109,11 @@ class Ray(Part):
         self.daemon.start(command, env, cwd=REPOSITORY, wait=120)
 
     def stop(self) -> None:
-        # Workers first, so that each may finish what it is about; the rest would only report that they are gone.
-        members = self.daemon.members()
-        end([process for process in members if _command(process).startswith("ray::")], signal.SIGTERM, patience=5)
-        self.daemon.stop(patience=5)
+        # Workers first, so that each may finish what it is about; without Ray's core they cannot.
+        members, whole = self.daemon.members(), self.running()
+        workers = [process for process in members if _command(process).startswith("ray::")]
+        end(workers, signal.SIGTERM, patience=5 if whole else 0.5)
+        self.daemon.stop(patience=5 if whole else 0.5)
 
     def _proxy(self, folder: Path, ports: list[int]) -> dict[str, str]:
         """Environment of Serve's HTTP proxy; it must be Ray's, since Ray starts Serve's processes."""
