@@ -63,8 +63,9 @@ class Delivery:
         assert candidate is not None
         start = time.monotonic()
         workload = self.workloads[thing]
-        serving.deploy(workload.package, thing, workload.predictor, code_version=serving_code(workload))
+        # The plan first: where the server's code changed, its new replicas must not start with the old version.
         number = serving.publish(thing, [plan_entry(release, candidate)])
+        serving.deploy(workload.package, thing, workload.predictor, code_version=serving_code(workload))
         try:
             acks = serving.wait(thing, number, ACKNOWLEDGE_SECONDS)
         except RolloutFailed as failure:

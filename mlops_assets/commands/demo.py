@@ -76,7 +76,7 @@ def _show(console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: Any
     console.print("\nWhere the first prediction came from (`mlops trace <id>` for any other):\n")
     show_trace(traced)
     table = Table(title="What happened", title_justify="left")
-    columns = ("data tag", "the run", "the gate", "live", "answered", "prediction")
+    columns = ("data tag", "run", "gate", "live")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -132,10 +132,9 @@ class Demo:
         tick = run.tags.get("dagster/tick")
         return {
             "data tag": f"{workload.data.name}-v{version}",
-            "the run": f"{run.run_id[:8]}, by {run.tags.get('dagster/sensor_name', 'hand')}, tick {tick}",
-            "the gate": f"{report.verdict}{': ' + ', '.join(refusals) if refusals else ''}",
-            "live": f"{workload.name} {answer['version']}",
-            "answered": f"{len(answer['predictions'])} rows in {answer['processing_time_ms']:.1f} ms",
+            "run": f"{run.run_id[:8]}, {run.tags.get('dagster/sensor_name', 'by hand')}, tick {tick}",
+            "gate": f"{report.verdict}{': ' + ', '.join(refusals) if refusals else ''}",
+            "live": answer["version"],
             "prediction": answer["prediction_id"],
         }
 
@@ -158,11 +157,8 @@ class Demo:
         return self._release(workload, corruption=CORRUPTION)
 
     def _release(self, workload: Workload, **parameters: Any) -> str:
-        from sensors.poke import poke
-
         released = self.doors.registry.release(workload, parameters=parameters, progress=self.say)
         self.say(str(released))
-        poke(self.instance, "data_tags")
         return released.version.version
 
     def wait(self, workload: Workload, version: str) -> "dg.DagsterRun":
@@ -170,6 +166,7 @@ class Demo:
         import dagster as dg
 
         from jobs.pipelines import pipeline_name
+        from sensors.poke import poke
 
         tags = {"dagster/partition": version}
         filters = dg.RunsFilter(job_name=pipeline_name(workload.name), tags=tags)
@@ -181,7 +178,9 @@ class Demo:
                 self.say(shown := state)
             if runs and runs[0].is_finished:
                 return runs[0]
-            time.sleep(0.5)
+            if not runs:
+                poke(self.instance, "data_tags")  # again: a tick that was under way has not seen the tag
+            time.sleep(0.5 if runs else 2)
         raise DemoFailed(
             f"{workload.name} {version} is not done after {WAIT_SECONDS} s; look at `mlops status` and at "
             f"{self.doors.settings.dagster}/runs"
