@@ -6,6 +6,7 @@ import dagster as dg
 
 from jobs.pipelines import EXECUTOR, pipelines
 from jobs.refresh import daily, refresh
+from jobs.retention import nightly, retention
 from mlops_assets.datasets import dataset, tags_of
 from mlops_assets.delivery import Delivery
 from mlops_assets.endpoints import endpoint
@@ -31,9 +32,9 @@ def assemble(folder: Path) -> dg.Definitions:
             for workload in workloads
             for part in (tags_of, dataset, model, aliases_of, release, endpoint)
         ],
-        jobs=[*jobs, refreshing],
+        jobs=[*jobs, refreshing, retention],
         sensors=[data_tags(workloads, jobs, chosen), registry(workloads, jobs, chosen)],
-        schedules=[daily(refreshing, chosen)],
+        schedules=[daily(refreshing, chosen), nightly(chosen)],
         resources={
             "registry": doors.registry,
             "compute": doors.compute,
