@@ -14,6 +14,7 @@ from threading import Lock
 
 import psutil
 
+from resources.embedded.code_servers import CodeServers
 from resources.embedded.dagster import DagsterDaemon, Webserver, dev
 from resources.embedded.mlflow import Mlflow
 from resources.embedded.part import Part, PartFailed
@@ -51,7 +52,7 @@ class Platform:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.services: list[Part] = [kind(settings) for kind in (Postgres, Mlflow, Ray, Serve)]
-        self.dagster: list[Part] = [Webserver(settings), DagsterDaemon(settings)]
+        self.dagster: list[Part] = [CodeServers(settings), Webserver(settings), DagsterDaemon(settings)]
 
     @property
     def parts(self) -> list[Part]:

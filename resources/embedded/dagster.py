@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from resources.database import DatabaseUnavailable, connect
+from resources.embedded.code_servers import CodeServers
 from resources.embedded.environment import environment
 from resources.embedded.part import Part
 from resources.embedded.process import Daemon
@@ -33,11 +34,12 @@ def dev(settings: Settings) -> Daemon:
 
 
 class _Dagster(Part):
-    after = ("postgres",)
+    after = ("postgres", "dagster-code")
 
     def launch(self) -> None:
         prepare_home(self.settings)
-        command = [sys.executable, "-m", *self._command(), "--workspace", str(REPOSITORY / "workspace.yaml")]
+        workspace = CodeServers(self.settings).workspace
+        command = [sys.executable, "-m", *self._command(), "--workspace", str(workspace)]
         env = environment(self.settings) | {"DAGSTER_DISABLE_TELEMETRY": "1"}
         self.daemon.start(command, env, cwd=REPOSITORY)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import time
@@ -85,6 +86,9 @@ class Ray(Part):
 
     def _start_head(self) -> None:
         folder = socket_folder(self.settings)
+        for session in sorted((folder / "r").glob("session_2*"))[:-1]:
+            shutil.rmtree(session, ignore_errors=True)  # the last one stays, for its logs
+        shutil.rmtree(folder / "h", ignore_errors=True)
         # Ports named beforehand: Ray would wait for those that its agents choose, too briefly for a busy machine.
         agent, metrics, grpc, environments, *proxy = free_ports(7)
         flags = {

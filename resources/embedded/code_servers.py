@@ -1,0 +1,130 @@
+"""One code server for each Python location of workspace.yaml, shared by Dagster's webserver and daemon.
+
+Left alone, each of the two starts its own, and the daemon starts a new one every minute, which is most of what an
+idle platform does. A reload in the UI loads changed code into the shared one.
+"""
+
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from resources.embedded.environment import environment, socket_folder
+from resources.embedded.part import Part, PartFailed
+from resources.embedded.process import Daemon, alive
+from resources.settings import REPOSITORY, Settings
+
+WORKSPACE = REPOSITORY / "workspace.yaml"
+FLAGS = {"python_module": ("module_name", "-m"), "python_package": ("package_name", "--package-name"),
+         "python_file": ("relative_path", "-f")}  # fmt: skip
+
+
+class CodeServers(Part):
+    """They listen on Unix sockets; the runs are their children."""
+
+    name, title, after, seconds = "dagster-code", "Dagster code servers", ("postgres",), 180
+
+    def __init__(self, settings: Settings, workspace: Path = WORKSPACE) -> None:
+        super().__init__(settings)
+        self.source = workspace
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace that webserver and daemon are given: workspace.yaml, with these servers in place of modules."""
+        return self.settings.home / "dagster" / "workspace.yaml"
+
+    @property
+    def address(self) -> str:
+        return str(socket_folder(self.settings) / "d*.sock")
+
+    def fault(self) -> str | None:
+        import yaml
+
+        if not self.workspace.exists() or yaml.safe_load(self.workspace.read_text()) != self._rendered():
+            return f"{self.source} has changed since Dagster started"
+        for number, location in self._python_locations():
+            with socket.socket(socket.AF_UNIX) as client:
+                try:
+                    client.settimeout(2)
+                    client.connect(str(self._socket(number)))
+                except OSError:
+                    return f"the code location `{_name(location)}` has no code server"
+        return None
+
+    def running(self) -> bool:
+        return all(self._daemon(number).process() is not None for number, _ in self._python_locations())
+
+    def processes(self) -> list[psutil.Process]:
+        return [process for daemon in self._daemons() for process in daemon.members() if alive(process)]
+
+    def launch(self) -> None:
+        import yaml
+
+        self.stop()
+        self.workspace.parent.mkdir(parents=True, exist_ok=True)
+        self.workspace.write_text(yaml.safe_dump(self._rendered()))
+        for number, location in self._python_locations():
+            self._socket(number).unlink(missing_ok=True)
+            env = environment(self.settings) | {"DAGSTER_DISABLE_TELEMETRY": "1"}
+            command = [location.get("executable_path", sys.executable), "-m", "dagster", "code-server", "start"]
+            command += ["--socket", self._socket(number), "--location-name", _name(location), *location["target"]]
+            if "attribute" in location:
+                command += ["--attribute", location["attribute"]]
+            folder = self.source.parent / location.get("working_directory", ".")
+            self._daemon(number).start([*command, "--working-directory", folder], env, cwd=folder)
+
+    def stop(self) -> None:
+        for daemon in self._daemons():
+            daemon.stop(signal.SIGINT, patience=5)
+
+    def _daemon(self, number: int) -> Daemon:
+        return Daemon(self.settings, self.name if number == 0 else f"{self.name}-{number}")
+
+    def _daemons(self) -> list[Daemon]:
+        """All that were ever started: a location may have left workspace.yaml since."""
+        known = {file.stem for file in (self.settings.home / "run").glob(f"{self.name}*.json")}
+        return [Daemon(self.settings, name) for name in sorted(known | {self.name})]
+
+    def _socket(self, number: int) -> Path:
+        return socket_folder(self.settings) / f"d{number}.sock"
+
+    def _locations(self) -> list[tuple[str, dict[str, Any]]]:
+        """(kind, its options) of each location; a bare name is taken for what it names."""
+        import yaml
+
+        found = []
+        for entry in (yaml.safe_load(self.source.read_text()) or {}).get("load_from", []):
+            if len(entry) != 1:
+                raise PartFailed(f"{self.source}: an entry of load_from has several kinds: {sorted(entry)}")
+            kind, options = next(iter(entry.items()))
+            if isinstance(options, str) and kind in FLAGS:
+                options = {FLAGS[kind][0]: options}
+            found.append((kind, dict(options)))
+        return found
+
+    def _python_locations(self) -> list[tuple[int, Mapping[str, Any]]]:
+        """(number, options and the flags that name the code) of each location that needs a server of ours."""
+        locations = [(kind, options) for kind, options in self._locations() if kind in FLAGS]
+        result = []
+        for number, (kind, options) in enumerate(locations):
+            option, flag = FLAGS[kind]
+            if option not in options:
+                raise PartFailed(f"{self.source}: {kind} lacks {option}")
+            value = str(self.source.parent / options[option]) if kind == "python_file" else options[option]
+            result.append((number, {**options, "target": [flag, value], "code": options[option]}))
+        return result
+
+    def _rendered(self) -> dict[str, Any]:
+        ours = [
+            {"grpc_server": {"socket": str(self._socket(number)), "location_name": _name(location)}}
+            for number, location in self._python_locations()
+        ]
+        return {"load_from": ours + [{kind: options} for kind, options in self._locations() if kind not in FLAGS]}
+
+
+def _name(location: Mapping[str, Any]) -> str:
+    return str(location.get("location_name") or location["code"])
