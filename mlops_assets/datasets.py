@@ -96,7 +96,23 @@ def describe(version: DataVersion, files: dict) -> dict:
         "digest": version.digest,
         "commit": version.commit,
         "source": version.source,
+        "size (bytes)": sum(file.size for file in version.files),
+        "files": _files(version, splits),
         "splits": dg.JsonMetadataValue(splits),
         "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
-        "bytes": sum(file.size for file in version.files),
     }
+
+
+def _files(version: DataVersion, splits: dict) -> dg.MetadataValue:
+    records = [
+        dg.TableRecord(
+            {
+                "path": file.path,
+                "rows": splits[file.split]["rows"] if file.split in splits else "",
+                "bytes": file.size,
+                "sha256": file.sha256[:16],
+            }
+        )
+        for file in version.files
+    ]
+    return dg.MetadataValue.table(records)
