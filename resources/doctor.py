@@ -98,7 +98,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
 
 def _services(settings: Settings) -> Iterator[Finding]:
     for part in Platform(settings).parts:
-        fault = part.fault()
+        fault = part.trouble()
         whose = "external, " if part.external else ""
         if fault is None:
             yield Finding("ok", part.title, f"{whose}answers on {part.address}")

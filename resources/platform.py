@@ -126,7 +126,7 @@ class Platform:
 
     def _faults(self, parts: list[Part]) -> dict[str, str | None]:
         with ThreadPoolExecutor(len(parts)) as pool:
-            return dict(zip([part.name for part in parts], pool.map(lambda part: part.fault(), parts), strict=True))
+            return dict(zip([part.name for part in parts], pool.map(lambda part: part.trouble(), parts), strict=True))
 
     def _refuse_taken_ports(self, parts: list[Part]) -> None:
         wanted = {port: (part, setting) for part in parts for setting, port in part.ports.items()}

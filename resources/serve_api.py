@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
@@ -9,6 +10,11 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 from resources.settings import Settings
 
 APPLICATIONS = "/api/serve/applications/"
+
+
+def remembered(settings: Settings) -> Path:
+    """The applications that were last asked for, as JSON."""
+    return settings.home / "serve-applications.json"
 
 
 class ServingUnavailable(Exception):
@@ -30,6 +36,11 @@ class ServeApi:
         http = {"host": "127.0.0.1", "port": self.settings.serve_port}
         body = {"proxy_location": "HeadOnly", "http_options": http, "applications": list(applications.values())}
         self._ask("PUT", body)
+        if self.settings.ray_url is None:  # a Ray of our own forgets them when it ends; `mlops up` gives them back
+            file = remembered(self.settings)
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps(body["applications"]))
+            part.replace(file)
 
     def answers(self, route: str) -> bool:
         """Whether the HTTP proxy leads to the endpoint; it learns of a new one a little later than Serve says so."""

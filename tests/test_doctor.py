@@ -34,6 +34,6 @@ def test_a_taken_port_and_absent_services_are_problems_with_a_way_to_mend(home_s
     assert port.level == "problem"
     assert f"port {settings.serve_port}, which Ray Serve needs, is used by `" in port.text
     assert port.mend == "end that process, or set MLOPS_SERVE_PORT"
-    assert about(findings, "PostgreSQL").text == "PostgreSQL does not answer on 127.0.0.1:1; run `mlops up`"
+    assert about(findings, "PostgreSQL").text == "PostgreSQL does not run"
     assert about(findings, "MLflow").mend == "check that service and its setting"
     assert any("MLOPS_MLFLOW_URL points to an external service" in finding.text for finding in findings)

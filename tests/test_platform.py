@@ -21,6 +21,7 @@ from resources.embedded.environment import environment, setting_variables
 from resources.embedded.postgres import RELOCATED, Postgres
 from resources.embedded.web import request
 from resources.platform import Platform, PlatformFailed, listeners
+from resources.serving import Serving
 from resources.settings import REPOSITORY, Settings
 
 ROOT = os.getuid() == 0
@@ -207,17 +208,22 @@ def test_plain_dagster_dev_uses_the_same_home(platform: Settings) -> None:
 @pytest.mark.platform
 @pytest.mark.last
 def test_what_is_killed_is_mended_and_what_is_well_is_left_alone(platform: Settings) -> None:
+    Serving(platform).deploy("workloads.wine", "wine")
     before = pids(platform)
     kill(named(platform, "postgres", "bin/postgres -D"))
     kill(named(platform, "mlflow", "mlflow server"))
     kill(named(platform, "ray", "raylet/raylet"))
+    kill(named(platform, "dagster-code", "code-server start"))
     kill(named(platform, "dagster-daemon", "dagster._daemon"))
     with ThreadPoolExecutor(2) as pool:  # two at once: the second finds nothing left to do
         started = list(pool.map(lambda _: Platform(platform).up(), range(2)))
     assert sorted(started) == [False, True]
     after = pids(platform)
     assert after["dagster-webserver"] == before["dagster-webserver"]
-    assert all(after[name] != before[name] for name in ("postgres", "mlflow", "dagster-daemon"))
+    assert all(
+        after[name] not in ([], before[name]) for name in ("postgres", "mlflow", "dagster-code", "dagster-daemon")
+    )
+    assert Serving(platform).status()["wine"] == "RUNNING"  # Ray forgot it
     assert {part.state for part in Platform(platform).status(0)} == {"answers"}
 
 

@@ -64,7 +64,6 @@ class CodeServers(Part):
     def launch(self) -> None:
         import yaml
 
-        self.stop()
         self.workspace.parent.mkdir(parents=True, exist_ok=True)
         self.workspace.write_text(yaml.safe_dump(self._rendered()))
         for number, location in self._python_locations():

@@ -66,16 +66,21 @@ class Part(ABC):
         """All of its processes."""
         return self.daemon.members()
 
+    def trouble(self) -> str | None:
+        """`fault`, and for an embedded service also that its process lives: a child may answer on without it."""
+        if not self.external and not self.running():
+            return f"{self.title} does not run"
+        return self.fault()
+
     def start(self) -> None:
         """Bring it to answering: what runs and answers is left alone, what runs and does not is restarted.
 
         Raises:
             PartFailed: it ended at once, or does not answer in time.
         """
-        if self.running():
-            if self._answers_within(30):  # it may just be starting
-                return
-            self.stop()
+        if self.running() and self._answers_within(30):  # it may just be starting
+            return
+        self.stop()  # also what a crash left of it
         try:
             self.launch()
         except (OSError, RuntimeError) as error:

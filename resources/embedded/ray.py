@@ -16,6 +16,7 @@ from resources.embedded.environment import environment, socket_folder
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import end
 from resources.embedded.web import request
+from resources.serve_api import APPLICATIONS, remembered
 from resources.settings import REPOSITORY
 
 CORE = ("gcs_server", "raylet", "dashboard.py", "log_monitor.py")
@@ -78,7 +79,6 @@ class Ray(Part):
         return None if status == 200 else f"Ray's job API does not answer on {self.address}"
 
     def launch(self) -> None:
-        self.stop()  # what is left of a broken one
         try:
             self._start_head()
         except RuntimeError:  # a port taken in between, or a machine too busy for Ray's own time limits
@@ -173,29 +173,49 @@ class Serve(Part):
     def start(self) -> None:
         if self.running() and not self._answers_within(30):
             # Its controller lives and nothing is served: Ray shuts it down, and it starts anew.
-            api = f"{self.settings.ray}/api/serve/applications/"
-            request(api, token=self.settings.ray_token, timeout=60, method="DELETE")
+            request(self._api, token=self.settings.ray_token, timeout=60, method="DELETE")
         super().start()
 
     def launch(self) -> None:
-        body = {"proxy_location": "HeadOnly", "applications": []}
-        body["http_options"] = {"host": "127.0.0.1", "port": self.settings.serve_port}
-        api = f"{self.settings.ray}/api/serve/applications/"
         # The dashboard answers some seconds before its Serve module does.
-        deadline = time.monotonic() + 30
-        status, text = 0, b""
+        deadline, applications = time.monotonic() + 30, self._remembered()
+        status, text = self._put(applications)
         while status != 200:
+            if 400 <= status < 500:
+                applications = []  # what was remembered is not understood any more: endpoints are deployed anew
             if time.monotonic() > deadline:
-                raise PartFailed(
-                    f"Ray refuses to start Serve (status {status}): {text.decode(errors='replace')[-300:]}"
-                )
-            status, text = request(api, token=self.settings.ray_token, timeout=60, method="PUT", body=body)
+                reason = text.decode(errors="replace")[-300:]
+                raise PartFailed(f"Ray refuses to start Serve (status {status}): {reason}")
+            time.sleep(0.2)
+            status, text = self._put(applications)
+        while self._deploying() and time.monotonic() < deadline + 60:
+            time.sleep(0.2)
+
+    def _put(self, applications: list[dict]) -> tuple[int, bytes]:
+        http = {"host": "127.0.0.1", "port": self.settings.serve_port}
+        body = {"proxy_location": "HeadOnly", "http_options": http, "applications": applications}
+        return request(self._api, token=self.settings.ray_token, timeout=60, method="PUT", body=body)
+
+    def _remembered(self) -> list[dict]:
+        """The endpoints that ran when Ray ended."""
+        try:
+            return list(json.loads(remembered(self.settings).read_text()))
+        except (OSError, ValueError):
+            return []
+
+    def _deploying(self) -> bool:
+        applications = self._status().get("applications", {}).values()
+        return any(one["status"] in ("NOT_STARTED", "DEPLOYING") for one in applications)
 
     def stop(self) -> None:
         """Nothing: it ends with Ray."""
 
+    @property
+    def _api(self) -> str:
+        return self.settings.ray + APPLICATIONS
+
     def _status(self) -> dict:
-        status, text = request(f"{self.settings.ray}/api/serve/applications/", token=self.settings.ray_token)
+        status, text = request(self._api, token=self.settings.ray_token)
         return json.loads(text) if status == 200 else {}
 
 
