@@ -14,7 +14,7 @@ class NetworkParameters(Parameters):
     network: Literal["cnn", "resnet18"] = Field(
         "cnn", description="cnn: small and quick. resnet18: 11 million weights."
     )
-    epochs: int = Field(3, ge=1, le=200, description="Times that training goes through all its rows.")
+    epochs: int = Field(2, ge=1, le=200, description="Times that training goes through all its rows.")
     batch_size: int = Field(128, ge=8, le=4096, description="Rows in one step, over all workers together.")
     learning_rate: float = Field(0.01, gt=0, le=1, description="Largest rate of the one-cycle schedule.")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Decay of weights in AdamW.")
