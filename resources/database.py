@@ -1,5 +1,6 @@
 """Connections to the platform's PostgreSQL, with errors that say what to do."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,16 +20,41 @@ def connect(
     """A new connection to one of the platform's databases; `kw` goes to `psycopg.connect`.
 
     Raises:
-        DatabaseUnavailable: the server does not answer, refuses the password, or lacks the database.
+        DatabaseUnavailable: the server does not answer, refuses the password, or lacks the database; also at the end
+            of a `with` block of the connection, where that was lost meanwhile.
     """
     import psycopg
 
     kw.setdefault("connect_timeout", 5)
     kw.setdefault("application_name", "mlops")
     try:
-        return psycopg.connect(settings.database(database), **kw)
+        connection = _class().connect(settings.database(database), **kw)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(explain(settings, database, str(error))) from None
+    connection.loss = explain(settings, database, "")
+    return connection
+
+
+@cache
+def _class() -> Any:
+    from psycopg import Connection, OperationalError
+
+    class Losable(Connection):
+        """Says in a sentence that it was lost."""
+
+        loss = ""
+
+        def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+            if isinstance(error, OperationalError) and self.broken:
+                raise DatabaseUnavailable(self.loss) from None
+            try:
+                super().__exit__(kind, error, trace)
+            except OperationalError:
+                if not self.broken:
+                    raise
+                raise DatabaseUnavailable(self.loss) from None
+
+    return Losable
 
 
 def address(settings: Settings) -> str:
