@@ -1,16 +1,20 @@
 """A training, from data version to judged candidate. Each step may be repeated: a retry goes on where it stopped."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_assets.abandoned import withdraw
 from mlops_assets.bench import releasing
 from mlops_assets.code import source, training_code
 from resources.compute import Job
+from resources.database import DatabaseUnavailable
 from resources.doors import Doors
 from resources.ledger import Candidate, NewCandidate
 from resources.reports import GateReport
+from resources.tracking import TrackingUnavailable
 from workloads.contract import TIERS, Parameters, Workload
 from workloads.training import DataFile, Result, Spec
 
@@ -78,7 +82,6 @@ class Training:
                 "seed": str(parameters.seed),
             },
         )
-        status = "KILLED"  # by whatever is no Exception: a cancelled step
         try:
             result = doors.compute.run(job, log)
             out = doors.compute.folder(job) / "out"
@@ -109,12 +112,14 @@ class Training:
                     parity=result.parity and result.parity.model_dump(),
                 )
             )
-            status = "FINISHED"
-        except Exception:
-            status = "FAILED"
+        except TrackingUnavailable:
+            raise  # nothing can be told to MLflow now; `abandoned.settle` does when it is back
+        except BaseException as error:
+            with suppress(TrackingUnavailable, DatabaseUnavailable):  # what failed first is what is to be said
+                withdraw(self.workload.name, run_id, doors)
+                doors.tracking.close_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
-        finally:
-            doors.tracking.close_run(run_id, status)
+        doors.tracking.close_run(run_id, "FINISHED")
         releases = releasing(self.workload, doors)
         report = releases.report(candidate)
         releases.project()

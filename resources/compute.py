@@ -130,6 +130,12 @@ class Compute:
         while self.status(name).state.live and time.monotonic() < end:
             time.sleep(0.2)
 
+    def stop_all(self, workload: str, root_run: str) -> None:
+        """End the jobs that a run and its retries left running."""
+        for folder in JobFolder.all_of(self._settings, workload, root_run):
+            if folder.latest and self.status(name := folder.name(folder.latest)).state.live:
+                self.stop(name)
+
     def folder(self, job: Job) -> Path:
         """What the job leaves on disk; `out` in it is what its program wrote."""
         return JobFolder.of(self._settings, job).path

@@ -55,10 +55,14 @@ class JobFolder:
 
     @classmethod
     def of(cls, settings: Settings, job: Job) -> Self:
-        root = sha256(job.root_run.encode()).hexdigest()[:6]
-        words = [settings.env, job.workload[:24], job.spec.data_version[:16], job.spec.hash[:8], root]
+        words = [settings.env, job.workload[:24], job.spec.data_version[:16], job.spec.hash[:8], short(job.root_run)]
         name = "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words)))
         return cls(settings.path("jobs", job.workload, name))
+
+    @classmethod
+    def all_of(cls, settings: Settings, workload: str, root_run: str) -> list[Self]:
+        """The folders of all jobs that a run and its retries have started."""
+        return [cls(path) for path in settings.path("jobs", workload).glob(f"*-{short(root_run)}")]
 
     @classmethod
     def find(cls, settings: Settings, attempt: str) -> tuple[Self, int] | None:
@@ -107,6 +111,10 @@ class JobFolder:
 
     def _stopped(self, number: int) -> Path:
         return self.path / f"stopped-{number}"
+
+
+def short(root_run: str) -> str:
+    return sha256(root_run.encode()).hexdigest()[:6]
 
 
 def import_path(package: str) -> str:

@@ -5,7 +5,7 @@ MLflow shows what happened; the ledger decides. Only names of this environment (
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from resources.settings import Settings
 from resources.tracking_runs import NoSuchVersion, Runs, TrackingUnavailable, texts
@@ -21,6 +21,14 @@ class Tracking(Runs):
     def register(self, thing: str, run_id: str, artifacts_uri: str, tags: Mapping[str, str]) -> int:
         """A version for a run's artifacts (which lie within the run's own); the one it has already, if it has one."""
         return self._version(self._name(thing), run_id, artifacts_uri, tags)
+
+    def unregister(self, thing: str, run_id: str, keep: Collection[int]) -> None:
+        """Remove the versions of a run, but for the numbers to keep."""
+        name = self._name(thing)
+        with self._answers():
+            for version in self.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
+                if int(version.version) not in keep:
+                    self.client.delete_model_version(name, version.version)
 
     def promote(self, thing: str, number: int, environment: str, tags: Mapping[str, str]) -> tuple[int, str]:
         """Enter a version in another environment's list, artifacts and run shared. Its aliases stay as they are.

@@ -115,6 +115,13 @@ class Runs:
         with self._answers():
             self.client.set_terminated(run_id, status)
 
+    def running(self, experiment: str) -> dict[str, dict[str, str]]:
+        """The tags of each run that nobody has ended, by the run's id."""
+        with self._answers():
+            found = self.client.get_experiment_by_name(self.settings.qualified(experiment))
+            runs = self.client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'") if found else []
+        return {run.info.run_id: dict(run.data.tags) for run in runs}
+
     def artifacts(self, uri: str, digest: str) -> Path:
         """A local folder with the artifacts of a URI: the place itself, or a copy that is fetched once for a digest."""
         parts = urlsplit(uri)

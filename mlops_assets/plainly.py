@@ -1,0 +1,60 @@
+"""A failed step says one sentence: what is wrong, and what to do. Our own errors hold it; a traceback adds nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import isgeneratorfunction
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.delivery import NothingReleased
+from mlops_assets.outcomes import CannotRelease
+from resources.compute import ComputeUnavailable, TrainingFailed
+from resources.data_version import DataError
+from resources.database import DatabaseUnavailable
+from resources.ledger_store import NoLedger
+from resources.serve_api import ServingUnavailable
+from resources.serving import RolloutFailed
+from resources.tracking import NoSuchVersion, TrackingUnavailable
+
+OURS = (
+    CannotRelease,
+    ComputeUnavailable,
+    DataError,
+    DatabaseUnavailable,
+    NoLedger,
+    NoSuchVersion,
+    NothingReleased,
+    RolloutFailed,
+    ServingUnavailable,
+    TrackingUnavailable,
+    TrainingFailed,
+)
+
+
+def plainly(body: Callable[..., Any]) -> Callable[..., Any]:
+    """An asset's body whose failures are shown as the sentence alone. Other errors keep their traceback."""
+    if isgeneratorfunction(body):
+
+        @wraps(body)
+        def said(*args: Any, **values: Any) -> Iterator[Any]:
+            with _sentence():
+                yield from body(*args, **values)
+
+    else:
+
+        @wraps(body)
+        def said(*args: Any, **values: Any) -> Any:
+            with _sentence():
+                return body(*args, **values)
+
+    return said
+
+
+@contextmanager
+def _sentence() -> Iterator[None]:
+    try:
+        yield
+    except OURS as error:
+        raise dg.Failure(str(error)) from None
