@@ -4,6 +4,7 @@ import dagster as dg
 
 from mlops_assets.data_gates import GATES, inspect
 from mlops_assets.partitions import partitions_of
+from mlops_assets.plainly import plainly
 from resources.data_registry import DataRegistry
 from resources.data_version import DataVersion
 from resources.ledger import Ledger
@@ -53,6 +54,7 @@ def dataset(workload: Workload) -> dg.AssetsDefinition:
             for name, description in GATES.items()
         ],
     )
+    @plainly
     def resolve(
         context: dg.AssetExecutionContext,
         registry: dg.ResourceParam[DataRegistry],

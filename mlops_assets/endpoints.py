@@ -4,6 +4,7 @@ import dagster as dg
 
 from mlops_assets.code import serving_code
 from mlops_assets.delivery import Delivery
+from mlops_assets.plainly import plainly
 from workloads.contract import Workload
 
 
@@ -23,6 +24,7 @@ def endpoint(workload: Workload) -> dg.AssetsDefinition:
         owners=list(workload.owners),
         code_version=serving_code(workload),
     )
+    @plainly
     def roll_out(context: dg.AssetExecutionContext, delivery: dg.ResourceParam[Delivery]) -> dg.MaterializeResult:
         live = delivery.roll_out(workload.name, context.log.info)
         return dg.MaterializeResult(

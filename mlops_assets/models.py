@@ -7,12 +7,14 @@ it into MLflow and the ledger, and lets the gates judge the form that would be s
 
 import dagster as dg
 
+from mlops_assets.abandoned import settle
 from mlops_assets.checks import results, specs
 from mlops_assets.code import training_code
 from mlops_assets.delivery import Delivery
 from mlops_assets.parameters import launchpad
 from mlops_assets.partitions import partitions_of
 from mlops_assets.pictures import pictures
+from mlops_assets.plainly import plainly
 from mlops_assets.training import Trained, Training
 from workloads.contract import Workload
 
@@ -39,9 +41,12 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         check_specs=specs(workload, model_key(workload.name)),
         pool=POOL,
     )
+    @plainly
     def train(
         context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
     ) -> dg.MaterializeResult:
+        for left in settle(workload.name, delivery.doors, context.instance):
+            context.log.warning(left)
         training = Training(
             workload, context.partition_key, context.run.run_id, context.run.root_run_id or context.run.run_id
         )

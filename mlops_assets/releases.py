@@ -13,6 +13,7 @@ from mlops_assets.bench import releasing
 from mlops_assets.delivery import Delivery
 from mlops_assets.models import model_key
 from mlops_assets.partitions import newest
+from mlops_assets.plainly import plainly
 from mlops_assets.releasing import Outcome
 from resources.ledger import Candidate, Ledger
 from workloads.contract import Workload
@@ -61,6 +62,7 @@ def release(workload: Workload) -> dg.AssetsDefinition:
         owners=list(workload.owners),
         output_required=False,
     )
+    @plainly
     def decide(
         context: dg.AssetExecutionContext, config: ReleaseConfig, delivery: dg.ResourceParam[Delivery]
     ) -> Iterator[dg.MaterializeResult]:

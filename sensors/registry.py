@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from jobs.pipelines import release_name, rollout_name
+from mlops_assets.abandoned import settle
 from mlops_assets.bench import releasing
 from mlops_assets.delivery import Delivery
 from mlops_assets.releases import adopt_config, aliases_key
@@ -35,6 +36,8 @@ def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) 
         requests, events = [], []
         for workload in workloads:
             name = workload.name
+            for left in settle(name, delivery.doors, context.instance):
+                context.log.info(f"{name}: {left}")
             if ledger.current(name) is None:
                 continue
             done = releasing(workload, delivery.doors).repair(adopt=False)
