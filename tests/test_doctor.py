@@ -1,6 +1,9 @@
 """The doctor finds what is planted, and says how to mend it."""
 
 import socket
+from pathlib import Path
+
+from conftest import ports
 
 from resources.database import connect
 from resources.doctor import Finding, examine
@@ -24,12 +27,13 @@ def test_a_missing_extension_is_found_and_mended(postgres: Settings) -> None:
     assert about(findings, "Dagster events").level == "ok"
 
 
-def test_a_taken_port_and_absent_services_are_problems_with_a_way_to_mend(home_settings: Settings, tmp_path) -> None:
+def test_a_taken_port_and_absent_services_are_problems_with_a_way_to_mend(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        settings = home_settings.model_copy(update={"home": tmp_path, "serve_port": taken.getsockname()[1]})
-        findings = examine(settings.model_copy(update={"postgres_port": 1, "mlflow_url": "http://127.0.0.1:1"}))
+        chosen = ports() | {"serve_port": taken.getsockname()[1]}
+        settings = Settings(home=tmp_path, mlflow_url="http://127.0.0.1:1", **chosen)
+        findings = examine(settings)
     port = about(findings, "ports")
     assert port.level == "problem"
     assert f"port {settings.serve_port}, which Ray Serve needs, is used by `" in port.text
