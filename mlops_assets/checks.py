@@ -49,7 +49,7 @@ def _result(name: str, check: Check | None, inconclusive: OnInconclusive) -> dg.
         text = "not judged: the candidate cannot be loaded, or its data has rules of its own without this one"
         return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, description=text)
     blocks = check.verdict == "refuse" or inconclusive == OnInconclusive.REFUSE
-    figures = {"value": check.value, "threshold": check.threshold, "unit": check.unit or None}
+    figures = {"value": _short(check.value), "threshold": _short(check.threshold), "unit": check.unit or None}
     return dg.AssetCheckResult(
         check_name=name,
         passed=check.verdict == "pass",
@@ -59,6 +59,23 @@ def _result(name: str, check: Check | None, inconclusive: OnInconclusive) -> dg.
             "verdict": check.verdict,
             "n": check.n,
             **{name: value for name, value in figures.items() if value is not None},
+            **_groups(check),
             "evidence": dg.JsonMetadataValue(check.evidence),
         },
     )
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _groups(check: Check) -> dict[str, dg.MetadataValue]:
+    """The groups that a check of slices looked at, as a table."""
+    groups = check.evidence.get("groups")
+    if not groups:
+        return {}
+    records = [
+        dg.TableRecord({"group": name, "value": _short(one["value"]), "n": one["n"], "judged": one["judged"]})
+        for name, one in groups.items()
+    ]
+    return {"groups": dg.MetadataValue.table(records)}
