@@ -78,22 +78,24 @@ class Runs:
         """Log what is given. Logging the same once more changes nothing, so a resumed step may repeat it.
 
         Args:
-            curves: for each name, a value per epoch or round; steps count from 0.
+            curves: for each name, a value per epoch or round; steps count from 0. A metric of the same name comes after
+                the curve, unless that ends with it.
         """
         from mlflow.entities import Metric, Param, RunTag
 
         with self._answers():
             run = self.client.get_run(run_id)
             now, start = int(time.time() * 1000), run.info.start_time
+            curves = curves or {}
             points = [
-                Metric(name, float(value), now, 0)
+                Metric(name, float(value), now, len(curves.get(name, ())))
                 for name, value in (metrics or {}).items()
-                if run.data.metrics.get(name) != float(value)
+                if run.data.metrics.get(name) != float(value) and [value] != list(curves.get(name, ()))[-1:]
             ]
             # A curve's points carry times that follow from the run's start: the server drops a point that it has.
             points += [
                 Metric(name, float(value), start + step, step)
-                for name, values in (curves or {}).items()
+                for name, values in curves.items()
                 for step, value in enumerate(values)
             ]
             for at in range(0, len(points), 900):
@@ -150,7 +152,8 @@ class Runs:
         if found := self.client.get_experiment_by_name(name):
             return found.experiment_id
         try:
-            return self.client.create_experiment(name)
+            # Without its kind, MLflow's UI shows an experiment as one of language models.
+            return self.client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
         except MlflowException:  # another process was quicker
             if found := self.client.get_experiment_by_name(name):
                 return found.experiment_id

@@ -61,6 +61,18 @@ def test_a_run_carries_what_it_came_from(tracking: Tracking, thing: str, model: 
     assert run in tracking.run_url(run)
 
 
+def test_a_final_value_is_no_point_of_the_curve_before_it(tracking: Tracking, thing: str) -> None:
+    run = tracking.open_run(thing, "key", "a name", {})
+    for _ in range(2):
+        tracking.log(run, metrics={"last": 2.0, "best": 1.0}, curves={"last": [1.0, 2.0], "best": [1.0, 2.0]})
+    points = {
+        name: [(point.step, point.value) for point in tracking.client.get_metric_history(run, name)]
+        for name in ("last", "best")
+    }
+    assert points == {"last": [(0, 1.0), (1, 2.0)], "best": [(0, 1.0), (1, 2.0), (2, 1.0)]}
+    assert tracking.client.get_run(run).data.metrics == {"last": 2.0, "best": 1.0}
+
+
 def test_two_models_of_one_process_have_runs_of_their_own(tracking: Tracking, thing: str) -> None:
     one, two = (tracking.open_run(thing, key, key, {}) for key in ("root:one", "root:two"))
     tracking.log(one, metrics={"right": 0.1})
