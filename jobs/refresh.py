@@ -34,6 +34,7 @@ def daily(job: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name="refresh_data_daily",
         job=job,
+        description="Every night at two: fetch each dataset again, and tag it where its content changed.",
         cron_schedule="0 2 * * *",
         default_status=dg.DefaultScheduleStatus.STOPPED if settings.external else dg.DefaultScheduleStatus.RUNNING,
     )
