@@ -1,8 +1,32 @@
 """Data tags as partitions: a dataset's tag `wine-v1.2.0` is the partition `1.2.0` of everything made from it."""
 
+from typing import Any
+
+import click
 import dagster as dg
 
+from resources.data_version import VERSION, version_order
 from workloads.contract import Workload
+
+
+class UnregisteredTag(click.ClickException):
+    """A partition was asked for whose tag Dagster does not know; its commands print the sentence alone."""
+
+
+class DynamicPartitionsDefinition(dg.DynamicPartitionsDefinition):
+    """Dagster's own, and of the same name, which it compares; a key that is not registered gets an error that helps.
+
+    Dagster's command line replaces the error that it raises itself by one that speaks of partitions definitions.
+    """
+
+    def validate_partition_key(self, partition_key: str, context: Any) -> None:
+        try:
+            super().validate_partition_key(partition_key, context)
+        except dg.DagsterUnknownPartitionError:
+            raise UnregisteredTag(
+                f"{partition_key!r} is no registered data version of `{self.name}`: `mlops data list` shows the tags "
+                "that there are, and `mlops data sync` registers them with Dagster where no sensor does"
+            ) from None
 
 
 def partitions_name(workload: str) -> str:
@@ -11,10 +35,10 @@ def partitions_name(workload: str) -> str:
 
 
 def partitions_of(workload: Workload) -> dg.DynamicPartitionsDefinition:
-    return dg.DynamicPartitionsDefinition(name=partitions_name(workload.name))
+    return DynamicPartitionsDefinition(name=partitions_name(workload.name))
 
 
 def newest(instance: dg.DagsterInstance, workload: str) -> str | None:
-    """The data version that was registered last: the only one whose model may be released by itself."""
+    """The highest data version that is registered: the only one whose model may be released by itself."""
     keys = instance.get_dynamic_partitions(partitions_name(workload))
-    return keys[-1] if keys else None
+    return max(filter(VERSION.fullmatch, keys), key=version_order, default=None)  # people can add any key in the UI

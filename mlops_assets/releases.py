@@ -15,7 +15,7 @@ from mlops_assets.models import model_key
 from mlops_assets.partitions import newest
 from mlops_assets.plainly import plainly
 from mlops_assets.releasing import Outcome
-from resources.ledger import Candidate, Ledger
+from resources.ledger import Candidate, Ledger, Release
 from workloads.contract import Workload
 
 
@@ -44,9 +44,15 @@ def aliases_of(workload: Workload) -> dg.AssetSpec:
         key=aliases_key(workload.name),
         group_name=workload.name,
         description="`@candidate`, `@champion` and `@previous` in MLflow: a projection of the ledger.",
+        deps=[release_key(workload.name)],
         kinds={"mlflow"},
         owners=list(workload.owners),
     )
+
+
+def aliases_seen(workload: str, aliases: dict[str, int]) -> dg.AssetMaterialization:
+    """What is reported when a decision has been projected: the version of each alias."""
+    return dg.AssetMaterialization(aliases_key(workload), metadata={f"@{name}": aliases[name] for name in aliases})
 
 
 def release(workload: Workload) -> dg.AssetsDefinition:
@@ -72,38 +78,38 @@ def release(workload: Workload) -> dg.AssetsDefinition:
         if config.adopt is not None:
             outcome = mechanism.adopt(config.adopt)
         elif candidate := _candidate(context.instance, workload, ledger):
-            current = ledger.current(workload.name)
-            if current and current.digest == candidate.digest:
-                outcome = Outcome(
-                    "unchanged", current, ledger.report(candidate.id), "the same model is released already"
-                )
-            else:
-                outcome = mechanism.consider(candidate, "dagster", "the newest candidate of the newest data version")
+            outcome = mechanism.consider(candidate, "dagster", "the newest candidate of the newest data version")
         current = ledger.current(workload.name)
         if outcome:
             context.log.info(f"{outcome.result}: {outcome.why}")
-        if outcome and outcome.result == "refused" and config.adopt is None:
+        if current:  # also after a refusal: that is decided too, and leaves what is released as it was
+            address = delivery.doors.tracking.version_url(workload.name, current.number)
+            context.log_event(aliases_seen(workload.name, delivery.doors.tracking.aliases(workload.name)))
+            yield dg.MaterializeResult(
+                data_version=dg.DataVersion(current.digest), metadata=describe(current, outcome, address)
+            )
+        # A hand-moved alias was put back, and a run about an older data version is not to blame for the newest one.
+        about = context.run.tags.get("dagster/partition", newest(context.instance, workload.name))
+        if outcome and outcome.result == "refused" and config.adopt is None and about == candidate.data_version:
             raise dg.Failure(f"{workload.name}: {outcome.why}. What was released before stays released.")
         if current is None:
-            context.log.warning(f"nothing is released: the newest data version of {workload.name} has no model yet")
-            return
-        yield dg.MaterializeResult(
-            data_version=dg.DataVersion(current.digest),
-            metadata={
-                "version": current.version,
-                "release": current.id,
-                "outcome": outcome.result if outcome else "unchanged",
-                "why": current.why,
-                "by": current.actor,
-                "since": dg.MetadataValue.timestamp(current.created_at),
-                "changes": dg.MetadataValue.md("\n".join(f"- {change}" for change in current.changes)),
-                "registered version": dg.MetadataValue.url(
-                    delivery.doors.tracking.version_url(workload.name, current.number)
-                ),
-            },
-        )
+            context.log.warning(f"nothing of {workload.name} is released, so no endpoint is rolled out")
 
     return decide
+
+
+def describe(current: Release, outcome: Outcome | None, address: str) -> dict:
+    """Metadata of what is released: since when, by whom and why, and what changed; `address` is its page in MLflow."""
+    return {
+        "version": current.version,
+        "release": current.id,
+        "outcome": outcome.result if outcome else "unchanged",
+        "why": current.why,
+        "by": current.actor,
+        "since": dg.MetadataValue.timestamp(current.created_at),
+        "changes": dg.MetadataValue.md("\n".join(f"- {change}" for change in current.changes)),
+        "registered version": dg.MetadataValue.url(address),
+    }
 
 
 def _candidate(instance: dg.DagsterInstance, workload: Workload, ledger: Ledger) -> Candidate | None:

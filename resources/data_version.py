@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Bump = Literal["major", "minor", "patch"]
-TAG = re.compile(r"([a-z][a-z0-9_]*)-v((?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*))")
+VERSION = re.compile(r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)")
+TAG = re.compile(rf"([a-z][a-z0-9_]*)-v({VERSION.pattern})")
 
 
 class DataError(Exception):
