@@ -54,6 +54,12 @@ class DataPages(Store):
         """All versions of a dataset, in the order they were entered."""
         return self._data("SELECT * FROM data_page WHERE name = %s ORDER BY id", [name])
 
+    def commits(self, name: str) -> dict[str, str]:
+        """The commit that each version of a dataset had when it was entered."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT version, commit FROM data_version WHERE name = %s", [name]).fetchall()
+        return dict(rows)
+
     def data_by_file(self, digest: str) -> list[DataVersion]:
         """The data versions of a digest (their own, or a file's SHA-256 or MD5), or of its first six digits or more."""
         prefix = digest.lower()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from jobs.pipelines import pipeline_name
-from mlops_assets.datasets import tag_seen
-from mlops_assets.partitions import partitions_name
+from mlops_assets.datasets import registry_key, tag_seen
+from mlops_assets.partitions import partitions_name, partitions_of
 from resources.data_registry import DataRegistry
 from resources.data_version import split_tag, tag_of, version_order
 from resources.ledger import Ledger
@@ -48,7 +48,9 @@ def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings)
             moved = _alert_moved(workload, commits, ledger)
             known = sorted(commits.keys() - moved, key=version_order)
             registered = set(context.instance.get_dynamic_partitions(partitions_name(workload.name)))
-            new = [version for version in known if version not in registered]
+            # Registered and not reported: by `mlops data sync`, or by a tick that a crash cut off.
+            reported = context.instance.get_materialized_partitions(registry_key(workload.name))
+            new = [version for version in known if version not in registered & reported]
             left += len(new[AT_ONCE:])
             new = new[:AT_ONCE]
             wanted = dict.fromkeys([*new, *known[-1:]])
@@ -59,9 +61,8 @@ def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings)
             for each in new:
                 ledger.record_data(versions[each])
                 events.append(tag_seen(workload.name, versions[each]))
-            if new:
-                partitions = dg.DynamicPartitionsDefinition(name=partitions_name(workload.name))
-                additions.append(partitions.build_add_request(new))
+            if added := [version for version in new if version not in registered]:
+                additions.append(partitions_of(workload).build_add_request(added))
             if known and (known[-1] in registered or known[-1] in new):
                 # Asked for at every change, also where a crash left it registered and not trained: the run key
                 # lets each content of each tag through once.
@@ -89,14 +90,15 @@ def _commits(workload: Workload, tags: dict[str, str]) -> dict[str, str]:
 def _alert_moved(workload: Workload, commits: dict[str, str], ledger: Ledger) -> set[str]:
     """The versions whose tag points at another commit than the ledger holds; each is alerted."""
     moved = set()
-    for known in ledger.data(workload.data.name):
-        commit = commits.get(known.version)
-        if commit is not None and commit != known.commit:
-            moved.add(known.version)
+    for version, known in ledger.commits(workload.data.name).items():
+        commit = commits.get(version)
+        if commit is not None and commit != known:
+            moved.add(version)
             ledger.alert(
                 workload.name,
                 "moved-tag",
-                f"{known.tag} was moved from {known.commit[:12]} to {commit[:12]}; it is not trained, and what was "
-                "made from it stays traceable. Put the tag back, and release the new content under a new version",
+                f"{tag_of(workload.data.name, version)} was moved from {known[:12]} to {commit[:12]}; it is not "
+                "trained, and what was made from it stays traceable. Put the tag back, and release the new content "
+                "under a new version",
             )
     return moved

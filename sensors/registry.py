@@ -1,5 +1,6 @@
 """What a person, or a crash, left different: aliases in MLflow, the ledger, and the endpoints' plans."""
 
+import time
 from collections.abc import Sequence
 
 import dagster as dg
@@ -12,6 +13,8 @@ from mlops_assets.releases import adopt_config, aliases_key
 from resources.ledger import Ledger
 from resources.settings import Settings
 from workloads.contract import Workload
+
+RETRY_SECONDS = 600  # a run that failed is asked for again after that, for as long as there is something to do
 
 
 def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
@@ -38,22 +41,21 @@ def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) 
             name = workload.name
             for left in settle(name, delivery.doors, context.instance):
                 context.log.info(f"{name}: {left}")
-            if ledger.current(name) is None:
-                continue
+            attempt = int(time.time() // RETRY_SECONDS)
             done = releasing(workload, delivery.doors).repair(adopt=False)
             for move in done.moves:
                 context.log.info(f"{name}: @{move.alias} was set to version {move.number}")
             for difference in done.differences:
                 context.log.warning(f"{name}: {difference}")
                 if difference.decides:
-                    key = f"{name}:adopt:{difference.mlflow}:{ledger.entries(name)}"
+                    key = f"{name}:adopt:{difference.mlflow}:{ledger.entries(name)}:{attempt}"
                     config = adopt_config(name, difference.mlflow)
                     requests.append(dg.RunRequest(job_name=release_name(name), run_key=key, run_config=config))
             if done.moves or done.differences:
                 found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
                 events.append(dg.AssetMaterialization(aliases_key(name), metadata=found))
             if release := delivery.behind(name):
-                key = f"{name}:rollout:{release.id}"
+                key = f"{name}:rollout:{release.id}:{attempt}"
                 requests.append(dg.RunRequest(job_name=rollout_name(name), run_key=key))
         if not requests and not events:
             return dg.SkipReason("aliases, ledger and plans agree")
