@@ -87,11 +87,14 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
     candidate = doors.ledger.candidate_by_id(release.candidate) if release else None
     if release is None or candidate is None:
         raise NotFound(f"the ledger of {doors.settings.env} does not know release {found.release_id}")
-    version = doors.registry.version(candidate.data_name, candidate.data_version)
+    # As it was entered then: the tag may have been moved since, which says nothing about what the model was made from.
+    entered = (one for one in doors.ledger.data(candidate.data_name) if one.version == candidate.data_version)
+    if (version := next(entered, None)) is None:
+        raise NotFound(f"the ledger of {doors.settings.env} has no data {candidate.data_name} {candidate.data_version}")
     splits = {file.path: file.split for file in version.files}
     files = [
         TracedFile(check.path, splits.get(check.path), check.expected, check.actual, check.intact)
-        for check in doors.registry.verify(candidate.data_name, candidate.data_version)
+        for check in doors.registry.check(version)
     ]
     current = doors.ledger.current(release.thing)
     return Trace(
@@ -125,12 +128,12 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
         data={
             "tag": version.tag,
             "commit": version.commit,
+            "tag_stands": doors.registry.tags(version.name).get(version.tag) == version.commit,
             "digest": candidate.data_digest,
             "source": version.source,
-            "same digest now": version.digest == candidate.data_digest,
         },
         files=files,
-        intact=version.digest == candidate.data_digest and all(file.intact for file in files),
+        intact=all(file.intact for file in files),
     )
 
 

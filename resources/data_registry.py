@@ -71,8 +71,11 @@ class DataRegistry(Versions):
 
     def verify(self, name: str, version: str) -> list[FileCheck]:
         """Digests of all files of a version, computed now: of DVC's cache, or else of the remote."""
-        found = self.version(name, version)
-        return [FileCheck(file.path, file.sha256, self._actual(file)) for file in found.files]
+        return self.check(self.version(name, version))
+
+    def check(self, version: DataVersion) -> list[FileCheck]:
+        """The same for a version that was read before, whatever its tag points at now."""
+        return [FileCheck(file.path, file.sha256, self._actual(file)) for file in version.files]
 
     def _actual(self, file: DataFile) -> str | None:
         if (cached := self.store.cached(file)).exists():

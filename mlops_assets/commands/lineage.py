@@ -84,8 +84,10 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
     node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}")
     dirty = " with uncommitted changes" if found.code["dirty"] else ""
     node.add(f"code commit [bold]{found.code['commit'][:12] or 'not in Git'}[/]{dirty} · digest {found.code['digest']}")
+    moved = "" if found.data["tag_stands"] else " · [red]the tag was moved or removed since[/]"
     data = node.add(
-        f"data tag [bold]{found.data['tag']}[/] · digest {found.data['digest'][:16]} · source {found.data['source']}"
+        f"data tag [bold]{found.data['tag']}[/] · digest {found.data['digest'][:16]} · "
+        f"source {found.data['source']}{moved}"
     )
     for file in found.files:
         if file.intact:
