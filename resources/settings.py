@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MLOPS_", frozen=True, extra="ignore")
 
     home: Path = Field(REPOSITORY / ".mlops", description="All local state; deleting it resets the platform.")
+    workloads: Path = Field(
+        REPOSITORY / "workloads", description="Folder of the workloads that the command line works on."
+    )
     env: str = Field("dev", description="Environment: prefix of registered models, endpoints, schemas and paths.")
 
     # Ports of the embedded services, all on loopback.
@@ -70,9 +73,9 @@ class Settings(BaseSettings):
             raise ValueError("an environment is a lower-case word such as dev, ci or prod")
         return value
 
-    @field_validator("home")
+    @field_validator("home", "workloads")
     @classmethod
-    def _home_is_absolute(cls, value: Path) -> Path:
+    def _folder_is_absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
     # Derived: addresses.

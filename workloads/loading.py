@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from workloads.contract import TIERS, DeclarationError, Workload
@@ -23,6 +24,12 @@ def load(folder: Path) -> list[Workload]:
     parent = str(folder.parent)
     if parent not in sys.path:
         sys.path.append(parent)
+    spec = find_spec(folder.name)
+    if [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or ()] != [folder]:
+        raise DeclarationError(
+            f"{folder} cannot be imported as {folder.name!r}, which names something else already, or it is no package "
+            "(it needs an __init__.py); give the folder another name"
+        )
     found = [workload_of(f"{folder.name}.{file.parent.name}") for file in sorted(folder.glob("*/workload.py"))]
     if not found:
         raise DeclarationError(f"{folder} holds no workload: none of its folders has a workload.py")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workloads.contract import Workload
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-Folder = Annotated[Path | None, typer.Option("--workloads", help="Folder of workloads; this repository's by default.")]
+Folder = Annotated[Path | None, typer.Option("--workloads", help="Folder of workloads, instead of MLOPS_WORKLOADS.")]
 DIGESTS = ("digest", "commit", "expected", "actual")  # columns shown by their first digits
 Poke = Callable[["ReleasedData"], str]
 
@@ -146,10 +146,10 @@ def _registry() -> "DataRegistry":
 
 
 def _workloads(folder: Path | None) -> "list[Workload]":
-    from resources.settings import REPOSITORY
+    from resources.settings import settings
     from workloads.loading import load
 
-    return load(folder or REPOSITORY / "workloads")
+    return load(folder or settings().workloads)
 
 
 def _workload(name: str, folder: Path | None) -> "Workload":

@@ -129,12 +129,15 @@ def _open(thing: str) -> "tuple[Workload, Doors, Releasing]":
     from mlops_assets.bench import releasing
     from mlops_assets.releasing import CannotRelease
     from resources.doors import Doors
-    from resources.settings import REPOSITORY, settings
+    from resources.settings import settings
     from workloads.loading import load
 
-    workloads = {workload.name: workload for workload in load(REPOSITORY / "workloads")}
+    workloads = {workload.name: workload for workload in load(settings().workloads)}
     if thing not in workloads:
-        raise CannotRelease(f"there is no {thing!r}; there are {', '.join(workloads)}")
+        raise CannotRelease(
+            f"there is no {thing!r} in {settings().workloads}, only {', '.join(workloads)}; MLOPS_WORKLOADS names "
+            "another folder"
+        )
     doors = Doors(settings())
     return workloads[thing], doors, releasing(workloads[thing], doors)
 
