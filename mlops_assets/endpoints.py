@@ -1,5 +1,7 @@
 """`endpoints/<workload>`: what is released, served. Materializing it rolls it out with no failed request."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from mlops_assets.code import serving_code
@@ -20,9 +22,10 @@ def endpoint(workload: Workload) -> dg.AssetsDefinition:
         group_name=workload.name,
         description=f"{workload.description} Served over HTTP.",
         deps=[dg.AssetKey(["releases", workload.name])],
-        kinds={"ray", "onnx"},
+        kinds={"ray"},
         owners=list(workload.owners),
         code_version=serving_code(workload),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=workload.retrain_after_hours)),
     )
     @plainly
     def roll_out(context: dg.AssetExecutionContext, delivery: dg.ResourceParam[Delivery]) -> dg.MaterializeResult:

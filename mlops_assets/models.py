@@ -5,6 +5,8 @@ it into MLflow and the ledger, and lets the gates judge the form that would be s
 `training.py`.
 """
 
+from datetime import timedelta
+
 import dagster as dg
 
 from mlops_assets.abandoned import settle
@@ -39,6 +41,7 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         owners=list(workload.owners),
         code_version=training_code(workload),
         check_specs=specs(workload, model_key(workload.name)),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=workload.retrain_after_hours)),
         pool=POOL,
     )
     @plainly
