@@ -22,7 +22,7 @@ def tags_of(workload: Workload) -> dg.AssetSpec:
         group_name=workload.name,
         description=f"Tags `{workload.data.name}-v*` of the data registry. {workload.data.description}",
         partitions_def=partitions_of(workload),
-        kinds={"git", "dvc"},
+        kinds={"tags", "git", "dvc"},
         owners=list(workload.owners),
     )
 
@@ -47,7 +47,7 @@ def dataset(workload: Workload) -> dg.AssetsDefinition:
         description=workload.data.description,
         partitions_def=partitions_of(workload),
         deps=[registry_key(workload.name)],
-        kinds={"dvc", "parquet"},
+        kinds={"dataset", "dvc", "parquet"},
         owners=list(workload.owners),
         check_specs=[
             dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)

@@ -22,7 +22,7 @@ def endpoint(workload: Workload) -> dg.AssetsDefinition:
         group_name=workload.name,
         description=f"{workload.description} Served over HTTP.",
         deps=[dg.AssetKey(["releases", workload.name])],
-        kinds={"ray"},
+        kinds={"endpoint", "ray"},
         owners=list(workload.owners),
         code_version=serving_code(workload),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=workload.retrain_after_hours)),

@@ -45,7 +45,7 @@ def aliases_of(workload: Workload) -> dg.AssetSpec:
         group_name=workload.name,
         description="`@candidate`, `@champion` and `@previous` in MLflow: a projection of the ledger.",
         deps=[release_key(workload.name)],
-        kinds={"mlflow"},
+        kinds={"aliases", "mlflow"},
         owners=list(workload.owners),
     )
 
@@ -64,7 +64,7 @@ def release(workload: Workload) -> dg.AssetsDefinition:
         group_name=workload.name,
         description=f"Which version of {workload.name} is released, and why, as `mlops live {workload.name}` says.",
         deps=[newest_model],
-        kinds={"postgres", "mlflow"},
+        kinds={"release", "postgres", "mlflow"},
         owners=list(workload.owners),
         output_required=False,
     )
