@@ -40,11 +40,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@command -v git >/dev/null || { echo 'git is missing; install it first.' >&2; exit 1; }
 	@$(PIP) --version >/dev/null 2>&1 || { echo 'Set-up 1/4: .venv with $(PYTHON)'; '$(PYTHON)' -m venv .venv; }
 	@echo 'Set-up 2/4: the packages of requirements.lock (some minutes, 3 GB)'
-	@$(PIP) install --quiet --no-deps -r requirements.lock
+	@$(PIP) install -qq --no-deps -r requirements.lock
 	@echo 'Set-up 3/4: torch'
-	@$(PIP) install --quiet $$(sed -nE 's/^ *"(torch==[^"]+)".*/\1/p' pyproject.toml)
+	@$(PIP) install -qq $$(sed -nE 's/^ *"(torch==[^"]+)".*/\1/p' pyproject.toml)
 	@echo 'Set-up 4/4: this project'
-	@$(PIP) install --quiet --no-deps -e .
+	@$(PIP) install -qq --no-deps -e .
 	@touch $@
 
 lock: ## compile requirements.lock from pyproject.toml

@@ -13,8 +13,9 @@ import psutil
 
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded.dagster import prepare_home
+from resources.embedded.network import listeners
 from resources.embedded.web import request
-from resources.platform import Platform, listeners
+from resources.platform import Platform
 from resources.settings import Settings
 
 SMALLEST_DISK, SMALLEST_MEMORY = 5 * 2**30, 4 * 2**30  # bytes

@@ -17,9 +17,11 @@ import psutil
 from resources.embedded.code_servers import CodeServers
 from resources.embedded.dagster import DagsterDaemon, Webserver, dev
 from resources.embedded.mlflow import Mlflow
-from resources.embedded.part import Part, PartFailed
+from resources.embedded.network import listeners
+from resources.embedded.part import Part
 from resources.embedded.postgres import Postgres, prepare
-from resources.embedded.ray import Ray, Serve
+from resources.embedded.ray import Ray
+from resources.embedded.serve import Serve
 from resources.settings import Settings
 
 MEMORY_GOAL = 3 * 2**30  # bytes, of all parts together
@@ -201,31 +203,6 @@ class Platform:
             yield
 
 
-def listeners() -> list[tuple[int, str, str, int | None]]:
-    """(port, address, owner in words, pid) of every TCP port that is listened on; no pid where another user's is."""
-    try:
-        found = [(one, one.pid) for one in psutil.net_connections("tcp")]
-    except psutil.AccessDenied:  # macOS tells an ordinary user only of that user's own
-        found = []
-        for process in psutil.process_iter():
-            try:
-                found += [(one, process.pid) for one in process.net_connections("tcp")]
-            except psutil.Error:
-                continue
-    listening = [(one.laddr, pid) for one, pid in found if one.status == psutil.CONN_LISTEN]
-    return [(address.port, address.ip, _owner(pid), pid) for address, pid in listening]
-
-
-def _owner(pid: int | None) -> str:
-    if pid is None:
-        return "a process of another user"
-    try:
-        process = psutil.Process(pid)
-        return f"`{' '.join(process.cmdline())[:80] or process.name()}` (pid {pid}, user {process.username()})"
-    except psutil.Error:
-        return f"the process {pid}"
-
-
 def _seconds(processes: list[psutil.Process]) -> dict[int, float]:
     """CPU seconds used so far, by pid."""
     used = {}
@@ -247,6 +224,3 @@ def _memory(process: psutil.Process) -> int:
         return process.memory_info().rss
     except psutil.Error:
         return 0
-
-
-__all__ = ["CPU_GOAL", "MEMORY_GOAL", "PartFailed", "PartStatus", "Platform", "PlatformFailed", "listeners"]

@@ -13,8 +13,8 @@ import pytest
 
 from resources import settings as settings_module
 from resources.embedded.environment import environment, socket_folder
+from resources.embedded.network import free_ports
 from resources.embedded.postgres import Postgres
-from resources.embedded.ray import free_ports
 from resources.platform import Platform
 from resources.settings import Settings
 

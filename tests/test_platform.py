@@ -18,9 +18,10 @@ from conftest import ports, temporary_home
 
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded.environment import environment, setting_variables
+from resources.embedded.network import listeners
 from resources.embedded.postgres import RELOCATED, Postgres
 from resources.embedded.web import request
-from resources.platform import Platform, PlatformFailed, listeners
+from resources.platform import Platform, PlatformFailed
 from resources.serving import Serving
 from resources.settings import REPOSITORY, Settings
 

@@ -1,22 +1,19 @@
-"""Ray's head and Ray Serve, all of it on loopback and behind a token."""
+"""Ray's head, all of it on loopback and behind a token; and the settings of Serve's HTTP proxy, which are Ray's."""
 
-import json
 import os
 import shlex
 import shutil
 import signal
-import socket
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 from resources.embedded.environment import environment, socket_folder
-from resources.embedded.part import Part, PartFailed
+from resources.embedded.network import free_ports
+from resources.embedded.part import Part
 from resources.embedded.process import end
 from resources.embedded.web import request
-from resources.serve_api import APPLICATIONS, remembered
 from resources.settings import REPOSITORY
 
 CORE = ("gcs_server", "raylet", "dashboard.py", "log_monitor.py")
@@ -140,95 +137,6 @@ class Ray(Part):
             **{f"RAY_SERVE_HAPROXY_{name}": str(port) for name, port in zip(names, ports, strict=False)},
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports[2]),
         }
-
-
-class Serve(Part):
-    """Ray Serve: controller and HTTP proxy. Its processes are Ray's."""
-
-    name, title, after, seconds = "serve", "Ray Serve", ("ray",), 90
-
-    @property
-    def address(self) -> str:
-        return self.settings.serve
-
-    @property
-    def external(self) -> bool:
-        return self.settings.serve_url is not None or self.settings.ray_url is not None
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return {"MLOPS_SERVE_PORT": self.settings.serve_port}
-
-    def running(self) -> bool:
-        return self._status().get("controller_info", {}).get("actor_id") is not None
-
-    def processes(self) -> list:
-        return []  # counted as Ray's
-
-    def fault(self) -> str | None:
-        status, _ = request(f"{self.address}/-/routes", timeout=2)
-        # 503 is its answer while no endpoint is deployed.
-        return None if status in (200, 503) else f"Ray Serve does not answer on {self.address}"
-
-    def start(self) -> None:
-        if self.running() and not self._answers_within(30):
-            # Its controller lives and nothing is served: Ray shuts it down, and it starts anew.
-            request(self._api, token=self.settings.ray_token, timeout=60, method="DELETE")
-        super().start()
-
-    def launch(self) -> None:
-        # The dashboard answers some seconds before its Serve module does.
-        deadline, applications = time.monotonic() + 30, self._remembered()
-        status, text = self._put(applications)
-        while status != 200:
-            if 400 <= status < 500:
-                applications = []  # what was remembered is not understood any more: endpoints are deployed anew
-            if time.monotonic() > deadline:
-                reason = text.decode(errors="replace")[-300:]
-                raise PartFailed(f"Ray refuses to start Serve (status {status}): {reason}")
-            time.sleep(0.2)
-            status, text = self._put(applications)
-        while self._deploying() and time.monotonic() < deadline + 60:
-            time.sleep(0.2)
-
-    def _put(self, applications: list[dict]) -> tuple[int, bytes]:
-        http = {"host": "127.0.0.1", "port": self.settings.serve_port}
-        body = {"proxy_location": "HeadOnly", "http_options": http, "applications": applications}
-        return request(self._api, token=self.settings.ray_token, timeout=60, method="PUT", body=body)
-
-    def _remembered(self) -> list[dict]:
-        """The endpoints that ran when Ray ended."""
-        try:
-            return list(json.loads(remembered(self.settings).read_text()))
-        except (OSError, ValueError):
-            return []
-
-    def _deploying(self) -> bool:
-        applications = self._status().get("applications", {}).values()
-        return any(one["status"] in ("NOT_STARTED", "DEPLOYING") for one in applications)
-
-    def stop(self) -> None:
-        """Nothing: it ends with Ray."""
-
-    @property
-    def _api(self) -> str:
-        return self.settings.ray + APPLICATIONS
-
-    def _status(self) -> dict:
-        status, text = request(self._api, token=self.settings.ray_token)
-        return json.loads(text) if status == 200 else {}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback on which nobody listens now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def _command(process: psutil.Process) -> str:
