@@ -179,15 +179,12 @@ def _instance(registry: "DataRegistry") -> "Iterator[dg.DagsterInstance]":
     import dagster as dg
     from dagster._core.errors import DagsterHomeNotSetError
 
-    from resources.data_version import DataUnavailable
+    from resources.embedded.dagster import prepare_home
 
-    home = registry.settings.home / "dagster"
     try:
         found = dg.DagsterInstance.get()
-    except DagsterHomeNotSetError:
-        if not (home / "dagster.yaml").exists():
-            raise DataUnavailable("there is no Dagster instance yet; run `mlops up`, or set DAGSTER_HOME") from None
-        found = dg.DagsterInstance.from_config(str(home))
+    except DagsterHomeNotSetError:  # also where Dagster never ran here: CI starts neither webserver nor daemon
+        found = dg.DagsterInstance.from_config(str(prepare_home(registry.settings)))
     with found as instance:
         yield instance
 
