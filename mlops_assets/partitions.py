@@ -1,5 +1,6 @@
 """Data tags as partitions: a dataset's tag `wine-v1.2.0` is the partition `1.2.0` of everything made from it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,13 +21,21 @@ class DynamicPartitionsDefinition(dg.DynamicPartitionsDefinition):
     """
 
     def validate_partition_key(self, partition_key: str, context: Any) -> None:
-        try:
-            super().validate_partition_key(partition_key, context)
-        except dg.DagsterUnknownPartitionError:
+        """What `dagster asset materialize` asks."""
+        with dg.partition_loading_context(new_ctx=context):
+            self._check(partition_key)
+
+    def get_partition_keys_in_range(self, partition_key_range: dg.PartitionKeyRange) -> Sequence[str]:
+        """What a run asks, whoever launched it."""
+        self._check(partition_key_range.start)
+        return super().get_partition_keys_in_range(partition_key_range)
+
+    def _check(self, key: str) -> None:
+        if not self.has_partition_key(key):
             raise UnregisteredTag(
-                f"{partition_key!r} is no registered data version of `{self.name}`: `mlops data list` shows the tags "
-                "that there are, and `mlops data sync` registers them with Dagster where no sensor does"
-            ) from None
+                f"{key!r} is no registered data version of `{self.name}`: `mlops data list` shows the tags that there "
+                "are, and `mlops data sync` registers them with Dagster where no sensor does"
+            )
 
 
 def partitions_name(workload: str) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -15,6 +16,7 @@ from resources.settings import Settings
 from workloads.contract import Workload
 
 RETRY_SECONDS = 600  # a run that failed is asked for again after that, for as long as there is something to do
+FOLLOWS_SECONDS = 20  # within which whoever releases rolls out by himself
 
 
 def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
@@ -54,7 +56,8 @@ def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) 
             if done.moves or done.differences:
                 found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
                 events.append(dg.AssetMaterialization(aliases_key(name), metadata=found))
-            if release := delivery.behind(name):
+            release = delivery.behind(name)
+            if release and (datetime.now(UTC) - release.created_at).total_seconds() > FOLLOWS_SECONDS:
                 key = f"{name}:rollout:{release.id}:{attempt}"
                 requests.append(dg.RunRequest(job_name=rollout_name(name), run_key=key))
         if not requests and not events:
