@@ -37,7 +37,7 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         description=workload.description,
         partitions_def=partitions_of(workload),
         deps=[dg.AssetKey(["datasets", workload.name])],
-        kinds={"model", "mlflow", "ray", *workload.kinds},
+        kinds={"model", "mlflow", *workload.kinds},
         owners=list(workload.owners),
         code_version=training_code(workload),
         check_specs=specs(workload, model_key(workload.name)),
