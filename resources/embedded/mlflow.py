@@ -9,9 +9,9 @@ from resources.embedded.web import request
 
 
 class Mlflow(Part):
-    """One worker process on loopback."""
+    """One worker process on loopback. After Ray, whose own time limits leave no room for both at once on two cores."""
 
-    name, title, after, seconds = "mlflow", "MLflow", ("postgres",), 120
+    name, title, after, seconds = "mlflow", "MLflow", ("postgres", "ray"), 120
 
     @property
     def address(self) -> str:
