@@ -1,9 +1,12 @@
 """The ledger's pages on data: which versions there are, and which files they hold."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resources.data_version import DataFile, DataVersion
 from resources.ledger_store import Store, jsonb
+
+if TYPE_CHECKING:
+    import psycopg
 
 DIGITS = 6  # of a digest, at least, to find a file by
 
@@ -15,40 +18,43 @@ class MovedTag(Exception):
 class DataPages(Store):
     """Data versions, entered once."""
 
-    def record_data(self, version: DataVersion) -> None:
-        """Enter a data version with its files; known already, it is compared instead.
+    def record_data(self, *versions: DataVersion) -> None:
+        """Enter data versions with their files, all or none; those known already are compared instead.
 
         Raises:
-            MovedTag: it is known with another commit or digest.
+            MovedTag: one is known with another commit or digest.
         """
         with self._transaction() as connection:
-            self._lock(connection, f"data:{version.name}")
-            known = connection.execute(
-                "SELECT commit, digest FROM data_version WHERE name = %s AND version = %s",
-                [version.name, version.version],
-            ).fetchone()
-            if known:
-                if known != (version.commit, version.digest):
-                    raise MovedTag(
-                        f"the tag {version.tag} was commit {known[0][:12]} (digest {known[1][:12]}) and is now "
-                        f"{version.commit[:12]} ({version.digest[:12]}); tags are immutable: set it"
-                        " back, and release a new version instead"
-                    )
-                return
-            inserted = connection.execute(
-                "INSERT INTO data_version (name, version, tag, commit, digest, source, metadata)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
-                [
-                    *(version.name, version.version, version.tag, version.commit, version.digest, version.source),
-                    jsonb(dict(version.metadata)),
-                ],
-            ).fetchone()
-            with connection.cursor() as cursor:
-                cursor.executemany(
-                    "INSERT INTO data_file (data_version, path, split, sha256, md5, size)"
-                    " VALUES (%s, %s, %s, %s, %s, %s)",
-                    [[inserted[0], file.path, file.split, file.sha256, file.md5, file.size] for file in version.files],
+            for name in sorted({version.name for version in versions}):
+                self._lock(connection, f"data:{name}")
+            for version in versions:
+                self._record(connection, version)
+
+    def _record(self, connection: "psycopg.Connection[Any]", version: DataVersion) -> None:
+        known = connection.execute(
+            "SELECT commit, digest FROM data_version WHERE name = %s AND version = %s", [version.name, version.version]
+        ).fetchone()
+        if known:
+            if known != (version.commit, version.digest):
+                raise MovedTag(
+                    f"the tag {version.tag} was commit {known[0][:12]} (digest {known[1][:12]}) and is now "
+                    f"{version.commit[:12]} ({version.digest[:12]}); tags are immutable: set it"
+                    " back, and release a new version instead"
                 )
+            return
+        inserted = connection.execute(
+            "INSERT INTO data_version (name, version, tag, commit, digest, source, metadata)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            [
+                *(version.name, version.version, version.tag, version.commit, version.digest, version.source),
+                jsonb(dict(version.metadata)),
+            ],
+        ).fetchone()
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO data_file (data_version, path, split, sha256, md5, size) VALUES (%s, %s, %s, %s, %s, %s)",
+                [[inserted[0], file.path, file.split, file.sha256, file.md5, file.size] for file in version.files],
+            )
 
     def data(self, name: str) -> list[DataVersion]:
         """All versions of a dataset, in the order they were entered."""

@@ -58,9 +58,8 @@ def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings)
                 version.version: version
                 for version in registry.read({tag_of(workload.data.name, each): commits[each] for each in wanted})
             }
-            for each in new:
-                ledger.record_data(versions[each])
-                events.append(tag_seen(workload.name, versions[each]))
+            ledger.record_data(*(versions[each] for each in new))
+            events += [tag_seen(workload.name, versions[each]) for each in new]
             if added := [version for version in new if version not in registered]:
                 additions.append(partitions_of(workload).build_add_request(added))
             if known and (known[-1] in registered or known[-1] in new):
