@@ -1,0 +1,111 @@
+"""A team's own repository as a second code location: a regression in a package of another name, without a fork."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from graph_fixtures import World
+
+from mlops_assets import build
+from resources.settings import REPOSITORY
+from workloads.contract import DeclarationError
+from workloads.loading import load
+
+pytest_plugins = ("graph_fixtures",)
+pytestmark = pytest.mark.platform
+
+
+@dataclass(frozen=True)
+class Team:
+    """A team's repository, outside of this one."""
+
+    folder: Path
+
+    @property
+    def models(self) -> Path:
+        return self.folder / "team_models"
+
+    def call(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "MLOPS_WORKLOADS": str(self.models)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def mlops(self, *arguments: str) -> Any:
+        """The JSON that a command answers with."""
+        run = self.call("mlops_assets.cli", *arguments, "--json")
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
+    folder = tmp_path_factory.mktemp("repository") / "team"
+    shutil.copytree(REPOSITORY / "tests" / "team", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())
+    workspace["load_from"].append({"python_file": {"relative_path": "definitions.py", "location_name": "team"}})
+    (folder / "workspace.yaml").write_text(yaml.safe_dump(workspace))
+    return Team(folder)
+
+
+@pytest.fixture(scope="module")
+def served(world: World, team: Team) -> Iterator[dict[str, Any]]:
+    """The release of the team's data, its pipeline having run as far as the endpoint."""
+    released = team.mlops("data", "release", "rent")
+    team.mlops("data", "sync")
+    job = build(team.models).resolve_job_def("rent_pipeline")
+    result = job.execute_in_process(instance=world.instance, partition_key=released["version"], raise_on_error=False)
+    assert result.success, world.said(result.run_id)
+    yield released
+    world.doors.serving.remove("rent")
+
+
+def test_a_workspace_takes_both_locations(world: World, team: Team) -> None:
+    run = team.call("dagster", "definitions", "validate", "-w", "workspace.yaml")
+    assert run.returncode == 0, run.stderr
+    assert "team" in run.stderr + run.stdout
+
+
+def test_its_prediction_is_live_and_traced(world: World, team: Team, served: dict[str, Any]) -> None:
+    (workload,) = load(team.models)
+    answer = world.predict(workload, served["version"], rows=2)
+    assert answer["version"] == "1.0.0"
+    assert [list(prediction) for prediction in answer["predictions"]] == [["rent"], ["rent"]]
+    assert all(100 < prediction["rent"] < 2200 for prediction in answer["predictions"])
+    assert world.materialization("datasets", "rent", served["version"]).metadata["dagster/row_count"].value == 600
+    model = world.materialization("models", "rent", served["version"])
+    assert 0 < model.metadata["test_squared_error (EUR²)"].value < 900
+    assert team.mlops("live", "rent")["data"]["version"] == served["version"]
+    assert team.mlops("gate", "rent")["verdict"] == "pass"
+
+
+def test_a_worse_model_of_it_is_refused(world: World, team: Team, served: dict[str, Any]) -> None:
+    """Lower is better here: the gates turn it round by themselves."""
+    job = build(team.models).resolve_job_def("rent_pipeline")
+    config = {"ops": {"models__rent": {"config": {"ridge": 1e6}}}}
+    result = job.execute_in_process(
+        instance=world.instance, partition_key=served["version"], run_config=config, raise_on_error=False
+    )
+    assert not result.success
+    checks = world.checks(result.run_id)
+    assert not checks["models/floor"].passed
+    assert not checks["models/champion"].passed
+    assert team.mlops("live", "rent")["version"] == "1.0.0"
+
+
+def test_a_folder_whose_name_is_taken_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / "tests" / "team" / "team_models", tmp_path / "workloads")
+    with pytest.raises(DeclarationError, match="cannot be imported as 'workloads'"):
+        load(tmp_path / "workloads")
