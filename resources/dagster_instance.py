@@ -14,6 +14,8 @@ from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded.dagster import DagsterDaemon, dev, prepare_home
@@ -53,6 +55,12 @@ class PlatformInstance(DagsterInstance):
         if os.environ.get("DAGSTER_IS_DEV_CLI") == "1" and sys.argv[1:2] == ["dev"]:
             claim_dev(settings())
 
+    def optimize_for_webserver(self, *arguments: Any, **named: Any) -> None:
+        """The webserver alone keeps connections; after a restart of PostgreSQL each would answer once with an error."""
+        super().optimize_for_webserver(*arguments, **named)
+        for part in (self.run_storage, self.event_log_storage, self.schedule_storage):
+            event.listen(part._engine, "checkout", check_connection)
+
     @classmethod
     def config_schema(cls) -> dict[str, Any]:
         return {}
@@ -62,6 +70,15 @@ class PlatformInstance(DagsterInstance):
         storage = ConfigurableClassData(PlatformStorage.__module__, PlatformStorage.__name__, "{}")
         # The folder that Dagster offers is a temporary one, unless DAGSTER_HOME is set.
         return {**InstanceRef.config_defaults(str(prepare_home(settings()))), "storage": storage}
+
+
+def check_connection(connection: Any, record: Any, proxy: Any) -> None:
+    """Have SQLAlchemy replace a connection of its pool that was lost."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except connection.Error as error:
+        raise DisconnectionError from error
 
 
 def claim_dev(settings: Settings) -> None:
