@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from importlib import import_module
-from importlib.util import find_spec
 from threading import Lock
 
 import psutil
 
+from resources.doors import Doors
 from resources.embedded.code_servers import CodeServers
 from resources.embedded.dagster import DagsterDaemon, Webserver, dev
 from resources.embedded.mlflow import Mlflow
@@ -185,9 +184,9 @@ class Platform:
     def _migrate(self) -> None:
         """Tables of the platform's own facts."""
         prepare(self.settings)
-        for module, door in (("ledger", "Ledger"), ("prediction_log", "PredictionLog"), ("serving", "Serving")):
-            if find_spec(f"resources.{module}") is not None:
-                getattr(import_module(f"resources.{module}"), door)(self.settings).migrate()
+        doors = Doors(self.settings)
+        for door in (doors.ledger, doors.predictions, doors.serving):
+            door.migrate()
 
     @contextmanager
     def _lock(self, progress: Progress) -> Iterator[None]:
