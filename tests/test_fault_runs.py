@@ -18,7 +18,7 @@ from resources.embedded.process import alive
 from workloads.contract import TEST
 
 pytest_plugins = ("graph_fixtures", "fault_fixtures")
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.last]
 
 TERMINATE = """mutation Terminate($run: String!) { terminateRun(runId: $run) {
     __typename ... on PythonError { message } } }"""
@@ -118,7 +118,6 @@ def load(breaker: Breaker) -> Iterator[Load]:
         thread.join()
 
 
-@pytest.mark.last
 def test_postgres_is_killed_under_a_run_and_the_endpoint_goes_on(breaker: Breaker) -> None:
     before = breaker.known
     with load(breaker) as requests:

@@ -12,7 +12,7 @@ from graph_fixtures import until
 from resources.database import connect
 
 pytest_plugins = ("graph_fixtures", "fault_fixtures")
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.last]
 
 
 def test_a_killed_training_is_one_error_and_leaves_nothing(breaker: Breaker) -> None:
@@ -44,7 +44,6 @@ def test_data_that_neither_cache_nor_remote_gives(breaker: Breaker) -> None:
             away.rename(breaker.home / folder)
 
 
-@pytest.mark.last
 def test_mlflow_is_killed_while_a_model_is_trained(breaker: Breaker) -> None:
     before = breaker.known
     run = breaker.start()
@@ -58,7 +57,6 @@ def test_mlflow_is_killed_while_a_model_is_trained(breaker: Breaker) -> None:
     breaker.succeeds(before)
 
 
-@pytest.mark.last
 def test_postgres_is_killed_when_a_candidate_is_entered(breaker: Breaker) -> None:
     before, settings = breaker.known, breaker.world.settings
     with connect(settings) as connection:
@@ -74,7 +72,6 @@ def test_postgres_is_killed_when_a_candidate_is_entered(breaker: Breaker) -> Non
     breaker.succeeds(before)
 
 
-@pytest.mark.last
 def test_ray_is_killed_while_a_model_is_trained(breaker: Breaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resources.compute.AWAY_SECONDS", 3)
     before = breaker.known
