@@ -19,6 +19,12 @@ def build(workloads: Path) -> "dg.Definitions":
     Raises:
         workloads.contract.DeclarationError: a declaration is wrong; the message names file and field.
     """
-    from mlops_assets.assembly import assemble  # imports dagster, which the command line need not
+    import gc
+
+    import dagster  # noqa: F401 - only here, for the command line need not load it
+
+    # What a library defines stays for good: the collector need not walk it again and again while the rest loads.
+    gc.freeze()
+    from mlops_assets.assembly import assemble
 
     return assemble(workloads)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,21 +90,24 @@ def _check(workload: Workload, file: Path) -> None:
 
 
 def _names(file: Path, attribute: str) -> bool:
-    """Whether a module defines a name at its top level; read as text, so that nothing heavy is imported."""
+    """Whether a module defines a name at its top level."""
+    return file.is_file() and attribute in _top_level(file, file.stat().st_mtime_ns)
+
+
+@lru_cache
+def _top_level(file: Path, changed: int) -> frozenset[str]:
+    """The names that a module defines, read as text: nothing heavy is imported. `changed` is the file's time."""
     import ast
 
-    if not file.is_file():
-        return False
+    names: set[str] = set()
     for node in ast.parse(file.read_text()).body:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                found = {name}
+                names.add(name)
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                found = {alias.asname or alias.name for alias in aliases}
+                names |= {alias.asname or alias.name for alias in aliases}
             case ast.Assign(targets=targets):
-                found = {target.id for target in targets if isinstance(target, ast.Name)}
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
             case _:
                 continue
-        if attribute in found:
-            return True
-    return False
+    return frozenset(names)
