@@ -1,37 +1,66 @@
 """What code a thing was made by: a digest for staleness, a commit for people."""
 
 import hashlib
+import re
 import subprocess
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import workloads
 from workloads.contract import Workload
 
 SHARED = Path(workloads.__file__).parent
+KITS = re.compile(r"\bworkloads\.kits(?:\.(\w+)| import (.+))")  # of an import, which stands in one line
 SOURCES = ("*.py", "*.json")
 
 
 def training_code(workload: Workload) -> str:
-    """Digest of what a trained model depends on: the workload's folder, and the modules that all workloads share."""
-    return _digest([*_files(workload.folder), *_files(SHARED)])
+    """Digest of what a trained model depends on: its workload's folder, the kits in use, and what all share."""
+    own = _files(workload.folder)
+    return _digest([*own, *_kits(own), *_files(SHARED)])
 
 
 def serving_code(workload: Workload) -> str:
-    """Digest of what an endpoint runs: the workload's folder and the server."""
-    return _digest([*_files(workload.folder), *_files(SHARED / "serving"), SHARED / "contract.py"])
+    """Digest of what an endpoint runs: its workload's folder, the kits in use, and the server."""
+    own = _files(workload.folder)
+    return _digest([*own, *_kits(own), *_files(SHARED / "serving"), SHARED / "contract.py"])
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(file for pattern in SOURCES for file in folder.glob(pattern))
 
 
+def _kits(files: list[Path]) -> list[Path]:
+    """The kits that files import, and those that these import."""
+    found: set[Path] = set()
+    left = list(files)
+    while left:
+        named = {SHARED / "kits" / f"{name}.py" for name in _named(left.pop())}
+        new = {file for file in named - found if file.is_file()}
+        found |= new
+        left += new
+    return sorted(found)
+
+
+def _named(file: Path) -> list[str]:
+    words = " ".join(f"{one} {several}" for one, several in KITS.findall(_content(file, file.stat().st_mtime_ns)[0]))
+    return re.findall(r"\w+", words)
+
+
 def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.parent.name}/{file.name}\0".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(_content(file, file.stat().st_mtime_ns)[1])
     return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=None)
+def _content(file: Path, changed: int) -> tuple[str, bytes]:
+    """A file's text and the digest of it; many workloads share files. `changed` is the file's time."""
+    content = file.read_bytes()
+    return content.decode(), hashlib.sha256(content).digest()
 
 
 @dataclass(frozen=True)

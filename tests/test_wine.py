@@ -18,13 +18,15 @@ from workload_support import spec_of, splits_of_wine
 
 from workloads.contract import InvalidInput
 from workloads.data import ROW_ID, TARGET, read_split, write_split
+from workloads.kits.sklearn import TRUSTED
+from workloads.kits.tabular import features
 from workloads.loading import workload_of
 from workloads.results import Result
 from workloads.training import NoServices, run
-from workloads.wine.data import LABELS, QUALITY_RANGES, features
+from workloads.wine.data import QUALITY_RANGES, TABLES
 from workloads.wine.evaluate import evaluate
 from workloads.wine.predict import Predictor
-from workloads.wine.train import TRUSTED, reference
+from workloads.wine.train import reference
 
 WINE = workload_of("workloads.wine")
 
@@ -80,7 +82,7 @@ def test_served_form_decides_as_the_trained_one_at_every_threshold(trained, pred
     """The rows that rounding could push to the other side: a split's own threshold, and its float32 neighbours."""
     import skops.io
 
-    forest = skops.io.load(trained[0] / "model.skops", trusted=TRUSTED).named_steps["forest"]
+    forest = skops.io.load(trained[0] / "model.skops", trusted=TRUSTED)
     base = features(splits / "train.parquet")[0][0]
     rows = []
     for tree in forest.estimators_:
@@ -146,7 +148,7 @@ def test_other_source_with_its_own_columns_and_classes(tmp_path: Path):
     predictor = Predictor.load(tmp_path / "out" / "artifacts", NoServices())
     body = WINE.resolve(WINE.example)(tmp_path / "test.parquet", 2)
     answers = predictor.predict(Predictor.Request.model_validate(body))
-    assert set(answers[0]["probabilities"]) == set(LABELS["quality"])
+    assert set(answers[0]["probabilities"]) == set(TABLES["quality"].classes)
     assert WINE.for_source("quality").gates.floor < WINE.for_source("scikit-learn").gates.floor == WINE.gates.floor
 
 
@@ -159,7 +161,7 @@ def test_stored_forest_with_anything_foreign_is_not_loaded(trained: tuple[Path, 
             for name in source.namelist():
                 content = source.read(name)
                 if name == "schema.json":
-                    content = content.replace(b'"__class__": "Pipeline", "__module__": "sklearn.pipeline"',
+                    content = content.replace(b'"__class__": "RandomForestClassifier", "__module__": "sklearn.ensemble._forest"',
                                               b'"__class__": "Popen", "__module__": "subprocess"')  # fmt: skip
                 target.writestr(name, content)
     (tmp_path / "model.skops").write_bytes(changed.getvalue())

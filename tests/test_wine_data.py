@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.data import ROW_ID, describe_splits, read_split, share, split_of, write_split
+from workloads.kits.tabular import features
 from workloads.wine import data
 from workloads.wine.data_parameters import WineData
 
@@ -78,10 +79,10 @@ def test_corruption_harms_what_is_learned_from_and_never_the_test_split(raw: Pat
     assert (clean / "test.parquet").read_bytes() == (harmed / "test.parquet").read_bytes()
     train, wrong = (data.targets(folder / "train.parquet") for folder in (clean, harmed))
     assert 0.45 < (train != wrong).mean() < 0.75
-    inputs, wanted, _ = data.table(clean / "test.parquet")
+    inputs, wanted = data.rows(clean / "test.parquet"), data.targets(clean / "test.parquet")
     scores = [
-        RandomForestClassifier(100, random_state=0).fit(*data.table(folder / "train.parquet")[:2]).score(inputs, wanted)
-        for folder in (clean, harmed)
+        RandomForestClassifier(100, random_state=0).fit(data.rows(clean / "train.parquet"), y).score(inputs, wanted)
+        for y in (train, wrong)
     ]
     assert scores[0] > 0.9
     assert scores[1] < 0.5
@@ -98,14 +99,14 @@ def test_the_same_content_gives_the_same_bytes_and_a_seed_other_harm(raw: Path, 
 
 def test_a_split_describes_itself_and_satisfies_the_schema(raw: Path, tmp_path: Path) -> None:
     folder = processed(raw, tmp_path / "p")
-    inputs, wanted, names = data.table(folder / "train.parquet")
+    (inputs, names), wanted = features(folder / "train.parquet"), data.targets(folder / "train.parquet")
     assert (inputs.dtype, inputs.shape, len(names)) == (np.float32, (97, 13), 13)
     assert set(wanted) == {"class_0", "class_1", "class_2"}
     frame = pd.read_parquet(folder / "train.parquet")
     data.schema().validate(frame)
     with pytest.raises(Exception, match="in_range"):
         data.schema().validate(frame.assign(alcohol=np.float32(99)))
-    with pytest.raises(Exception, match="one of the two sources"):
+    with pytest.raises(Exception, match="one of the tables"):
         data.schema().validate(frame.drop(columns="hue"))
     described = data.describe(WineData(), folder)
     assert described["splits"]["train"]["target"]["counts"] == {"class_0": 31, "class_1": 38, "class_2": 28}

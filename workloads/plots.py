@@ -102,6 +102,24 @@ def bars(values: Mapping[str, float], counts: Mapping[str, int], title: str, uni
         axis.set_title(f"{title}; mean {mean:.3f}")
 
 
+def estimates(true: Any, estimated: Any, name: str, file: Path) -> None:
+    """Estimates against true values, arrays of shape (rows,), and how the errors (true - estimated) are distributed."""
+    true, estimated = np.asarray(true, np.float64), np.asarray(estimated, np.float64)
+    errors = true - estimated
+    with figure(file, 9.4, 4.0, 2) as (left, right):
+        ends = [min(true.min(), estimated.min()), max(true.max(), estimated.max())]
+        left.plot(ends, ends, color="#888888", linewidth=1)
+        left.scatter(true, estimated, s=14, color=COLOURS[0], alpha=0.6, linewidths=0, rasterized=True)
+        left.set_xlabel(f"true {name}")
+        left.set_ylabel(f"estimated {name}")
+        left.set_title(f"Estimates of {len(true):,} rows")
+        right.hist(errors, bins=30, color=COLOURS[0])
+        right.axvline(errors.mean(), color=COLOURS[1], linewidth=1.2)
+        right.set_xlabel("true - estimated")
+        right.set_ylabel("rows")
+        right.set_title(f"Errors; mean {errors.mean():.3g}, std {errors.std():.3g}")
+
+
 def gallery(pictures: Any, notes: Sequence[str], title: str, file: Path) -> None:
     """Grey pictures, uint8 (n, height, width), side by side in one row, a note under each."""
     with figure(file, 1.25 * len(pictures), 2.5, len(pictures)) as axes:

@@ -2,12 +2,14 @@
 
     class Request(BaseModel):
         features: matrix(13)
+        flats: matrix(["size", "age"])
         images: matrix(784, 0, 255, integer=True, shape=(28, 28))
 
 A field takes what JSON gives (lists), and holds an array of shape (rows, columns). What is wrong is refused with the
 place, `("images", 2, 7)`, and the reason, before any cast could hide it.
 """
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated, Any
 
@@ -28,7 +30,7 @@ class Refused(Exception):
 
 
 def matrix(
-    columns: int | None,
+    columns: int | Sequence[str] | None,
     minimum: float | None = None,
     maximum: float | None = None,
     max_rows: int = 1000,
@@ -38,14 +40,16 @@ def matrix(
     """The type of a field that holds rows of numbers.
 
     Args:
-        columns: numbers in each row; None takes any width of at least 1, the same in all rows.
+        columns: numbers in each row, or their names; None takes any width of at least 1, the same in all rows.
         minimum, maximum: bounds of every number, both included.
         max_rows: bound on rows; at least one row is asked for.
         integer: only whole numbers; the array is uint8 where the bounds fit it, else int64. Otherwise it is float32.
         shape: a row may also come as `shape[0]` lists of `shape[1]` numbers, for example an image of (28, 28).
     """
-    if shape is not None and columns != shape[0] * shape[1]:
-        raise ValueError(f"a row of shape {shape} does not have {columns} numbers")
+    names = None if columns is None or isinstance(columns, int) else list(columns)
+    width = columns if names is None else len(names)
+    if shape is not None and width != shape[0] * shape[1]:
+        raise ValueError(f"a row of shape {shape} does not have {width} numbers")
     byte = integer and minimum is not None and maximum is not None and minimum >= 0 and maximum <= 255
     dtype = np.dtype((np.uint8 if byte else np.int64) if integer else np.float32)
     largest = 2.0**53 if integer else float(np.finfo(dtype).max)  # beyond 2**53 a double skips whole numbers
@@ -54,7 +58,7 @@ def matrix(
 
     def validate(value: Any) -> np.ndarray:
         try:
-            numbers = _numbers(value, columns, max_rows, shape)
+            numbers = _numbers(value, width, names, max_rows, shape)
             wrong = ~((numbers >= low) & (numbers <= high))  # also true of NaN
             if integer:
                 wrong |= numbers != np.floor(numbers)
@@ -68,13 +72,15 @@ def matrix(
             details = InitErrorDetails(type=error, loc=refused.place, input=None)
             raise ValidationError.from_exception_data("matrix", [details], hide_input=True) from None
 
-    schema = _json_schema(columns, minimum, maximum, max_rows, integer, shape)
+    schema = _json_schema(width, names, minimum, maximum, max_rows, integer, shape)
     return Annotated[
         Any, BeforeValidator(validate), PlainSerializer(lambda array: array.tolist()), WithJsonSchema(schema)
     ]
 
 
-def _numbers(value: Any, columns: int | None, max_rows: int, shape: tuple[int, int] | None) -> np.ndarray:
+def _numbers(
+    value: Any, columns: int | None, names: list[str] | None, max_rows: int, shape: tuple[int, int] | None
+) -> np.ndarray:
     """The rows as float64 of shape (rows, columns), whose width and types were looked at, not yet their values."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -92,7 +98,8 @@ def _numbers(value: Any, columns: int | None, max_rows: int, shape: tuple[int, i
         if width is None:
             width = len(row)
         if len(row) != width or not row:
-            raise Refused(f"has {len(row)} numbers instead of {width or 'at least 1'}", index)
+            wanted = f": {', '.join(names)}" if names else ""
+            raise Refused(f"has {len(row)} numbers instead of {width or 'at least 1'}{wanted}", index)
         if not NUMBERS.issuperset(map(type, row)):
             column = next(column for column, item in enumerate(row) if type(item) not in NUMBERS)
             place = divmod(column, shape[1]) if shape and rows[index] is not value[index] else (column,)
@@ -134,6 +141,7 @@ def _reason(number: float, low: float, high: float, integer: bool) -> str:
 
 def _json_schema(
     columns: int | None,
+    names: list[str] | None,
     minimum: float | None,
     maximum: float | None,
     max_rows: int,
@@ -149,6 +157,8 @@ def _json_schema(
         return {"type": "array", "items": of, **bounds}
 
     row = items(number, columns)
+    if names is not None:
+        row["prefixItems"] = [{"title": name, **number} for name in names]
     if shape is not None:
         row = {"anyOf": [row, items(items(number, shape[1]), shape[0])]}
     return {"type": "array", "items": row, "minItems": 1, "maxItems": max_rows}
