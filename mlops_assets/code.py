@@ -4,7 +4,7 @@ import hashlib
 import re
 import subprocess
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import workloads
@@ -56,7 +56,7 @@ def _digest(files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _content(file: Path, changed: int) -> tuple[str, bytes]:
     """A file's text and the digest of it; many workloads share files. `changed` is the file's time."""
     content = file.read_bytes()
