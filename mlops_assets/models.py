@@ -18,6 +18,7 @@ from mlops_assets.partitions import partitions_of
 from mlops_assets.pictures import pictures
 from mlops_assets.plainly import plainly
 from mlops_assets.training import Trained, Training
+from mlops_assets.trials import trials
 from workloads.contract import Workload
 
 POOL = "training"  # one training at a time on a small machine: see docs/architecture.md
@@ -85,5 +86,6 @@ def describe(workload: Workload, trained: Trained) -> dict:
         "artifacts (bytes)": sum(file.size for file in result.artifacts.files),
         "duration (s)": dg.JsonMetadataValue(result.seconds),
         **measured,
+        **trials(result.trials, f"validation_{workload.metric.name}", workload.metric.higher_is_better),
         **pictures(trained.plots),
     }

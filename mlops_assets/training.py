@@ -86,6 +86,7 @@ class Training:
             result = doors.compute.run(job, log)
             out = doors.compute.folder(job) / "out"
             doors.tracking.log(run_id, spec.parameters, result.metrics, result.curves)
+            doors.tracking.log_trials(run_id, result.trials)
             doors.tracking.log_files(run_id, out / "plots", "plots")
             artifacts_uri = doors.tracking.log_files(run_id, out / "artifacts", "model")
             number = doors.tracking.register(

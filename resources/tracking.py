@@ -8,14 +8,15 @@ import re
 from collections.abc import Collection, Mapping
 
 from resources.settings import Settings
-from resources.tracking_runs import NoSuchVersion, Runs, TrackingUnavailable, texts
+from resources.tracking_runs import NoSuchVersion, TrackingUnavailable, texts
+from resources.tracking_trials import Trials
 
 __all__ = ["DIGEST", "NoSuchVersion", "Tracking", "TrackingUnavailable"]
 
 DIGEST = "digest"
 
 
-class Tracking(Runs):
+class Tracking(Trials):
     """Runs and registered versions of one environment."""
 
     def register(self, thing: str, run_id: str, artifacts_uri: str, tags: Mapping[str, str]) -> int:

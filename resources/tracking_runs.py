@@ -98,13 +98,11 @@ class Runs:
                 for name, values in curves.items()
                 for step, value in enumerate(values)
             ]
-            for at in range(0, len(points), 900):
-                self.client.log_batch(run_id, metrics=points[at : at + 900])
             values = [Param(name, value) for name, value in texts(params or {}).items()]
-            for at in range(0, len(values), 90):
-                self.client.log_batch(run_id, params=values[at : at + 90])
-            if tags:
-                self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in texts(tags).items()])
+            notes = [RunTag(name, value) for name, value in texts(tags or {}).items()]
+            while points or values or notes:
+                self.client.log_batch(run_id, metrics=points[:900], params=values[:90], tags=notes[:90])
+                points, values, notes = points[900:], values[90:], notes[90:]
 
     def log_files(self, run_id: str, folder: Path, artifact_path: str) -> str:
         """Copy a folder into the run's artifacts; returns the URI of the copy."""

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from resources.settings import Settings
 from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
+from workloads.contract import Trial
 
 pytest_plugins = ("release_fixtures",)
 TAGS = {"data.tag": "echo-v1.0.0", "data.digest": "d", "code.commit": "c", "code.dirty": "false", "seed": "42"}
@@ -71,6 +73,46 @@ def test_a_final_value_is_no_point_of_the_curve_before_it(tracking: Tracking, th
     }
     assert points == {"last": [(0, 1.0), (1, 2.0)], "best": [(0, 1.0), (1, 2.0), (2, 1.0)]}
     assert tracking.client.get_run(run).data.metrics == {"last": 2.0, "best": 1.0}
+
+
+def test_trials_are_runs_below_their_models_run(
+    tracking: Tracking, thing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = tracking.open_run(thing, "key", "a name", TAGS)
+    trials = [
+        Trial("one", {"depth": 3, "rate": 0.1}, {"validation_right": 0.9}, {"loss": [3.0, 2.0]}, best=True, seconds=2),
+        Trial("two", {"depth": 4, "rate": 0.2}, {"validation_right": 0.4}, {"loss": [4.0]}, state="stopped"),
+        Trial("three", {"depth": 5, "rate": 9.0}, state="failed"),
+    ]
+    ended: list[str] = []
+
+    def end_of_one(run_id: str, status: str, when: int) -> None:
+        if ended:
+            raise KeyboardInterrupt  # in the middle of the second
+        ended.append(run_id)
+        MlflowClient.set_terminated(tracking.client, run_id, status, when)
+
+    monkeypatch.setattr(tracking.client, "set_terminated", end_of_one)
+    with pytest.raises(KeyboardInterrupt):
+        tracking.log_trials(parent, trials)
+    monkeypatch.undo()
+    for _ in range(2):
+        tracking.log_trials(parent, trials)
+    experiment = tracking.client.get_run(parent).info.experiment_id
+    children = tracking.client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    found = {child.info.run_name: child for child in children}
+    assert len(children) == len(found) == 3
+    assert {name: (child.info.status, child.data.tags["trial.state"]) for name, child in found.items()} == {
+        "one": ("FINISHED", "finished"), "two": ("FINISHED", "stopped"), "three": ("FAILED", "failed"),
+    }  # fmt: skip
+    assert [name for name, child in found.items() if child.data.tags["trial.best"] == "true"] == ["one"]
+    assert found["one"].data.params == {"depth": "3", "rate": "0.1"}
+    assert found["one"].data.metrics == {"validation_right": 0.9, "loss": 2.0}
+    assert found["one"].info.end_time - found["one"].info.start_time == 2000
+    points = tracking.client.get_metric_history(found["two"].info.run_id, "loss")
+    assert [(point.step, point.value) for point in points] == [(0, 4.0)]
+    assert TAGS.items() <= found["two"].data.tags.items()
+    assert tracking.open_run(thing, "key", "a name", {}) == parent
 
 
 def test_two_models_of_one_process_have_runs_of_their_own(tracking: Tracking, thing: str) -> None:

@@ -118,6 +118,29 @@ class TrainingJob:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One try of a search for good parameters. Any workload may search: the platform draws and tracks what it tried.
+
+    Attributes:
+        name: unlike that of the search's other trials.
+        parameters: what was tried, by name, as plain JSON values.
+        metrics: finite values by name; a search goes by `validation_<metric that decides>`.
+        curves: one list of finite values per name, a value per epoch or round.
+        state: `stopped` early, since others promised more; `failed` for good, after it was tried again.
+        best: whether this one became the model.
+        seconds: how long it trained.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    state: Literal["finished", "stopped", "failed"] = "finished"
+    best: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class TrainingResult:
     """What `train` returns.
 
@@ -125,11 +148,13 @@ class TrainingResult:
         metrics: final values by name, measured on train and validation, for example `validation_accuracy`.
         curves: one list of values per name, a value per epoch or round.
         resumed_from: what checkpoint the training went on from, if any.
+        trials: what a search tried, where there was one.
     """
 
     metrics: Mapping[str, float]
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     resumed_from: str | None = None
+    trials: Sequence[Trial] = ()
 
 
 # --- prediction -----------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""Pictures that several workloads draw: learning curves, a matrix of confusions, bars by group.
+"""Pictures that several workloads draw: learning curves, a matrix of confusions, bars by group, a search's trials.
 
 All are PNG, drawn without a display. Colours are those of Okabe and Ito (2008), which the colour-blind can tell apart.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from workloads.contract import Trial
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LABEL = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.7}
 STYLE = {
     "axes.edgecolor": "#888888",
     "axes.grid": True,
@@ -118,6 +122,67 @@ def estimates(true: Any, estimated: Any, name: str, file: Path) -> None:
         right.set_xlabel("true - estimated")
         right.set_ylabel("rows")
         right.set_title(f"Errors; mean {errors.mean():.3g}, std {errors.std():.3g}")
+
+
+def parallel_coordinates(trials: Sequence[Trial], metric: str, higher_is_better: bool, file: Path) -> None:
+    """A line per trial through an axis per parameter that varies, and the metric's at the right.
+
+    Coloured by the metric, the best bold, those that ended early faint and dashed. A trial without the metric (it
+    failed before it had one) has no line, and is counted in the title.
+    """
+    shown = sorted(
+        (t for t in trials if metric in t.metrics), key=lambda t: t.metrics[metric], reverse=higher_is_better
+    )
+    names = dict.fromkeys(name for trial in trials for name in trial.parameters)
+    columns = {name.replace("_", " "): [trial.parameters.get(name) for trial in shown] for name in names}
+    scales = {name: Scale(values) for name, values in columns.items() if len({repr(value) for value in values}) > 1}
+    scales[metric.replace("_", " ")] = found = Scale([trial.metrics[metric] for trial in shown], logarithmic=False)
+    states = Counter(trial.state for trial in trials)
+    title = ", ".join(f"{states[state]} {state}" for state in ("finished", "stopped", "failed") if states[state])
+    with figure(file, 2.4 + 1.55 * (len(scales) - 1), 4.2) as axis:
+        from matplotlib import colormaps
+
+        for at in range(len(shown) - 1, -1, -1):  # the best last, on top
+            trial, whole = shown[at], shown[at].state == "finished"
+            share = found.places[at] if higher_is_better else 1 - found.places[at]
+            colour, heights = colormaps["viridis_r"](share), [scale.places[at] for scale in scales.values()]
+            look = {"linewidth": 3.2 if trial.best else 1.4, "alpha": 1 if trial.best else 0.8 if whole else 0.3}
+            axis.plot(heights, "-" if whole or trial.best else "--", color=colour, marker="o", markersize=3, **look)
+        for at, scale in enumerate(scales.values()):
+            axis.axvline(at, color="#888888", linewidth=0.8, zorder=0)
+            for place, text in scale.ticks:
+                axis.text(at + 0.04, place, text, fontsize=8, va="center", color="#333333", bbox=LABEL)
+        axis.set_xticks(range(len(scales)), scales)
+        axis.set_yticks([])
+        axis.set_xlim(-0.1, len(scales) - 1 + 0.45)
+        axis.spines[:].set_visible(False)
+        axis.tick_params(length=0)
+        axis.set_title(f"{len(trials)} trials: {title}")
+
+
+class Scale:
+    """An axis of `parallel_coordinates`: where its values lie from 0 to 1, and its marks (place, text).
+
+    Numbers lie as they are, or by their logarithm where the largest is more than twenty times the smallest; anything
+    else (names, None among numbers) is spread evenly.
+    """
+
+    def __init__(self, values: Sequence[Any], logarithmic: bool = True):
+        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        if numbers:
+            array = np.asarray(values, float)
+            if logarithmic and array.size and array.min() > 0 and array.max() > 20 * array.min():
+                array = np.log(array)
+        else:
+            names = sorted({str(value) for value in values})
+            array = np.asarray([names.index(str(value)) for value in values], float)
+        low, high = (array.min(), array.max()) if array.size else (0, 0)
+        self.places = ((array - low) / (high - low) if high > low else np.full(len(array), 0.5)).tolist()
+        marks = dict(zip(self.places, values, strict=True))
+        if numbers and len(marks) > 6:
+            marks = {min(marks, key=lambda place: abs(place - share)): None for share in (0, 0.25, 0.5, 0.75, 1)}
+            marks = {place: values[self.places.index(place)] for place in marks}
+        self.ticks = [(place, f"{value:.3g}" if numbers else str(value)) for place, value in marks.items()]
 
 
 def gallery(pictures: Any, notes: Sequence[str], title: str, file: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from workloads.artifacts import BrokenArtifacts, Manifest, digest_of
-from workloads.contract import Tier
+from workloads.contract import Tier, Trial
 
 RESULT = "result.json"
 
@@ -80,6 +80,7 @@ class Result(BaseModel):
         seconds: duration of each phase.
         resumed_from: checkpoint that the training went on from, if any.
         versions: of the libraries that took part.
+        trials: what a search for good parameters tried, where there was one.
     """
 
     spec_hash: str
@@ -93,6 +94,7 @@ class Result(BaseModel):
     seconds: dict[str, float]
     resumed_from: str | None
     versions: dict[str, str]
+    trials: list[Trial] = []
 
 
 def finished(spec: Spec, out: Path) -> Result | None:

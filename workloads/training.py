@@ -35,6 +35,7 @@ LIBRARIES = {
     "skl2onnx": "skl2onnx",
     "sklearn": "scikit-learn",
     "skops": "skops",
+    "tokenizers": "tokenizers",
     "torch": "torch",
     "transformers": "transformers",
 }
@@ -119,6 +120,12 @@ def run(spec: Spec, out: Path, progress: Progress = say) -> Result:
             from workloads.plots import learning_curves
 
             learning_curves(trained.curves, plots / "learning_curves.png")
+        if trained.trials:
+            from workloads.plots import parallel_coordinates
+
+            goal = workload.metric
+            file = plots / "parallel_coordinates.png"
+            parallel_coordinates(trained.trials, f"validation_{goal.name}", goal.higher_is_better, file)
     result = Result(
         spec_hash=spec.hash,
         metrics=metrics,
@@ -132,6 +139,7 @@ def run(spec: Spec, out: Path, progress: Progress = say) -> Result:
         resumed_from=trained.resumed_from,
         versions={"python": sys.version.split()[0]}
         | {name: version(name) for module, name in sorted(LIBRARIES.items()) if module in sys.modules},
+        trials=list(trained.trials),
     )
     write_last(out / RESULT, result.model_dump_json(indent=2))
     shutil.rmtree(checkpoints, ignore_errors=True)
