@@ -20,7 +20,7 @@ demo: $(STAMP) ## from nothing to live, traced predictions
 	@$(BIN)/mlops demo
 
 test: $(STAMP) ## run the tests, on real services
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: $(STAMP) ## check style and format
 	@$(BIN)/ruff check .

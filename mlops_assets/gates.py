@@ -214,7 +214,8 @@ class Judging:
             text = f"the champion (number {champion.number}) cannot answer these rows: {_sentence(error)}"
             return Check(name="champion", verdict="inconclusive", threshold=-margin, unit=metric.unit, text=text), None
         low, high = found.interval.low, found.interval.high
-        shown = f"better by {found.difference:+.4g} [{low:+.4g}, {high:+.4g}]"
+        side = "better" if found.difference >= 0 else "worse"
+        shown = f"{side} by {abs(found.difference):.4g}, in [{low:+.4g}, {high:+.4g}]"
         smallest = f"{found.smallest:.3g}" if found.smallest is not None else "nothing"
         if high < -margin:
             verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"

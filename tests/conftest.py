@@ -25,8 +25,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "last: breaks the shared platform, so it runs after all others")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)  # stable: the order stays otherwise
+    """Two processes share the suite: one has the platform, from the start; the other takes the rest, file by file."""
+
+    def on_platform(item: pytest.Item) -> bool:
+        return "platform" in getattr(item, "fixturenames", ())
+
+    # Stable: the order stays otherwise.
+    items.sort(key=lambda item: (not on_platform(item), item.get_closest_marker("last") is not None))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("platform" if on_platform(item) else item.path.stem))
 
 
 def temporary_home() -> Path:

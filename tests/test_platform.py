@@ -126,7 +126,8 @@ def test_an_ordinary_user_runs_postgres_in_a_home_of_its_own(own: Settings) -> N
             continue
     else:
         pytest.skip("another user may run no Python of this version here, or not read this repository")
-    code += "; P(s()).start(); print({p.username() for p in P(s()).processes()}); P(s()).stop()"
+    code += "; import psutil; P(s()).start(); pids = {p.pid for p in P(s()).processes()}"
+    code += "; print({p.info['username'] for p in psutil.process_iter(['username']) if p.pid in pids}); P(s()).stop()"
     done = subprocess.run([python, "-c", code], env=env, capture_output=True, text=True, **user)
     assert done.stdout.strip() == "{'nobody'}", done.stderr
     assert leftovers(own) == []
