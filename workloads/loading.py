@@ -107,7 +107,8 @@ def _top_level(file: Path, changed: int) -> frozenset[str]:
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 names |= {alias.asname or alias.name for alias in aliases}
             case ast.Assign(targets=targets):
-                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+                found = [name for target in targets for name in getattr(target, "elts", [target])]  # also of a, b = ...
+                names |= {name.id for name in found if isinstance(name, ast.Name)}
             case _:
                 continue
     return frozenset(names)

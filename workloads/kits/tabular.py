@@ -50,6 +50,11 @@ class Table:
     columns: Mapping[str, tuple[float, float]]
     classes: Sequence[str] | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the features."""
+        return list(self.columns)
+
     def process(self, parameters: TableParameters, raw: Path, out: Path) -> None:
         """Write the splits of the CSV file in `raw`. Raises ValueError naming the line that is wrong."""
         (file,) = sorted(raw.glob("*.csv"))
