@@ -9,15 +9,18 @@ PYTHON := $(shell for name in python3.11 python3.12 python3.13 python3; do comma
 	{ command -v $$name; break; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint up down lock
+.PHONY: help demo demo-all test lint up down lock
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv: $(STAMP) ## set up: a virtual environment with everything in requirements.lock
 
 demo: $(STAMP) ## from nothing to live, traced predictions
 	@$(BIN)/mlops demo
+
+demo-all: $(STAMP) ## the same with every workload
+	@$(BIN)/mlops demo --all
 
 test: $(STAMP) ## run the tests, on real services
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup

@@ -7,7 +7,7 @@ releasing and serving are the sensor's and the daemon's work. Run again, it does
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.request import Request, urlopen
 
 import typer
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from mlops_assets.lineage import Trace
+    from resources.settings import Settings
 
 # Share of the training rows whose answer is replaced by a wrong one: enough that no model of them reaches its floor.
 CORRUPTION = 0.6
@@ -36,13 +37,17 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
-def demo() -> None:
+def demo(
+    every: Annotated[
+        bool, typer.Option("--all", help="Every workload of this repository, which takes longer.")
+    ] = False,
+) -> None:
     """From nothing to live, traced predictions; then a bad data tag, which changes nothing that is live."""
     from rich.console import Console
 
     from mlops_assets.commands.platform import start
-    from resources.settings import settings
-    from workloads.loading import workload_of
+    from resources.settings import REPOSITORY, settings
+    from workloads.loading import load, workload_of
 
     console = Console()
     began = time.monotonic()
@@ -55,20 +60,24 @@ def demo() -> None:
     import dagster as dg
 
     wine, fashion = (workload_of(f"workloads.{name}") for name in ("wine", "fashion_mnist"))
+    others = [one for one in load(REPOSITORY / "workloads") if every and one.name not in (wine.name, fashion.name)]
     with dg.DagsterInstance.from_config(str(chosen.home / "dagster")) as instance:
         steps = Demo(Doors(chosen), instance, say)
         steps.doors.registry.init()
         rows = [steps.deliver(wine)]
         traced = steps.trace(rows[0]["prediction"])
         say(f"traced: {traced.endpoint['name']} {traced.release['version']} <- {traced.data['tag']}")
-        rows += [steps.deliver(fashion)]
-        steps.trace(rows[1]["prediction"])
+        for workload in (fashion, *others):
+            rows += [steps.deliver(workload)]
+            steps.trace(rows[-1]["prediction"])
         rows += [steps.refuse(wine)]
-    _show(console, rows, traced, chosen)
+    _show(console, rows, traced, chosen, [wine, fashion, *others])
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. `mlops down` stops the platform; what it holds stays.")
 
 
-def _show(console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: Any) -> None:
+def _show(
+    console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: "Settings", served: list[Workload]
+) -> None:
     from rich.table import Table
 
     from mlops_assets.commands.lineage import show_trace
@@ -76,7 +85,7 @@ def _show(console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: Any
     console.print("\nWhere the first prediction came from (`mlops trace <id>` for any other):\n")
     show_trace(traced)
     table = Table(title="What happened", title_justify="left")
-    columns = ("data tag", "run", "gate", "live")
+    columns = ("data tag", "run", "gate", "on test rows", "run took", "live")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -86,8 +95,7 @@ def _show(console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: Any
         "Dagster": f"{chosen.dagster}/asset-groups",
         "MLflow": chosen.mlflow,
         "Ray": chosen.ray,
-        "wine": f"{chosen.serve}{chosen.route('wine')}/docs",
-        "fashion_mnist": f"{chosen.serve}{chosen.route('fashion_mnist')}/docs",
+        **{workload.name: f"{chosen.serve}{chosen.route(workload.name)}/docs" for workload in served},
     }.items():
         console.print(f"{name:14} {address}", highlight=False)
 
@@ -130,7 +138,11 @@ class Demo:
         self.say(f"{workload.name} {answer['version']} answers: {json.dumps(answer['predictions'][0])}")
         refusals = [check.name for check in report.checks if check.verdict == "refuse"]
         tick = run.tags.get("dagster/tick")
+        floor = next((check for check in report.checks if check.name == "floor"), None)
+        stats = self.instance.get_run_stats(run.run_id)
         return {
+            "on test rows": f"{workload.metric.name} {floor.value:.3f}" if floor and floor.value is not None else "",
+            "run took": f"{stats.end_time - stats.start_time:.0f} s" if stats.start_time and stats.end_time else "",
             "data tag": f"{workload.data.name}-v{version}",
             "run": f"{run.run_id[:8]}, {run.tags.get('dagster/sensor_name', 'by hand')}, tick {tick}",
             "gate": f"{report.verdict}{': ' + ', '.join(refusals) if refusals else ''}",
