@@ -1,5 +1,6 @@
 """A new workload's folder, written from the templates of its kind (`templates/<kind>/<file>.j2`, Jinja).
 
+A template may include or extend one of `templates/shared`, which kinds have in common.
 A kind's `kind.yaml` says what it is, what its rows are (`numbers` or `texts`: a function of `workloads/kits/examine.py`
 looks at the CSV file), and which of scikit-learn's datasets is its example for each task, where it has none of its own.
 A template is handed: `name` (`house_prices`), `words` (`house prices`), `camel` (`HousePrices`), `package`
@@ -179,7 +180,7 @@ def _render(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES / kind),
+        loader=FileSystemLoader([TEMPLATES / kind, TEMPLATES / "shared"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -3,6 +3,6 @@
 Data:        `csvfile` (a CSV file, read strictly), `tabular` (rows of numbers, and what is to be told from them),
              `parameters` (of their pipelines; imports nothing heavy, so that a declaration may name them).
 Training:    `sklearn` (any scikit-learn estimator), `plain` (NumPy alone).
-Serving:     `onnx` (what scikit-learn trained), `plain`.
+Serving:     `requests` (rows of a table), `onnx` (what scikit-learn trained), `plain`.
 Evaluation:  `classification`, `regression` (row scores, pictures, and the form of the answers).
 """

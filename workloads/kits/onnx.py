@@ -15,8 +15,9 @@ from onnxruntime import InferenceSession, SessionOptions
 from pydantic import BaseModel
 
 from workloads import contract
-from workloads.contract import InvalidInput, Services
+from workloads.contract import Services
 from workloads.kits import classification, regression
+from workloads.kits.requests import rows_of
 from workloads.kits.sklearn import SERVED
 
 
@@ -38,13 +39,7 @@ class OnnxPredictor(contract.Predictor):
         return cls(InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"]))
 
     def inputs(self, request: BaseModel) -> np.ndarray:
-        rows: np.ndarray = request.features  # type: ignore[attr-defined]
-        if rows.shape[1] != len(self.columns):
-            names = ", ".join(self.columns)
-            raise InvalidInput(
-                "features", f"rows have {rows.shape[1]} numbers; {len(self.columns)} are needed: {names}"
-            )
-        return rows
+        return rows_of(request, self.columns)
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         return self.session.run([self.output], {"features": inputs})[0]
