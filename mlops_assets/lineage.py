@@ -119,6 +119,7 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
             "url": doors.tracking.run_url(candidate.run_id),
             "dagster": candidate.dagster_run,
             "parameters": candidate.parameters,
+            "tier": candidate.tier,
         },
         code={
             "commit": candidate.git_commit,

@@ -13,7 +13,7 @@ from mlops_assets.abandoned import settle
 from mlops_assets.checks import results, specs
 from mlops_assets.code import training_code
 from mlops_assets.delivery import Delivery
-from mlops_assets.parameters import launchpad
+from mlops_assets.parameters import chosen, launchpad
 from mlops_assets.partitions import partitions_of
 from mlops_assets.pictures import pictures
 from mlops_assets.plainly import plainly
@@ -54,9 +54,8 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         training = Training(
             workload, context.partition_key, context.run.run_id, context.run.root_run_id or context.run.run_id
         )
-        trained = training.start(
-            delivery.doors, workload.parameters.model_validate(config.model_dump()), context.log.info
-        )
+        parameters, tier = chosen(workload, config)
+        trained = training.start(delivery.doors, parameters, tier, context.log.info)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(trained.candidate.digest),
             metadata=describe(workload, trained),
@@ -83,6 +82,7 @@ def describe(workload: Workload, trained: Trained) -> dict:
         "digest": candidate.digest,
         "commit": f"{candidate.git_commit}{' (with changes)' if candidate.git_dirty else ''}" or "not in Git",
         "parameters": dg.JsonMetadataValue(candidate.parameters),
+        "tier": candidate.tier,
         "artifacts (bytes)": sum(file.size for file in result.artifacts.files),
         "duration (s)": dg.JsonMetadataValue(result.seconds),
         **measured,

@@ -10,7 +10,7 @@ import dagster as dg
 
 from mlops_assets.delivery import NothingReleased
 from mlops_assets.outcomes import CannotRelease
-from resources.compute import ComputeUnavailable, TrainingFailed
+from resources.compute import ComputeUnavailable, JobFailed
 from resources.data_version import DataError
 from resources.database import DatabaseUnavailable
 from resources.ledger_store import NoLedger
@@ -29,7 +29,7 @@ OURS = (
     RolloutFailed,
     ServingUnavailable,
     TrackingUnavailable,
-    TrainingFailed,
+    JobFailed,
 )
 
 

@@ -45,12 +45,14 @@ class Training:
         """What a retry finds its MLflow run by."""
         return f"{self.root_run}:{self.workload.name}:{self.data_version}"
 
-    def start(self, doors: Doors, parameters: Parameters, log: Callable[[str], Any]) -> Trained:
-        """Train, track, register, judge.
+    def start(self, doors: Doors, parameters: Parameters, tier: str, log: Callable[[str], Any]) -> Trained:
+        """Train on a tier (its name), track, register, judge.
 
         Raises:
-            resources.compute.TrainingFailed: the training ended without a result. Nothing is registered then.
+            resources.compute.NotPlaceable: the tier can never be placed here. Nothing was begun then.
+            resources.compute.JobFailed: the training ended without a result. Nothing is registered then.
         """
+        doors.compute.require(TIERS[tier], f"Training {self.workload.name} on the tier {tier}")
         data = doors.registry.version(self.workload.data.name, self.data_version)
         files = doors.registry.files(self.workload.data.name, self.data_version)
         digests = {file.split: file.sha256 for file in data.files if file.split}
@@ -63,7 +65,7 @@ class Training:
             data_digest=data.digest,
             code_version=code,
             parameters=parameters.model_dump(mode="json"),
-            tier=TIERS[self.workload.tier],
+            tier=TIERS[tier],
         )
         job = Job(workload=self.workload.name, spec=spec, root_run=self.root_run)
         run_id = doors.tracking.open_run(
@@ -80,6 +82,7 @@ class Training:
                 "dagster.run": self.run,
                 "dagster.root_run": self.root_run,
                 "seed": str(parameters.seed),
+                "tier": tier,
             },
         )
         try:
@@ -111,6 +114,8 @@ class Training:
                     signature=result.signature,
                     metrics=result.metrics,
                     parity=result.parity and result.parity.model_dump(),
+                    tier=tier,
+                    seconds=sum(result.seconds.values()),
                 )
             )
         except TrackingUnavailable:

@@ -1,4 +1,4 @@
-"""The one door to where training runs: jobs under deterministic names, whose result is a file.
+"""The one door to where jobs run: trainings and others, under deterministic names, whose result is a file.
 
 What is asked of Ray is in `compute_jobs.py`, what a job leaves on disk in `compute_folder.py`. Here is what holds for
 any place that runs jobs: the order (a valid result is taken, a live job attached to, else a new attempt goes on from
@@ -7,18 +7,18 @@ the last checkpoint), how the log is followed, and how long a job may wait for r
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from resources.compute_folder import Job, JobFolder, import_path
-from resources.compute_jobs import ComputeUnavailable, RayJobs, Room, State, Status, asked, fits, wanted
+from resources.compute_jobs import ComputeUnavailable, RayJobs, State, Status
+from resources.compute_tiers import Room, asked, bundle, fits, nearest, wanted
 from resources.settings import Settings
 from workloads.contract import Tier
-from workloads.training import Result
 
-__all__ = ["Compute", "ComputeUnavailable", "Job", "NotPlaceable", "State", "Status", "TrainingFailed"]
+__all__ = ["Compute", "ComputeUnavailable", "Job", "JobFailed", "NotPlaceable", "State", "Status"]
 
 SUBMISSIONS = 3  # of one `run`, where the place of the job forgets it
 AWAY_SECONDS = 45  # that Ray may be away while a job is waited for: it is back after a restart
@@ -28,18 +28,18 @@ SLOWEST_POLL_SECONDS = 10
 LAST_LINES = 20  # of the log, in the error of a failed job
 
 
-class TrainingFailed(Exception):
+class JobFailed(Exception):
     """A job ended without a result; the message holds the end of its log."""
 
 
-class NotPlaceable(TrainingFailed):
+class NotPlaceable(JobFailed):
     """There is no room for a job; the message names what is wanted and what is free."""
 
 
 class Jobs(Protocol):
     """A place that runs jobs. Every method may raise `ComputeUnavailable`."""
 
-    def submit(self, name: str, command: str, env: dict[str, str], tier: Tier) -> None: ...
+    def submit(self, name: str, command: str, env: dict[str, str], resources: Mapping[str, float]) -> None: ...
     def status(self, name: str, patience: float = ...) -> Status: ...
     def output(self, name: str) -> str | None: ...
     def stop(self, name: str) -> None: ...
@@ -48,20 +48,20 @@ class Jobs(Protocol):
 
 
 class Compute:
-    """Training jobs. Cheap to construct; nothing is contacted before it is needed."""
+    """Jobs. Cheap to construct; nothing is contacted before it is needed."""
 
     def __init__(self, settings: Settings, jobs: Jobs | None = None) -> None:
         self._settings = settings
         self._jobs: Jobs = jobs or RayJobs(settings)
 
-    def run(self, job: Job, log: Callable[[str], None] = print) -> Result:
-        """Train, or take what was trained before for the same root run and spec.
+    def run(self, job: Job, log: Callable[[str], None] = print) -> Any:
+        """Do the job, or take what was done before for the same root run and spec: what its spec calls a result.
 
         `log` gets the job's lines as they come. Interrupted (a cancelled step), this stops the job; killed, it leaves
         the job running, for the next `run` to attach to.
 
         Raises:
-            TrainingFailed: the job ended without a result.
+            JobFailed: the job ended without a result.
             NotPlaceable: there is no room for it, now or ever.
             ComputeUnavailable: Ray does not answer.
         """
@@ -79,23 +79,23 @@ class Compute:
             if (result := folder.result(job)) is not None:
                 return result
             if status.state is not State.UNKNOWN:
-                raise TrainingFailed(_failure(job, name, status, last))
+                raise JobFailed(_failure(job, name, status, last))
             log(f"the job {name} is gone, as after a restart of Ray")
-        raise TrainingFailed(f"Training {job.title} was lost {SUBMISSIONS} times with its Ray; look at `mlops status`")
+        raise JobFailed(f"{job.title} was lost {SUBMISSIONS} times with its Ray; look at `mlops status`")
 
     def submit(self, job: Job) -> str:
         """Start the next attempt, from the last checkpoint if there is one, and return its name.
 
         Raises:
-            TrainingFailed: the workload's package has no program.
+            JobFailed: the workload's package has no program.
             NotPlaceable: the cluster could not hold the job if it were idle.
             ComputeUnavailable: Ray does not answer.
         """
         try:
             path = import_path(job.spec.package)
         except ValueError as error:
-            raise TrainingFailed(f"Training {job.title} cannot start: {error}") from error
-        self._check_possible(job)
+            raise JobFailed(f"{job.title} cannot start: {error}") from error
+        self.require(job.spec.tier, job.title)
         folder = JobFolder.of(self._settings, job)
         number = folder.latest + 1
         while self._jobs.status(folder.name(number)).state is not State.UNKNOWN:
@@ -103,7 +103,8 @@ class Compute:
         name, command = folder.name(number), folder.prepare(job, number)
         env = {"MLOPS_HOME": str(self._settings.home), "MLOPS_ENV": self._settings.env, "PYTHONPATH": path}
         with self._stopped_on_error(name):
-            self._jobs.submit(name, command, env, job.spec.tier)
+            # The workers that a driver starts take what they need; it takes nothing itself.
+            self._jobs.submit(name, command, env, {} if job.spec.drives else bundle(job.spec.tier))
         return name
 
     def attach(self, job: Job) -> str | None:
@@ -208,7 +209,7 @@ class Compute:
         def check(status: Status) -> None:
             nonlocal waiting_since
             waits: bool | None = status.state is State.PENDING
-            if job.spec.tier.workers > 1:  # its driver asks for nothing, the workers that it starts do
+            if job.spec.drives:  # its driver asks for nothing, the workers that it starts do
                 waits = self._jobs.waiting(name)
                 if waits is None and waiting_since is not None:
                     return  # between two requests for room: a group of workers that gave up asks again
@@ -221,29 +222,41 @@ class Compute:
                 if status.state is State.PENDING and fits(asked(job.spec.tier), room.free):
                     return  # it has its room, and is slow to start there
                 raise NotPlaceable(
-                    f"Training {job.title} waited {patience} s for room and was stopped: it wants "
-                    f"{wanted(job.spec.tier)}; Ray has {room}. Train when less is running, or choose a smaller tier"
+                    f"{job.title} waited {patience} s for room and was stopped: it wants "
+                    f"{wanted(job.spec.tier)}; Ray has {room}. Try when less is running, or choose a smaller tier"
                 )
 
         return check
 
-    def _check_possible(self, job: Job) -> None:
+    def require(self, tier: Tier, what: str) -> None:
+        """Refuse what the cluster could not hold if it were idle. `what` it is for begins the sentence.
+
+        Raises:
+            NotPlaceable: with what is wanted, what there is, and the nearest tier that can be placed.
+            ComputeUnavailable: Ray does not answer.
+        """
         room = self._jobs.room()
-        if not fits(asked(job.spec.tier), room.nodes):
-            nodes = "1 node" if len(room.nodes) == 1 else f"{len(room.nodes)} nodes"
-            raise NotPlaceable(
-                f"Training {job.title} can never be placed here: it wants {wanted(job.spec.tier)}; Ray has {room}, on "
-                f"{nodes}. Choose a smaller tier"
-            )
+        if fits(asked(tier), room.nodes):
+            return
+        nodes = "1 node" if len(room.nodes) == 1 else f"{len(room.nodes)} nodes"
+        instead = nearest(tier, room.nodes)
+        advice = f"the nearest tier that can be is {instead}" if instead else "neither can any other tier"
+        raise NotPlaceable(
+            f"{what} can never be placed here: it wants {wanted(tier)}; Ray has {room}, on {nodes}; {advice}"
+        )
+
+    def room(self) -> Room:
+        """What Ray has, and what of it is free."""
+        return self._jobs.room()
 
 
 def _failure(job: Job, name: str, status: Status, last: list[str]) -> str:
     if status.state is State.STOPPED:
-        return f"Training {job.title} was stopped (job {name})"
+        return f"{job.title} was stopped (job {name})"
     if status.state is State.SUCCEEDED:
         how = "ended without a result"
     elif status.exit_code is not None:
         how = f"failed with exit code {status.exit_code}"
     else:
         how = f"failed: {status.message}"
-    return "\n".join([f"Training {job.title} {how} (job {name}). The end of its log:", *last])
+    return "\n".join([f"{job.title} {how} (job {name}). The end of its log:", *last])

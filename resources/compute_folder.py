@@ -1,4 +1,4 @@
-"""A training job's folder, which outlives Ray and the process that waits; all attempts of one job share it.
+"""A job's folder, which outlives Ray and the process that waits; all attempts of one job share it.
 
 <home>/<env>/jobs/<workload>/<name>/
     spec.json     what is asked for
@@ -21,30 +21,31 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from resources.settings import REPOSITORY, Settings
-from workloads.training import Result, Spec, finished
+from workloads.results import Task
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training: what to do, and for which materialization.
+    """One job: what to do, and for which materialization.
 
     Attributes:
         workload: its name.
-        spec: what `python -m <spec.package>.train` is asked for; where it checkpoints is set by the platform.
+        spec: what its program is asked for; where it checkpoints is set by the platform.
         root_run: id of Dagster's root run, the same for all retries of one materialization.
     """
 
     workload: str
-    spec: Spec
+    spec: Task
     root_run: str
 
     @property
     def title(self) -> str:
-        """`wine on 1.0.0`, for messages."""
-        return f"{self.workload} on {self.spec.data_version}" if self.spec.data_version else self.workload
+        """`Training wine on 1.0.0`, for messages."""
+        on = f" on {self.spec.data_version}" if self.spec.data_version else ""
+        return f"{self.spec.verb} {self.workload}{on}"
 
 
 class JobFolder:
@@ -71,9 +72,9 @@ class JobFolder:
         path = next((path for path in settings.path("jobs").glob("*/*") if path.name == base), None)
         return (cls(path), int(number)) if path and number.isdecimal() else None
 
-    def result(self, job: Job) -> Result | None:
-        """The job's result, where it is there and whole."""
-        return finished(job.spec, self.path / "out")
+    def result(self, job: Job) -> Any:
+        """The job's result, where it is there and whole; else None."""
+        return job.spec.finished(self.path / "out")
 
     @property
     def latest(self) -> int:
@@ -104,7 +105,7 @@ class JobFolder:
         spec = job.spec.model_copy(update={"checkpoints": self.path / "checkpoints"})
         (self.path / "spec.json").write_text(spec.model_dump_json(indent=2))
         (self.path / "attempt").write_text(str(number))
-        program = [sys.executable, "-m", f"{job.spec.package}.train", "--spec", self.path / "spec.json", "--out", out]
+        program = [sys.executable, "-m", job.spec.program, "--spec", self.path / "spec.json", "--out", out]
         words = " ".join(shlex.quote(str(word)) for word in program)
         # A job that is stopped while it waits for room would start all the same, for a moment, once there is room.
         return f"cd {shlex.quote(str(self.path))} && [ ! -e {shlex.quote(str(self._stopped(number)))} ] && exec {words}"

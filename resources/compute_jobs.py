@@ -6,7 +6,7 @@ jobs have names of our own, so a submission whose answer was lost is recognized.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http.client import HTTPException
@@ -15,11 +15,9 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
+from resources.compute_tiers import Room
 from resources.settings import Settings
-from workloads.contract import Tier
 
-GIB = 2**30
-UNITS = {"CPU": "CPU", "GPU": "GPU", "memory": "GiB memory"}
 REQUEST_SECONDS = 20  # for one answer
 PATIENCE = 3.0  # seconds, while Ray does not answer at all
 STARTING = 45.0  # seconds, while it answers that it cannot yet
@@ -51,79 +49,24 @@ class Status:
     exit_code: int | None = None
 
 
-@dataclass(frozen=True)
-class Room:
-    """Each node's resources, in all and what of them nobody has taken (CPU, GPU, memory in bytes)."""
-
-    nodes: Sequence[Mapping[str, float]]
-    free: Sequence[Mapping[str, float]]
-
-    def __str__(self) -> str:
-        """`1 of 2 CPU, 3 of 8 GiB memory free`."""
-        parts = []
-        for resource, unit in UNITS.items():
-            free, total = (sum(node.get(resource, 0) for node in part) for part in (self.free, self.nodes))
-            if total:
-                parts.append(f"{number(resource, free)} of {number(resource, total)} {unit}")
-        return f"{', '.join(parts)} free"
-
-
-def fits(bundles: Sequence[Mapping[str, float]], nodes: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the nodes hold all bundles at once (first fit)."""
-    left = [dict(node) for node in nodes]
-    for wanted in bundles:
-        node = next((n for n in left if all(n.get(r, 0) >= value for r, value in wanted.items())), None)
-        if node is None:
-            return False
-        for resource, value in wanted.items():
-            node[resource] -= value
-    return True
-
-
-def number(resource: str, value: float) -> str:
-    return f"{value / GIB:.3g}" if resource == "memory" else f"{value:g}"
-
-
-def bundle(tier: Tier) -> dict[str, float]:
-    """What one worker of a tier asks of Ray."""
-    wanted = {"CPU": tier.cpus, "GPU": tier.gpus, "memory": tier.memory_gib * GIB}
-    return {resource: value for resource, value in wanted.items() if value}
-
-
-def asked(tier: Tier) -> list[dict[str, float]]:
-    """What Ray will be asked for. Several workers are started by the program, which reserves CPUs and GPUs for them."""
-    one = bundle(tier)
-    if tier.workers > 1:
-        one.pop("memory", None)
-    return [one] * tier.workers
-
-
-def wanted(tier: Tier) -> str:
-    """`2 workers, each with 1 CPU`."""
-    one = ", ".join(f"{number(resource, value)} {UNITS[resource]}" for resource, value in asked(tier)[0].items())
-    return one if tier.workers == 1 else f"{tier.workers} workers, each with {one}"
-
-
 class RayJobs:
     """The jobs of one Ray cluster. Every method may raise `ComputeUnavailable`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def submit(self, name: str, command: str, env: Mapping[str, str], tier: Tier) -> None:
+    def submit(self, name: str, command: str, env: Mapping[str, str], resources: Mapping[str, float]) -> None:
         """Start `command` (a shell line) as the job `name`; nothing happens where that job exists already.
 
-        A job of one worker is that worker, and takes its resources itself; the driver of several takes none, because
-        the workers that it starts take theirs.
+        `resources` is what it takes while it runs (CPU, GPU, memory in bytes).
         """
-        own = bundle(tier) if tier.workers == 1 else {}
         request = {
             "entrypoint": command,
             "submission_id": name,
             "runtime_env": {"env_vars": dict(env)},
-            "entrypoint_num_cpus": own.get("CPU", 0),
-            "entrypoint_num_gpus": own.get("GPU", 0),
-            "entrypoint_memory": int(own.get("memory", 0)),
+            "entrypoint_num_cpus": resources.get("CPU", 0),
+            "entrypoint_num_gpus": resources.get("GPU", 0),
+            "entrypoint_memory": int(resources.get("memory", 0)),
         }
         self._call("POST", "/api/jobs/", request, exists="already exists")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Action = Literal["release", "approve", "adopt", "override", "rollback", "hold", "refuse"]
+Action = Literal["release", "approve", "adopt", "override", "rollback", "hold", "refuse", "reject"]
 RELEASING: frozenset[Action] = frozenset({"release", "approve", "adopt", "override", "rollback"})
 
 CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
@@ -29,6 +29,8 @@ class NewCandidate:
         signature: digest of what its callers see (schemas of request and answer).
         metrics: figures measured when it was made.
         parity: served against made form: `rows, max_difference, differing, tolerance`; None where they are one.
+        tier: compute tier that it was made on; empty where nobody wrote it down.
+        seconds: that making it took there, on the program's own clock; None where nobody wrote it down.
     """
 
     thing: str
@@ -49,6 +51,8 @@ class NewCandidate:
     signature: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     parity: dict[str, Any] | None = None
+    tier: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,8 @@ CREATE TABLE IF NOT EXISTS candidate (
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (thing, number)
 );
+ALTER TABLE candidate ADD COLUMN IF NOT EXISTS tier text NOT NULL DEFAULT '';
+ALTER TABLE candidate ADD COLUMN IF NOT EXISTS seconds double precision;
 CREATE INDEX IF NOT EXISTS candidate_data ON candidate (data_name, data_version);
 
 CREATE TABLE IF NOT EXISTS report (

@@ -23,6 +23,7 @@ PORTS = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "last: breaks the shared platform, so it runs after all others")
+    config.addinivalue_line("markers", "xdist_group: the process that runs it, where pytest-xdist divides the suite")
 
 
 @pytest.hookimpl(tryfirst=True)

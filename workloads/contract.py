@@ -80,7 +80,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Tier:
-    """What a training asks of the machine; counts are per worker."""
+    """What a job asks of the machine; counts are per worker, `gpus` may be a fraction of one, memory is in GiB."""
 
     workers: int = 1
     cpus: float = 1
@@ -89,8 +89,16 @@ class Tier:
 
 
 TIERS: Mapping[str, Tier] = {
-    "cpu-small": Tier(workers=1, cpus=1, memory_gib=1),
+    "cpu-small": Tier(cpus=1, memory_gib=1),
+    "cpu-medium": Tier(cpus=2, memory_gib=4),
+    "cpu-large": Tier(cpus=4, memory_gib=8),
     "cpu-small-distributed": Tier(workers=2, cpus=1, memory_gib=2),
+    "cpu-medium-distributed": Tier(workers=2, cpus=2, memory_gib=4),
+    "cpu-large-distributed": Tier(workers=2, cpus=4, memory_gib=8),
+    "gpu-bronze": Tier(cpus=1, gpus=0.25, memory_gib=4),
+    "gpu-silver": Tier(cpus=2, gpus=0.5, memory_gib=8),
+    "gpu-gold": Tier(cpus=4, gpus=1, memory_gib=16),
+    "gpu-gold-distributed": Tier(workers=2, cpus=4, gpus=1, memory_gib=16),
 }
 
 
@@ -315,7 +323,8 @@ class Workload:
         plot: `module:function`, `(outputs, split: Path, out: Path) -> None`; writes pictures (PNG) of the evaluation.
         example: `module:function`, `(split: Path, rows: int) -> dict`; a request's body made of the split's first rows.
         parity: served form against trained form, where they differ.
-        tier: name in `TIERS`.
+        tier: name in `TIERS` of what its training asks for, unless somebody asks for another.
+        approval: `manual`: a candidate that passes its gates waits until a person approves it.
         owners: `team:name` or e-mail addresses.
         retrain_after_hours: a model older than this is not fresh.
     """
@@ -335,6 +344,7 @@ class Workload:
     example: str = "data:example"
     parity: Parity | None = None
     tier: str = "cpu-small"
+    approval: Literal["automatic", "manual"] = "automatic"
     owners: Sequence[str] = ()
     kinds: frozenset[str] = frozenset()
     retrain_after_hours: int = 24 * 30

@@ -62,6 +62,10 @@ def _check(workload: Workload, file: Path) -> None:
         refuse("name", f"{workload.name!r} must be a lower-case Python identifier")
     if workload.tier not in TIERS:
         refuse("tier", f"{workload.tier!r} is none of {', '.join(TIERS)}")
+    if "tier" in workload.parameters.model_fields:
+        refuse("parameters", "must not have a `tier`: the launchpad has one beside them")
+    if workload.approval not in ("automatic", "manual"):
+        refuse("approval", f"{workload.approval!r} is neither 'automatic' nor 'manual'")
     names = [metric.name for metric in workload.metrics]
     if workload.gates.metric not in names:
         refuse("gates.metric", f"{workload.gates.metric!r} is none of the declared metrics {names}")

@@ -1,8 +1,8 @@
-"""What a training is asked for (`Spec`), and what it gives back (`Result`, the content of `result.json`)."""
+"""What a job is asked for (`Task`; `Spec` of a training), and what it gives back (`Result`, in `result.json`)."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,36 +19,51 @@ class DataFile(BaseModel):
     sha256: str
 
 
-class Spec(BaseModel):
-    """What a training is asked for.
+class Task(BaseModel):
+    """What a job is asked for: the specification of any program that writes its result into a folder, and that last.
+
+    The program is run as `python -m <program> --spec spec.json --out DIR`.
 
     Attributes:
         package: Python package of the workload, for example `workloads.wine`.
-        data: file of each split: train, validation and test.
+        data: file of each split that it works on.
         data_version: version of the data, for people.
         data_digest: digest of the data, its identity.
-        code_version: digest of the code that trains.
-        parameters: the workload's parameters, seed included.
-        tier: what the training may use of the machine.
+        code_version: digest of the code that does it.
+        tier: what the job may use of the machine.
         checkpoints: folder that survives a lost process (None: `checkpoints` beside the result); emptied when done.
     """
 
     model_config = ConfigDict(extra="forbid")
+    verb: ClassVar[str]  # what it does, as the errors begin: "Training"
 
     package: str
     data: dict[str, DataFile]
     data_version: str = ""
     data_digest: str = ""
     code_version: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
     tier: Tier = Tier()
     checkpoints: Path | None = None
+
+    @property
+    def program(self) -> str:
+        """Module of the program."""
+        raise NotImplementedError
+
+    @property
+    def drives(self) -> bool:
+        """Whether the program only starts workers, which ask for what the tier grants; else it is the worker itself."""
+        return self.tier.workers > 1
 
     @property
     def hash(self) -> str:
         """SHA-256 of what determines the result, and of nothing else."""
         determines = self.model_dump(mode="json", exclude={"checkpoints", "data_version", "data"})
         return digest_of({**determines, "data": {split: file.sha256 for split, file in self.data.items()}})
+
+    def finished(self, out: Path) -> Any:
+        """The result that stands in a folder, if it is this task's and whole; else None."""
+        raise NotImplementedError
 
 
 class ParityFigures(BaseModel):
@@ -95,6 +110,25 @@ class Result(BaseModel):
     resumed_from: str | None
     versions: dict[str, str]
     trials: list[Trial] = []
+
+
+class Spec(Task):
+    """What a training is asked for; `data` has the splits train, validation and test.
+
+    Attributes:
+        parameters: the workload's parameters, seed included.
+    """
+
+    verb = "Training"
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def program(self) -> str:
+        return f"{self.package}.train"
+
+    def finished(self, out: Path) -> Result | None:
+        return finished(self, out)
 
 
 def finished(spec: Spec, out: Path) -> Result | None:

@@ -81,7 +81,8 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
     decision = f"{release['action']} by {release['actor']}: {escape(release['why'])}"
     node = node.add(f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {decision}")
     node = node.add(f"model [bold]{found.model['uri']}[/] · digest {found.model['digest'][:16]}")
-    node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}")
+    tier = f" · tier {found.run['tier']}" if found.run["tier"] else ""
+    node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}{tier}")
     dirty = " with uncommitted changes" if found.code["dirty"] else ""
     node.add(f"code commit [bold]{found.code['commit'][:12] or 'not in Git'}[/]{dirty} · digest {found.code['digest']}")
     moved = "" if found.data["tag_stands"] else " · [red]the tag was moved or removed since[/]"

@@ -12,7 +12,7 @@ import pytest
 from conftest import free_ports
 
 from contract.places import LocalRay, Place, Wire, alive, eventually, waiting_process
-from resources.compute import Compute, ComputeUnavailable, Job, NotPlaceable, State, TrainingFailed
+from resources.compute import Compute, ComputeUnavailable, Job, JobFailed, NotPlaceable, State
 from resources.compute_folder import JobFolder
 from workloads.contract import Tier
 from workloads.training import Result, Spec
@@ -147,14 +147,14 @@ def test_a_cancelled_step_stops_its_job(place: Place, toy, tmp_path: Path) -> No
 
 def test_a_failed_job_says_why_and_its_retry_goes_on_from_the_checkpoint(place: Place, toy) -> None:
     one = toy(dies_after=2)
-    with pytest.raises(TrainingFailed, match=r"toy on 1\.0\.0 failed with exit code 1") as failed:
+    with pytest.raises(JobFailed, match=r"toy on 1\.0\.0 failed with exit code 1") as failed:
         place.compute().run(one.job)
     assert str(failed.value).endswith("step 0 of größe\nstep 1 of größe\nthe disk is on fire")
     assert place.compute().run(one.job).resumed_from == "2"
 
 
 def test_a_job_that_ends_without_a_result_has_failed(place: Place, toy) -> None:
-    with pytest.raises(TrainingFailed, match="ended without a result"):
+    with pytest.raises(JobFailed, match="ended without a result"):
         place.compute().run(toy(result=False).job)
 
 
@@ -164,7 +164,7 @@ def test_a_job_that_somebody_stops(place: Place, toy) -> None:
     eventually(one.starts)
     place.compute().stop(place.compute().attach(one.job))
     waiting.join(30)
-    assert isinstance(waiting.error, TrainingFailed)
+    assert isinstance(waiting.error, JobFailed)
     assert "was stopped" in str(waiting.error)
 
 
@@ -249,7 +249,7 @@ def test_names_who_does_not_answer_and_what_is_refused(place: Place, toy) -> Non
 
 def test_a_package_without_a_program(place: Place) -> None:
     for package in ("json", "no.such.package", "os; touch /tmp/x"):
-        with pytest.raises(TrainingFailed, match="is not a package with a train"):
+        with pytest.raises(JobFailed, match="is not a package with a train"):
             place.compute().run(Job("toy", Spec(package=package, data={}), "root"))
 
 
