@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from mlops_assets.releases import answering
 from workloads.contract import Workload
 
 # These jobs submit and wait: in process they start three times sooner than with a process a step.
@@ -18,6 +19,11 @@ def pipeline_name(workload: str) -> str:
 def release_name(workload: str) -> str:
     """Job that decides on a candidate and rolls the endpoint out; it trains nothing."""
     return f"{workload}_release"
+
+
+def approve_name(workload: str) -> str:
+    """Job that enters a person's answer to a candidate that waits, and rolls out what is released then."""
+    return f"{workload}_approve"
 
 
 def rollout_name(workload: str) -> str:
@@ -35,12 +41,13 @@ def _jobs(workload: Workload) -> list:
         dg.AssetKey([stage, workload.name]) for stage in ("datasets", "models", "releases", "endpoints")
     )
 
-    def job(name: str, description: str, *keys: dg.AssetKey):
+    def job(name: str, description: str, *keys: dg.AssetKey, config: dg.ConfigMapping | None = None):
         return dg.define_asset_job(
             name,
             selection=dg.AssetSelection.assets(*keys),
             description=description,
             executor_def=EXECUTOR,
+            config=config,
             tags={"workload": workload.name},
         )
 
@@ -54,5 +61,12 @@ def _jobs(workload: Workload) -> list:
             endpoint,
         ),
         job(release_name(workload.name), f"{workload.name}: decide and roll out.", release, endpoint),
+        job(
+            approve_name(workload.name),
+            f"{workload.name}: say yes or no to a candidate that waits for a person, and roll out.",
+            release,
+            endpoint,
+            config=answering(workload.name),
+        ),
         job(rollout_name(workload.name), f"{workload.name}: serve what is released.", endpoint),
     ]

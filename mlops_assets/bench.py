@@ -30,7 +30,9 @@ class Bench:
         return gates.rules(self._declared(candidate))
 
     def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
-        return gates.leads_to(report, self._declared(candidate).gates)
+        leads = gates.leads_to(report, self._declared(candidate).gates)
+        asks = leads == OnInconclusive.RELEASE and self.workload.approval == "manual"
+        return OnInconclusive.HOLD if asks else leads
 
     def _declared(self, candidate: Candidate) -> Workload:
         """The workload, with the gates that hold for the source of the candidate's data."""

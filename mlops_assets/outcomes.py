@@ -18,13 +18,13 @@ class Outcome:
 
     Attributes:
         result: `released`; `unchanged`: it is released already, or was and was replaced; `held`: a person must approve;
-            `refused`.
+            `refused`: by its gate; `rejected`: by a person.
         release: the thing's current release afterwards, if any.
         report: what it was decided on, if anything.
         why: one sentence.
     """
 
-    result: Literal["released", "unchanged", "held", "refused"]
+    result: Literal["released", "unchanged", "held", "refused", "rejected"]
     release: Release | None
     report: GateReport | None
     why: str = ""

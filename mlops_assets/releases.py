@@ -5,6 +5,7 @@ backfill over all tags releases at most one.
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
@@ -27,15 +28,35 @@ def aliases_key(workload: str) -> dg.AssetKey:
     return dg.AssetKey(["aliases", workload])
 
 
+class Answer(dg.Config):
+    """A person's answer to a candidate that waits for one."""
+
+    decision: Literal["approve", "reject"] = Field("approve", description="Release it, or refuse it for good.")
+    why: str = Field(min_length=1, description="Why; kept in the ledger.")
+    who: str = Field(min_length=1, description="Who decides; kept in the ledger.")
+    number: int | None = Field(None, ge=1, description="Number of the candidate; the newest that waits, if empty.")
+
+
 class ReleaseConfig(dg.Config):
-    """What a hand-moved alias asks for; left empty, the newest data version's newest candidate is considered."""
+    """What a person asks for; left empty, the newest data version's newest candidate is considered."""
 
     adopt: int | None = Field(None, ge=1, description="Number of the version that @champion was moved to by hand.")
+    answer: Answer | None = Field(None, description="An answer to a candidate that waits for approval.")
 
 
 def adopt_config(workload: str, number: int) -> dict:
     """Run configuration that enters a hand-moved alias as that person's decision."""
     return {"ops": {f"releases__{workload}": {"config": {"adopt": number}}}}
+
+
+def answering(workload: str) -> dg.ConfigMapping:
+    """The launchpad of a job that answers: the fields of `Answer`, handed on to the release."""
+
+    @dg.config_mapping
+    def answer(config: Answer) -> dict:
+        return {"ops": {f"releases__{workload}": {"config": {"answer": config.model_dump(exclude_none=True)}}}}
+
+    return answer
 
 
 def aliases_of(workload: Workload) -> dg.AssetSpec:
@@ -74,23 +95,32 @@ def release(workload: Workload) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         ledger = delivery.doors.ledger
         mechanism = releasing(workload, delivery.doors)
-        outcome = None
+        candidate, outcome = _candidate(context.instance, workload, ledger), None
         if config.adopt is not None:
             outcome = mechanism.adopt(config.adopt)
-        elif candidate := _candidate(context.instance, workload, ledger):
+        elif answer := config.answer:
+            decide_so = mechanism.approve if answer.decision == "approve" else mechanism.reject
+            outcome = decide_so(answer.who, answer.why, answer.number)
+        elif candidate:
             outcome = mechanism.consider(candidate, "dagster", "the newest candidate of the newest data version")
         current = ledger.current(workload.name)
         if outcome:
             context.log.info(f"{outcome.result}: {outcome.why}")
+        if waiting := [each.number for each in mechanism.held()]:
+            context.log.warning(
+                f"version {', '.join(map(str, waiting))} waits: `mlops approve {workload.name} --why ...`, or the job "
+                f"{workload.name}_approve"
+            )
         if current:  # also after a refusal: that is decided too, and leaves what is released as it was
             address = delivery.doors.tracking.version_url(workload.name, current.number)
             context.log_event(aliases_seen(workload.name, delivery.doors.tracking.aliases(workload.name)))
             yield dg.MaterializeResult(
-                data_version=dg.DataVersion(current.digest), metadata=describe(current, outcome, address)
+                data_version=dg.DataVersion(current.digest), metadata=describe(current, outcome, waiting, address)
             )
         # A hand-moved alias was put back, and a run about an older data version is not to blame for the newest one.
         about = context.run.tags.get("dagster/partition", newest(context.instance, workload.name))
-        if outcome and outcome.result == "refused" and config.adopt is None and about == candidate.data_version:
+        considered = config.adopt is None and candidate is not None and about == candidate.data_version
+        if outcome and outcome.result == "refused" and (considered or config.answer):
             raise dg.Failure(f"{workload.name}: {outcome.why}. What was released before stays released.")
         if current is None:
             context.log.warning(f"nothing of {workload.name} is released, so no endpoint is rolled out")
@@ -98,12 +128,17 @@ def release(workload: Workload) -> dg.AssetsDefinition:
     return decide
 
 
-def describe(current: Release, outcome: Outcome | None, address: str) -> dict:
-    """Metadata of what is released: since when, by whom and why, and what changed; `address` is its page in MLflow."""
+def describe(current: Release, outcome: Outcome | None, waiting: list[int], address: str) -> dict:
+    """Metadata of what is released: since when, by whom and why, what changed, and what came of this run.
+
+    `waiting` are the numbers of candidates that wait for a person; `address` is the release's page in MLflow.
+    """
     return {
         "version": current.version,
         "release": current.id,
         "outcome": outcome.result if outcome else "unchanged",
+        **({"because": outcome.why} if outcome and outcome.why else {}),
+        **({"waiting for approval": ", ".join(map(str, waiting))} if waiting else {}),
         "why": current.why,
         "by": current.actor,
         "since": dg.MetadataValue.timestamp(current.created_at),

@@ -97,11 +97,17 @@ class Releasing(Projection):
             if not again and (before := self.ledger.releases_of_candidates([candidate.id])):
                 why = f"it was released as {before[-1].version} and replaced; only a person brings it back"
                 return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), why))
+            decided = self.ledger.decisions(candidate.id)
+            if not again and decided and decided[-1].action == "reject":
+                why = f"{decided[-1].actor} has rejected it ({decided[-1].why}); only a person brings it back"
+                return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), why))
             report = self._report(candidate, champion)
             leads = self.bench.leads_to(candidate, report)
             released = leads == OnInconclusive.RELEASE
             reasons = "; ".join(report.reasons()) or "all checks pass"
-            text = f"version {candidate.number} {'waits for approval' if leads == 'hold' else 'is refused'}: {reasons}"
+            held = leads == OnInconclusive.HOLD
+            verdict = f"waits for `mlops approve {self.thing} --why ...`" if held else "is refused"
+            text = f"version {candidate.number} {verdict}: {reasons}"
             try:
                 release = self.ledger.decide(
                     candidate.id,
@@ -110,7 +116,8 @@ class Releasing(Projection):
                     why=why if released else f"{why}; {reasons}",
                     report=report,
                     against=champion.id if champion else None,
-                    alert=text if alert and not released else None,
+                    alert=text if held or (alert and not released) else None,
+                    put_back=alert and not released,
                 )
             except ChampionMoved:
                 continue  # judge again, against what is released now
@@ -125,11 +132,7 @@ class Releasing(Projection):
         Raises:
             CannotRelease: none waits.
         """
-        waiting = [each for each in self.held() if number in (None, each.number)]
-        if not waiting:
-            which = f"version {number} of {self.thing}" if number else f"no candidate of {self.thing}"
-            raise CannotRelease(f"{which} {'does not wait' if number else 'waits'} for approval")
-        candidate = waiting[-1]
+        candidate = self._waiting(number)
         current = self.ledger.current(self.thing)
         champion = self._champion(current)
         report = self._report(candidate, champion)
@@ -147,6 +150,24 @@ class Releasing(Projection):
             raise CannotRelease(f"{moved}; look at `mlops live {self.thing}` and decide again") from None
         reasons = "; ".join(report.reasons())
         return self._done(Outcome("refused" if refused else "released", release, report, reasons))
+
+    def reject(self, actor: str, why: str, number: int | None = None) -> Outcome:
+        """Refuse a candidate that waits for a person, for good: only a person asks for it again (`mlops release`).
+
+        Raises:
+            CannotRelease: none waits.
+        """
+        candidate = self._waiting(number)
+        report = self.ledger.report(candidate.id)
+        current = self.ledger.decide(candidate.id, "reject", actor=actor, why=why, report=report)
+        return self._done(Outcome("rejected", current, report, f"version {candidate.number}, by {actor}: {why}"))
+
+    def _waiting(self, number: int | None) -> Candidate:
+        waiting = [each for each in self.held() if number in (None, each.number)]
+        if not waiting:
+            which = f"version {number} of {self.thing}" if number else f"no candidate of {self.thing}"
+            raise CannotRelease(f"{which} {'does not wait' if number else 'waits'} for approval")
+        return waiting[-1]
 
     def held(self) -> list[Candidate]:
         """Candidates that wait for a person, newest last."""

@@ -125,6 +125,7 @@ class Ledger(DataPages, AliasPages):
         report: GateReport | None = None,
         against: int | None = 0,
         alert: str | None = None,
+        put_back: bool = False,
     ) -> Release | None:
         """Decide about a candidate (its id): report, decision, release, current, previous, alias moves; or none of it.
 
@@ -135,7 +136,8 @@ class Ledger(DataPages, AliasPages):
             actor: who decides: a person, or a part of the platform.
             report: the report that it is decided on; entered here where it is not yet.
             against: id of the candidate that must be current (None: nothing released), as the report assumes; 0: any.
-            alert: with an action that does not release: also raise this alert, and ask for `@champion` to be set again.
+            alert: with an action that does not release: also raise this alert, once.
+            put_back: with such an action: raise the alert each time, and ask for `@champion` to be set again.
 
         Returns:
             The thing's current release afterwards.
@@ -166,8 +168,10 @@ class Ledger(DataPages, AliasPages):
                 ).fetchone()
                 if action in RELEASING:
                     return self._release(connection, subject, row[0], current)
-            if alert is not None:
+            if alert is not None and put_back:
                 self._put_back(connection, subject.thing, action, alert)
+            elif alert is not None:
+                self._alert_once(connection, subject.thing, action, alert)
             return current
 
     def _release(

@@ -52,15 +52,7 @@ class AliasPages(Store):
         """Raise an alert; where the newest one of this thing and kind says the same, that one is returned."""
         with self._transaction() as connection:
             self._lock(connection, thing)
-            newest = self._one(
-                connection,
-                Alert,
-                "SELECT * FROM (SELECT DISTINCT ON (thing, kind) * FROM alert ORDER BY thing, kind, id DESC) newest",
-                thing=thing,
-                kind=kind,
-                text=text,
-            )
-            return newest or self._alert(connection, thing, kind, text)
+            return self._alert_once(connection, thing, kind, text)
 
     def alerts(self, since: datetime | None = None) -> list[Alert]:
         """Alerts raised since then (with time zone), oldest first."""
@@ -77,6 +69,17 @@ class AliasPages(Store):
             connection.execute(
                 "INSERT INTO alias_move (thing, alias, number) VALUES (%s, %s, %s)", [thing, alias, number]
             )
+
+    def _alert_once(self, connection: "psycopg.Connection[Any]", thing: str, kind: str, text: str) -> Alert:
+        newest = self._one(
+            connection,
+            Alert,
+            "SELECT * FROM (SELECT DISTINCT ON (thing, kind) * FROM alert ORDER BY thing, kind, id DESC) newest",
+            thing=thing,
+            kind=kind,
+            text=text,
+        )
+        return newest or self._alert(connection, thing, kind, text)
 
     def _alert(self, connection: "psycopg.Connection[Any]", thing: str, kind: str, text: str) -> Alert:
         row = connection.execute(

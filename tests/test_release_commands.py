@@ -1,4 +1,4 @@
-"""`mlops gate|release|approve|rollback|live|promote`: what they print, and their exit codes."""
+"""`mlops gate|release|approve|reject|rollback|live|promote`: what they print, and their exit codes."""
 
 import json
 from collections.abc import Callable
@@ -71,6 +71,20 @@ def test_gates_exit_code_is_the_verdict(mlops: Callable[..., tuple[int, object]]
     shop.doors = opened(shop.doors.settings, numbers(tmp_path, 30))
     code, report = mlops("gate", "--json")
     assert (code, report["verdict"], report["n"]) == (2, "inconclusive", 30)
+
+
+def test_a_person_says_yes_or_no(mlops: Callable[..., tuple[int, object]], monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = mlops.shop
+    workload = replace(shop.workload, name=shop.thing, approval="manual")
+    monkeypatch.setattr(commands, "_open", lambda thing: (workload, shop.doors, shop.of(workload)))
+    for number, (answer, result, live) in enumerate((("reject", "rejected", 2), ("approve", "released", 4)), 3):
+        shop.of(workload).consider(shop.train(), "test", "because")
+        assert mlops("live", "--json")[1]["waiting_for_approval"] == [number]
+        assert f"version {number} waits for `mlops approve" in mlops("live")[1].replace("\n", " ")
+        assert mlops(answer)[0] == 2  # why is missing
+        code, outcome = mlops(answer, "--why", "I looked", "--json", *(["--no-roll-out"] * (answer == "approve")))
+        assert (code, outcome["result"], outcome["number"]) == (0, result, live)
+        assert shop.doors.ledger.decisions(shop.doors.ledger.candidate(shop.thing, number).id)[-1].why == "I looked"
 
 
 def test_an_unknown_thing_is_told_what_there_is(home_settings: Settings) -> None:

@@ -113,6 +113,37 @@ def test_one_that_is_held_waits_for_a_person(shop: Shop, open_doors: OpenDoors, 
         shop.releasing.approve("somebody", "again")
 
 
+def test_with_manual_approval_what_passes_waits_for_a_person(shop: Shop) -> None:
+    shop.releasing = shop.of(replace(echo, approval="manual"))
+    held = shop.consider(one := shop.train())
+    assert (held.result, held.release, held.report.verdict) == ("held", None, "pass")
+    (alert,) = shop.alerts
+    assert alert == f"version 1 waits for `mlops approve {shop.thing} --why ...`: all checks pass"
+    shop.consider(one)
+    assert (len(shop.alerts), len(shop.doors.ledger.decisions(one.id))) == (1, 1)
+    rejected = shop.releasing.reject("ann", "trained on the wrong year")
+    assert (rejected.result, rejected.release, shop.releasing.held()) == ("rejected", None, [])
+    last = shop.doors.ledger.decisions(one.id)[-1]
+    assert (last.action, last.actor, last.why) == ("reject", "ann", "trained on the wrong year")
+    again = shop.consider(one)  # as the next run does
+    assert (again.result, shop.releasing.held()) == ("unchanged", [])
+    assert "ann has rejected it (trained on the wrong year)" in again.why
+    two = shop.train(data_version="1.1.0", data_digest="d2")
+    assert shop.consider(two).result == "held"
+    approved = shop.releasing.approve("bob", "compared by hand")
+    assert (approved.release.number, approved.release.actor, approved.release.why) == (2, "bob", "compared by hand")
+    assert shop.aliases == {"candidate": 2, "champion": 2}
+    assert shop.consider(two).result == "unchanged"
+    asked = shop.releasing.consider(one, "ann", "it was right after all", again=True)
+    assert (asked.result, shop.releasing.held(), shop.live) == ("held", [one], 2)
+
+
+def test_with_manual_approval_what_fails_its_gate_is_refused(shop: Shop) -> None:
+    shop.releasing = shop.of(replace(echo, approval="manual"))
+    assert shop.consider(shop.train(wrong=BAD)).result == "refused"
+    assert (shop.releasing.held(), shop.alerts) == ([], [])
+
+
 def test_rolling_back_needs_no_training(pair: Shop) -> None:
     newest = pair.doors.ledger.candidates(pair.thing)[-1]
     before = [loads(pair.doors.ledger.candidate(pair.thing, number)) for number in (1, 2)]

@@ -1,4 +1,4 @@
-"""`mlops gate|approve|rollback|release|live|promote`: one grammar for everything that is released."""
+"""`mlops gate|approve|reject|rollback|release|live|promote`: one grammar for everything that is released."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +23,7 @@ FAILED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root application."""
-    for command in (gate, release, approve, rollback, live, promote):
+    for command in (gate, release, approve, reject, rollback, live, promote):
         app.command(rich_help_panel="Releases")(command)
 
 
@@ -75,6 +75,19 @@ def approve(
         _finish(workload, doors, outcome, roll_out, as_json)
 
 
+def reject(
+    thing: Thing,
+    why: Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)],
+    version: Annotated[int | None, typer.Option("--version", min=1, help="Default: the newest that waits.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Refuse a candidate that waits for a person; what is released stays."""
+    with views.errors(FAILED):
+        workload, doors, releasing = _open(thing)
+        outcome = releasing.reject(views.user(), why, version)
+        _finish(workload, doors, outcome, False, as_json)
+
+
 def rollback(
     thing: Thing,
     to: Annotated[
@@ -96,15 +109,17 @@ def live(thing: Thing, as_json: AsJson = False) -> None:
     with views.errors(FAILED):
         _, doors, releasing = _open(thing)
         current = doors.ledger.current(thing)
+        waiting = [each.number for each in releasing.held()]
         if current is None:
-            views.show(None, as_json, lambda: f"nothing of {thing} is released yet")
+            facts = {"thing": thing, "version": None, "waiting_for_approval": waiting}
+            views.show(facts if waiting else None, as_json, lambda: views.nothing_live(thing, waiting))
             raise typer.Exit(1)
         candidate = doors.ledger.candidate_by_id(current.candidate)
         previous, report = doors.ledger.previous(thing), doors.ledger.report(current.candidate)
         facts = views.facts(current, candidate, previous, report)
         facts |= {
             "aliases_pending": [move.alias for move in doors.ledger.pending_moves(thing)],
-            "waiting_for_approval": [each.number for each in releasing.held()],
+            "waiting_for_approval": waiting,
         }
         views.show(facts, as_json, lambda: views.live(facts))
 

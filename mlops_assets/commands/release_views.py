@@ -108,6 +108,15 @@ def facts(
     }
 
 
+def nothing_live(thing: str, waiting: list[int]) -> str:
+    """A line or two for a thing of which nothing is released."""
+    return "\n".join([f"nothing of {thing} is released yet", *([_waits(thing, waiting)] if waiting else [])])
+
+
+def _waits(thing: str, waiting: list[int]) -> str:
+    return f"version {', '.join(map(str, waiting))} waits for `mlops approve {thing} --why ...`"
+
+
 def live(facts: Mapping[str, Any]) -> Any:
     """What is live, as a table without lines."""
     from rich.markup import escape
@@ -128,8 +137,7 @@ def live(facts: Mapping[str, Any]) -> Any:
     if facts["aliases_pending"]:
         rows["pending"] = f"aliases still to be set in MLflow: {', '.join(facts['aliases_pending'])}"
     if facts["waiting_for_approval"]:
-        numbers = ", ".join(map(str, facts["waiting_for_approval"]))
-        rows["waiting"] = f"version {numbers} for `mlops approve {facts['thing']} --why ...`"
+        rows["waiting"] = _waits(facts["thing"], facts["waiting_for_approval"])
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows.items():
         table.add_row(f"[dim]{name}[/]", value)
@@ -141,7 +149,7 @@ def outcome(thing: str, outcome: "Outcome", endpoint: Mapping[str, Any] | None) 
     from rich.markup import escape
 
     now = f"{thing} {outcome.release.version}" if outcome.release else "nothing"
-    colour = {"released": "green", "refused": "red"}.get(outcome.result, "yellow")
+    colour = {"released": "green", "refused": "red", "rejected": "red"}.get(outcome.result, "yellow")
     text = (
         f"[{colour}]{outcome.result}[/]: {now} is released (release {outcome.release.id})"
         if outcome.release
