@@ -1,40 +1,65 @@
-"""The daily refresh of the data registry: each dataset is fetched again, and tagged where its content changed."""
+"""The nightly refresh of the data registry: each dataset is fetched again, and tagged where its content changed.
 
-from collections.abc import Sequence
+A job refreshes one dataset; the schedule asks for a run for each, so that one that fails leaves the others. By hand:
+the job `refresh_data` in Dagster's launchpad, or `mlops data release <dataset>`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import dagster as dg
+from pydantic import Field, create_model
 
+from mlops_assets.plainly import plainly
 from resources.data_registry import DataRegistry
 from resources.settings import Settings
 from workloads.contract import Workload
 
 
 def refresh(workloads: Sequence[Workload]) -> dg.JobDefinition:
-    """A job with one step per dataset, independent of each other: one that fails leaves the others."""
+    """The job that refreshes one dataset; which one, and what part of the version is raised, are its configuration."""
+    datasets = {workload.data.name: workload for workload in workloads}
+    config_type: Any = create_model(
+        "RefreshConfig",
+        __base__=dg.Config,
+        dataset=(Literal[tuple(datasets)], Field(description="The dataset to fetch again.")),
+        bump=(
+            Literal["patch", "minor", "major"],
+            Field("patch", description="Part of the version that is raised where the content changed."),
+        ),
+    )
+
+    @dg.op(name="refresh", description="Run a dataset's pipeline; tag what it made where no version holds the same.")
+    @plainly
+    def step(context: dg.OpExecutionContext, config: config_type, registry: dg.ResourceParam[DataRegistry]) -> None:
+        released = registry.release(datasets[config.dataset], config.bump, progress=context.log.info)
+        context.log.info(str(released))
+        context.add_output_metadata({"new tag": released.created, "tag": released.version.tag})
 
     @dg.job(description=str(__doc__), executor_def=dg.in_process_executor)
     def refresh_data() -> None:
-        for workload in workloads:
-            _step(workload)()
+        step()
 
     return refresh_data
 
 
-def _step(workload: Workload) -> dg.OpDefinition:
-    @dg.op(name=f"refresh_{workload.name}", description=f"Run the data pipeline of {workload.data.name}.")
-    def step(context: dg.OpExecutionContext, registry: dg.ResourceParam[DataRegistry]) -> None:
-        released = registry.release(workload)
-        context.log.info(str(released))
-
-    return step
-
-
-def daily(job: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefinition:
+def daily(job: dg.JobDefinition, workloads: Sequence[Workload], settings: Settings) -> dg.ScheduleDefinition:
     """Every night at two; it starts stopped where a service is external, whose owner then starts it."""
-    return dg.ScheduleDefinition(
+
+    @dg.schedule(
         name="refresh_data_daily",
         job=job,
-        description="Every night at two: fetch each dataset again, and tag it where its content changed.",
+        description="Every night at two: a run for each dataset, which fetches it, and tags it where it changed.",
         cron_schedule="0 2 * * *",
         default_status=dg.DefaultScheduleStatus.STOPPED if settings.external else dg.DefaultScheduleStatus.RUNNING,
     )
+    def fan_out(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        for workload in workloads:
+            dataset = workload.data.name
+            yield dg.RunRequest(
+                run_key=f"{dataset}:{context.scheduled_execution_time:%Y-%m-%d}",
+                run_config={"ops": {"refresh": {"config": {"dataset": dataset}}}},
+                tags={"workload": workload.name},
+            )
+
+    return fan_out

@@ -34,7 +34,7 @@ def assemble(folder: Path) -> dg.Definitions:
         ],
         jobs=[*jobs, refreshing, retention],
         sensors=[data_tags(workloads, jobs, chosen), registry(workloads, jobs, chosen)],
-        schedules=[daily(refreshing, chosen), nightly(chosen)],
+        schedules=[daily(refreshing, workloads, chosen), nightly(chosen)],
         resources={
             "registry": doors.registry,
             "compute": doors.compute,

@@ -39,6 +39,11 @@ class GateResult:
     rows: int = 0
     examples: Sequence[str] = ()
 
+    def __str__(self) -> str:
+        unit = "files" if self.name == "checksums" else "rows"
+        shown = f"; for example {', '.join(self.examples[:2])}" if self.examples else ""
+        return f"{self.name}: {self.description} ({self.rows} {unit}{shown})"
+
 
 class Registry(Protocol):
     """What the gates ask of the data registry."""
@@ -61,6 +66,16 @@ def inspect(
         "leakage_across_versions": lambda: leakage_across_versions(version, files, registry),
     }
     return [_run(name, gate) for name, gate in gates.items()]
+
+
+def refusal(version: DataVersion, results: Sequence[GateResult]) -> str | None:
+    """Why nothing is made from a version: each gate that it fails, how many rows, examples; None if it fails none."""
+    failed = [str(result) for result in results if not result.passed]
+    if not failed:
+        return None
+    return f"{version.tag} fails {len(failed)} of {len(results)} data gates, and nothing is made from it. " + ". ".join(
+        failed
+    )
 
 
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:

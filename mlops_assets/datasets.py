@@ -1,8 +1,10 @@
 """`registry/<workload>`: the tags of the data registry. `datasets/<workload>`: a tag, resolved and checked."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
-from mlops_assets.data_gates import GATES, inspect
+from mlops_assets.data_gates import GATES, inspect, refusal
 from mlops_assets.partitions import partitions_of
 from mlops_assets.plainly import plainly
 from resources.data_registry import DataRegistry
@@ -59,12 +61,13 @@ def dataset(workload: Workload) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         registry: dg.ResourceParam[DataRegistry],
         ledger: dg.ResourceParam[Ledger],
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[dg.MaterializeResult]:
         version = registry.version(workload.data.name, context.partition_key)
         ledger.record_data(version)
         files = registry.files(workload.data.name, version.version)
         context.log.info(f"{version.tag}: {len(files)} files of digest {version.digest[:12]}, source {version.source}")
-        return dg.MaterializeResult(
+        found = inspect(workload, version, files, registry)
+        yield dg.MaterializeResult(
             data_version=dg.DataVersion(version.digest),
             metadata=describe(version, files),
             check_results=[
@@ -74,9 +77,11 @@ def dataset(workload: Workload) -> dg.AssetsDefinition:
                     description=result.description,
                     metadata={"rows": result.rows, "examples": dg.JsonMetadataValue(list(result.examples))},
                 )
-                for result in inspect(workload, version, files, registry)
+                for result in found
             ],
         )
+        if why := refusal(version, found):
+            raise dg.Failure(why)
 
     return resolve
 

@@ -177,7 +177,7 @@ def test_sensors_start_stopped_where_a_service_is_external(live: Delivered, worl
     for settings, running in ((world.settings, True), (world.settings.model_copy(update={"mlflow_url": "x"}), False)):
         sensors = [make([live.workload], jobs, settings) for make in (data_tags, registry)]
         assert [one.default_status == dg.DefaultSensorStatus.RUNNING for one in sensors] == [running, running]
-        assert (daily(job, settings).default_status == dg.DefaultScheduleStatus.RUNNING) == running
+        assert (daily(job, [live.workload], settings).default_status == dg.DefaultScheduleStatus.RUNNING) == running
 
 
 def test_a_poked_sensor_looks_at_once(world: World, live: Delivered) -> None:
