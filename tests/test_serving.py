@@ -154,6 +154,8 @@ def test_routes(served: Endpoint) -> None:
     assert {info["run_id"], info["data_version"], info["release_id"]} == {"run-1", "1.0.0", 1}
     assert info["request_schema"]["properties"]["rows"]["items"]["maxItems"] == 2
     assert "artifacts_uri" not in info
+    example = call(served, "GET", "/example")
+    assert call(served, "POST", "/predict", example.json).status == 200
     assert call(served, "GET", "").json["links"]["docs"] == "/shift/docs"
     assert call(served, "GET", "/nothing").status == 404
     assert call(served, "GET", "/nothing").error["code"] == "not_found"

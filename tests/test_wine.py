@@ -105,6 +105,13 @@ def test_answers_are_what_the_schema_says(predictor: Predictor, splits: Path):
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
+def test_the_loaded_model_says_its_columns_in_the_schema(predictor: Predictor):
+    rows = predictor.request_schema()["properties"]["features"]
+    assert [column["title"] for column in rows["items"]["prefixItems"]] == predictor.columns
+    assert (rows["items"]["minItems"], rows["items"]["items"]) == (len(predictor.columns), {"type": "number"})
+    assert rows["maxItems"] == 1000
+
+
 @pytest.mark.parametrize(
     "features", [[], [[]], [["a"] * 13], [[1.0] * 13, [1.0] * 12], [[float("nan")] * 13], [[1.0] * 13] * 1001, None]
 )

@@ -215,6 +215,13 @@ class Predictor(ABC):
     def answers(self, outputs: Any) -> list[dict[str, Any]]:
         """One JSON-ready answer per row, each as `Prediction` describes."""
 
+    def request_schema(self) -> dict[str, Any]:
+        """JSON schema of the requests that this very model takes: forms are made of it, `/info` shows it.
+
+        It may say more than `Request` where the model knows more, for example the names of its columns.
+        """
+        return self.Request.model_json_schema()
+
     def predict(self, request: BaseModel) -> list[dict[str, Any]]:
         """The whole way: rows, outputs, answers."""
         return self.answers(self.outputs(self.inputs(request)))

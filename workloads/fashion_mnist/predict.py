@@ -29,6 +29,7 @@ class Prediction(BaseModel):
     class_id: int = Field(description="Number of the most probable class.")
     class_name: str = Field(description="Its name.")
     confidence: float = Field(description="Its probability, from 0 to 1.")
+    probabilities: dict[str, float] = Field(description="Probability of every class, by name.")
 
 
 class Predictor(contract.Predictor):
@@ -54,8 +55,13 @@ class Predictor(contract.Predictor):
         return self.session.run(["probabilities"], {"pixels": inputs})[0]
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        confidence = outputs.max(axis=1).astype(np.float64).round(6).tolist()
+        best, names = outputs.argmax(axis=1).tolist(), self.labels
         return [
-            {"class_id": at, "class_name": self.labels[at], "confidence": value}
-            for at, value in zip(outputs.argmax(axis=1).tolist(), confidence, strict=True)
+            {
+                "class_id": at,
+                "class_name": names[at],
+                "confidence": row[at],
+                "probabilities": dict(zip(names, row, strict=True)),
+            }
+            for at, row in zip(best, outputs.astype(np.float64).round(6).tolist(), strict=True)
         ]

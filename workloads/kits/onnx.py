@@ -19,6 +19,7 @@ from workloads.contract import Services
 from workloads.kits import classification, regression
 from workloads.kits.requests import rows_of
 from workloads.kits.sklearn import SERVED
+from workloads.serving.schema import with_columns
 
 
 class OnnxPredictor(contract.Predictor):
@@ -37,6 +38,9 @@ class OnnxPredictor(contract.Predictor):
         options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         return cls(InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"]))
+
+    def request_schema(self) -> dict[str, Any]:
+        return with_columns(super().request_schema(), "features", self.columns)
 
     def inputs(self, request: BaseModel) -> np.ndarray:
         return rows_of(request, self.columns)

@@ -39,7 +39,7 @@ class Endpoint:
         self._openapi = openapi(config.endpoint, config.route, replica.kind)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._gets = {"/": self._index, "/health": self._health, "/info": self._info}
-        self._gets |= {"/docs": self._docs, "/openapi.json": self._schema}
+        self._gets |= {"/example": self._example, "/docs": self._docs, "/openapi.json": self._schema}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -143,7 +143,7 @@ class Endpoint:
 
     def _index(self) -> tuple[int, Headers, bytes]:
         route, now = self.replica.config.route.rstrip("/"), self.replica.current
-        links = {name: f"{route}/{name}" for name in ("predict", "health", "info", "docs", "openapi.json")}
+        links = {name: f"{route}/{name}" for name in ("predict", "health", "info", "example", "docs", "openapi.json")}
         return _json(
             {
                 "service": self.replica.config.endpoint,
@@ -171,18 +171,23 @@ class Endpoint:
         served = {} if now is None else {"plan": now.plan.number, **now.version.info, **now.version.json()}
         for name in ("info", "artifacts_uri"):
             served.pop(name, None)
-        schemas = {name: getattr(replica.kind, name).model_json_schema() for name in ("Request", "Prediction")}
+        request = replica.kind.Request.model_json_schema() if now is None else now.predictor.request_schema()
         return _json(
             {
                 "service": replica.config.endpoint,
                 "status": replica.health,
                 **served,
-                "request_schema": schemas["Request"],
-                "prediction_schema": schemas["Prediction"],
+                "request_schema": request,
+                "prediction_schema": replica.kind.Prediction.model_json_schema(),
                 "replica": replica.name,
                 "log": replica.log.counts(),
             }
         )
+
+    def _example(self) -> tuple[int, Headers, bytes]:
+        if (now := self.replica.current) is None:
+            raise Refusal(503, "not_ready", f"no version is served: {self._why()}", headers=((b"retry-after", b"1"),))
+        return _json(now.example)
 
     def _docs(self) -> tuple[int, Headers, bytes]:
         now = self.replica.current

@@ -43,6 +43,12 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
             **refused,
         },
     }
+    known = {"description": "A request.", "content": {"application/json": {"schema": request}}}
+    example = {
+        "operationId": "example",
+        "summary": "A request that the served version is known to answer",
+        "responses": {"200": known, "503": refused["503"]},
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": endpoint, "version": "1", "description": f"Predictions of `{endpoint}`."},
@@ -51,6 +57,7 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
             "/predict": {"post": {"operationId": "predict", **predict}},
             "/health": {"get": _get("health", "Whether a version is served", "EndpointHealth", also={"503"})},
             "/info": {"get": _get("info", "Where the served version comes from", "EndpointInfo")},
+            "/example": {"get": example},
         },
         "components": {"schemas": schemas},
     }

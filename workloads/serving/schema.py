@@ -40,7 +40,8 @@ def matrix(
     """The type of a field that holds rows of numbers.
 
     Args:
-        columns: numbers in each row, or their names; None takes any width of at least 1, the same in all rows.
+        columns: numbers in each row, or their names; None takes any width of at least 1, the same in all rows. A model
+            that knows its columns only once it is loaded names them by `with_columns`.
         minimum, maximum: bounds of every number, both included.
         max_rows: bound on rows; at least one row is asked for.
         integer: only whole numbers; the array is uint8 where the bounds fit it, else int64. Otherwise it is float32.
@@ -156,9 +157,20 @@ def _json_schema(
         bounds = {"minItems": 1} if length is None else {"minItems": length, "maxItems": length}
         return {"type": "array", "items": of, **bounds}
 
-    row = items(number, columns)
-    if names is not None:
-        row["prefixItems"] = [{"title": name, **number} for name in names]
+    row = items(number, columns) if names is None else _named(number, names)
     if shape is not None:
         row = {"anyOf": [row, items(items(number, shape[1]), shape[0])]}
     return {"type": "array", "items": row, "minItems": 1, "maxItems": max_rows}
+
+
+def with_columns(schema: dict[str, Any], field: str, names: Sequence[str]) -> dict[str, Any]:
+    """A request's JSON schema whose field, a matrix of any width, has these columns; the given one stays as it is."""
+    rows = schema["properties"][field]
+    rows = {**rows, "items": _named(rows["items"]["items"], names)}
+    return {**schema, "properties": {**schema["properties"], field: rows}}
+
+
+def _named(number: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A row of numbers whose columns have names."""
+    columns = [{"title": name, **number} for name in names]
+    return {"type": "array", "items": number, "minItems": len(names), "maxItems": len(names), "prefixItems": columns}
