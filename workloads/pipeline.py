@@ -66,6 +66,11 @@ def fetch_parameters(model: type[DataParameters]) -> list[str]:
     return [name for name, field in fields if isinstance(e := field.json_schema_extra, dict) and e.get("fetch")]
 
 
+def file_parameters(model: type[DataParameters]) -> list[str]:
+    """Names of those among them that are files of this machine (`Path`): the content counts, not only the name."""
+    return [name for name in fetch_parameters(model) if model.model_fields[name].annotation is Path]
+
+
 def _say(about: dict[str, str], text: str) -> None:
     print(f"{about['name']}: {text}", flush=True)
 

@@ -21,10 +21,14 @@ RUNNER = "workloads.pipeline"
 
 
 def parameters_of(workload: Workload, values: Mapping[str, Any]) -> DataParameters:
-    """The pipeline's parameters with some set. Raises DataError naming the parameter and what it may be."""
+    """The pipeline's parameters with some set, files with their whole path.
+
+    Raises:
+        DataError: names the parameter, and what it may be.
+    """
     model = workload.data.parameters
     try:
-        return model(**values)
+        return _with_files(workload, model(**values))
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
         said = []
@@ -37,6 +41,16 @@ def parameters_of(workload: Workload, values: Mapping[str, Any]) -> DataParamete
         raise DataError(f"{workload.data.name}: {'; '.join(said)} (parameters: {known})") from error
 
 
+def _with_files(workload: Workload, parameters: DataParameters) -> DataParameters:
+    from workloads.pipeline import file_parameters
+
+    files = {name: getattr(parameters, name).expanduser().resolve() for name in file_parameters(type(parameters))}
+    for name, file in files.items():
+        if not file.is_file():
+            raise DataError(f"{workload.data.name}: {name}={file} is no file; name another with --set {name}=<path>")
+    return parameters.model_copy(update=files)
+
+
 def write_pipeline(workload: Workload, parameters: DataParameters, root: Path) -> Path:
     """Write `pipelines/<name>/` into the registry at `root`; returns its `dvc.yaml`."""
     import yaml
@@ -45,7 +59,7 @@ def write_pipeline(workload: Workload, parameters: DataParameters, root: Path) -
     (root / folder).mkdir(parents=True, exist_ok=True)
     (root / folder / "params.yaml").write_text(yaml.safe_dump(parameters.model_dump(mode="json"), sort_keys=True))
     code = _copy_code(workload, root / folder / "code")
-    stages = _stages(workload, folder, [f"{folder}/code/{file}" for file in code])
+    stages = _stages(workload, parameters, folder, [f"{folder}/code/{file}" for file in code])
     file = root / folder / "dvc.yaml"
     file.write_text(
         f"# The pipeline of {name}; written by `mlops data release`.\n" + yaml.safe_dump(stages, width=1000)
@@ -53,10 +67,11 @@ def write_pipeline(workload: Workload, parameters: DataParameters, root: Path) -
     return file
 
 
-def _stages(workload: Workload, folder: Path, code: list[str]) -> dict[str, Any]:
-    from workloads.pipeline import fetch_parameters
+def _stages(workload: Workload, chosen: DataParameters, folder: Path, code: list[str]) -> dict[str, Any]:
+    from workloads.pipeline import fetch_parameters, file_parameters
 
     data, out, parameters = workload.data, f"data/{workload.data.name}", workload.data.parameters
+    files = [str(getattr(chosen, name)) for name in file_parameters(parameters)]  # a changed one is fetched again
     every = list(parameters.model_fields)
 
     def stage(name: str, function: str, needs: list[str], makes: dict[str, Any], names: list[str]) -> dict[str, Any]:
@@ -81,7 +96,7 @@ def _stages(workload: Workload, folder: Path, code: list[str]) -> dict[str, Any]
     metadata = {"metrics": [{f"{out}/metadata.json": {"cache": False}}]}
     return {
         "stages": {
-            "fetch": stage("fetch", data.fetch, [], {"outs": [raw]}, fetch_parameters(parameters)),
+            "fetch": stage("fetch", data.fetch, files, {"outs": [raw]}, fetch_parameters(parameters)),
             "process": stage("process", data.process, [raw], {"outs": [processed]}, every),
             "describe": stage("describe", data.describe, [processed, raw], metadata, every),
         }

@@ -140,10 +140,10 @@ def schema_of(*tables: Table) -> Any:
 def copied(file: Path, out: Path) -> Fetched:
     """Put a copy of a CSV file into `out`. Raises ValueError where it cannot be read."""
     try:
-        shutil.copyfile(file, out / "rows.csv")
+        shutil.copyfile(file, out / file.with_suffix(".csv").name)
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}; name another file") from None
-    return Fetched(source="csv", uri=Path(file).resolve().as_uri())
+    return Fetched(source="csv", uri=file.resolve().as_uri())
 
 
 def bundled(name: str, out: Path) -> Fetched:
