@@ -162,7 +162,7 @@ def test_a_smaller_sample_moves_no_row_and_an_old_content_can_be_made_the_newest
     ],
 )
 def test_a_wrong_parameter_is_named(released: DataRegistry, wine: Workload, values: dict, said: str) -> None:
-    with pytest.raises(DataError, match="parameters: source, rows, seed, corruption") as error:
+    with pytest.raises(DataError, match="parameters: rows, seed, corruption, source") as error:
         released.release(wine, parameters=values)
     assert said in str(error.value)
 

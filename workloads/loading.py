@@ -1,13 +1,14 @@
 """Finds the workloads of a folder. Loading a declaration imports no machine-learning library."""
 
 import sys
+import traceback
 from dataclasses import replace
-from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from workloads.contract import TIERS, DeclarationError, Workload
+from workloads.contract import DeclarationError, Workload
+from workloads.declarations import check
 
 
 def load(folder: Path) -> list[Workload]:
@@ -34,6 +35,12 @@ def load(folder: Path) -> list[Workload]:
     found = [workload_of(f"{folder.name}.{file.parent.name}") for file in sorted(folder.glob("*/workload.py"))]
     if not found:
         raise DeclarationError(f"{folder} holds no workload: none of its folders has a workload.py")
+    owners: dict[str, str] = {}
+    for workload in found:
+        other = owners.setdefault(workload.data.name, workload.name)
+        if other != workload.name:
+            file = folder / workload.name / "workload.py"
+            raise DeclarationError(f"{file}: data.name is {workload.data.name!r}, as that of the workload {other!r}")
     return found
 
 
@@ -42,77 +49,20 @@ def workload_of(package: str) -> Workload:
 
     Raises:
         DeclarationError: as `load`.
+        ModuleNotFoundError: there is no such package.
     """
-    module = import_module(f"{package}.workload")
-    declared = getattr(module, "workload", None)
+    spec = find_spec(f"{package}.workload")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} has no module workload.py", name=f"{package}.workload")
+    file = Path(spec.origin)
+    try:
+        declared = getattr(import_module(f"{package}.workload"), "workload", None)
+    except Exception as error:  # a declaration is code, which may raise anything
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        at = f", line {lines[-1]}" if lines else ""
+        raise DeclarationError(f"{file}{at}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(declared, Workload):
-        raise DeclarationError(f"{module.__file__}: no object named `workload` of type Workload")
+        raise DeclarationError(f"{file}: no object named `workload` of type Workload")
     workload = replace(declared, package=package)
-    _check(workload, Path(str(module.__file__)))
+    check(workload, file)
     return workload
-
-
-def _check(workload: Workload, file: Path) -> None:
-    def refuse(field: str, why: str) -> None:
-        raise DeclarationError(f"{file}: {field} {why}")
-
-    if workload.name != file.parent.name:
-        refuse("name", f"is {workload.name!r}; it must be the folder's name, {file.parent.name!r}")
-    if not workload.name.isidentifier() or workload.name != workload.name.lower():
-        refuse("name", f"{workload.name!r} must be a lower-case Python identifier")
-    if workload.tier not in TIERS:
-        refuse("tier", f"{workload.tier!r} is none of {', '.join(TIERS)}")
-    if "tier" in workload.parameters.model_fields:
-        refuse("parameters", "must not have a `tier`: the launchpad has one beside them")
-    if workload.approval not in ("automatic", "manual"):
-        refuse("approval", f"{workload.approval!r} is neither 'automatic' nor 'manual'")
-    names = [metric.name for metric in workload.metrics]
-    if workload.gates.metric not in names:
-        refuse("gates.metric", f"{workload.gates.metric!r} is none of the declared metrics {names}")
-    if workload.gates.margin <= 0:
-        refuse("gates.margin", "must be above 0: it is the difference that matters")
-    if workload.gates.golden and not (file.parent / workload.gates.golden).is_file():
-        refuse("gates.golden", f"names {workload.gates.golden!r}, which is not beside the declaration")
-    references = {
-        "train": workload.train,
-        "predictor": workload.predictor,
-        "rows": workload.rows,
-        "evaluate": workload.evaluate,
-        "plot": workload.plot,
-        "example": workload.example,
-        "parity.reference": workload.parity and workload.parity.reference,
-        **{f"data.{part}": getattr(workload.data, part) for part in ("fetch", "process", "describe", "schema")},
-    }
-    for field, reference in references.items():
-        if reference is None:
-            continue
-        name, _, attribute = reference.partition(":")
-        if not attribute:
-            refuse(field, f"{reference!r} must be written `module:name`")
-        if not _names(file.parent / f"{name}.py", attribute):
-            refuse(field, f"{reference!r} names nothing: no {attribute!r} in {file.parent / f'{name}.py'}")
-
-
-def _names(file: Path, attribute: str) -> bool:
-    """Whether a module defines a name at its top level."""
-    return file.is_file() and attribute in _top_level(file, file.stat().st_mtime_ns)
-
-
-@lru_cache
-def _top_level(file: Path, changed: int) -> frozenset[str]:
-    """The names that a module defines, read as text: nothing heavy is imported. `changed` is the file's time."""
-    import ast
-
-    names: set[str] = set()
-    for node in ast.parse(file.read_text()).body:
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                names |= {alias.asname or alias.name for alias in aliases}
-            case ast.Assign(targets=targets):
-                found = [name for target in targets for name in getattr(target, "elts", [target])]  # also of a, b = ...
-                names |= {name.id for name in found if isinstance(name, ast.Name)}
-            case _:
-                continue
-    return frozenset(names)
