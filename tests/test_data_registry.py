@@ -51,7 +51,7 @@ def own_workload(folder: Path, name: str, fetch: str) -> Workload:
         "workload": f"""
             from workloads.contract import Data, Gates, Metric, Parameters, Workload
             workload = Workload(
-                name={name!r}, description="", data=Data({name!r}, "Three rows."), parameters=Parameters,
+                name={name!r}, description="Rows.", data=Data({name!r}, "Three rows."), parameters=Parameters,
                 metrics=[Metric("m", "")], gates=Gates("m", 0, 1, 1), plot=None,
             )
         """,
