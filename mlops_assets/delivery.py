@@ -63,8 +63,9 @@ class Delivery:
         assert candidate is not None
         start = time.monotonic()
         workload = self.workloads[thing]
+        offer(thing, self.doors)
         # The plan first: where the server's code changed, its new replicas must not start with the old version.
-        number = serving.publish(thing, [plan_entry(release, candidate)])
+        number = serving.publish(thing, [plan_entry(candidate, release)])
         serving.deploy(workload.package, thing, workload.predictor, code_version=serving_code(workload))
         try:
             acks = serving.wait(thing, number, ACKNOWLEDGE_SECONDS)
@@ -84,11 +85,20 @@ class Delivery:
         return live
 
 
-def plan_entry(release: Release, candidate: Candidate) -> dict[str, Any]:
-    """A release as a plan's entry: all that a replica needs to load it, and to say where it came from."""
+def offer(thing: str, doors: Doors) -> None:
+    """Let callers ask the endpoint for any version that the ledger knows. Idempotent: what is missing is added."""
+    released = {release.candidate: release for release in doors.ledger.releases(thing)}  # the last one of each
+    candidates = doors.ledger.candidates(thing)
+    doors.serving.offer(thing, [plan_entry(candidate, released.get(candidate.id)) for candidate in candidates])
+
+
+def plan_entry(candidate: Candidate, release: Release | None) -> dict[str, Any]:
+    """A version as a plan's entry: all that a replica needs to load it, and to say where it came from."""
     return {
-        "release_id": release.id,
-        "version": release.version,
+        "release_id": release.id if release else None,
+        "version": release.version if release else str(candidate.number),
+        "number": candidate.number,
+        "variant": candidate.variant,
         "digest": candidate.digest,
         "artifacts_uri": candidate.artifacts_uri,
         "model_uri": candidate.model_uri,

@@ -8,6 +8,7 @@ from uuid import UUID
 from resources.data_version import TAG, DataVersion, split_tag
 from resources.doors import Doors
 from resources.ledger import Candidate, Release
+from resources.prediction_log import Prediction
 
 
 class NotFound(LookupError):
@@ -30,11 +31,14 @@ class TracedFile:
 
 @dataclass(frozen=True)
 class Trace:
-    """A prediction, back to the files of its data. Each part names the next one by id."""
+    """A prediction, back to the files of its data. Each part names the next one by id.
+
+    `release` is None where the caller asked for a version that was never released.
+    """
 
     prediction: dict[str, Any]
     endpoint: dict[str, Any]
-    release: dict[str, Any]
+    release: dict[str, Any] | None
     model: dict[str, Any]
     run: dict[str, Any]
     code: dict[str, Any]
@@ -83,10 +87,7 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
             f"no prediction {wanted} is in the log of {doors.settings.env}: it was answered elsewhere, more than "
             f"{days} days ago, or less than a second ago"
         )
-    release = doors.ledger.release(found.release_id)
-    candidate = doors.ledger.candidate_by_id(release.candidate) if release else None
-    if release is None or candidate is None:
-        raise NotFound(f"the ledger of {doors.settings.env} does not know release {found.release_id}")
+    release, candidate = _answered_by(found, doors)
     # As it was entered then: the tag may have been moved since, which says nothing about what the model was made from.
     entered = (one for one in doors.ledger.data(candidate.data_name) if one.version == candidate.data_version)
     if (version := next(entered, None)) is None:
@@ -96,7 +97,7 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
         TracedFile(check.path, splits.get(check.path), check.expected, check.actual, check.intact)
         for check in doors.registry.check(version)
     ]
-    current = doors.ledger.current(release.thing)
+    current = doors.ledger.current(candidate.thing)
     return Trace(
         prediction={
             "id": str(found.prediction_id),
@@ -110,9 +111,9 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
             "name": found.endpoint,
             "plan": found.plan,
             "version": found.version,
-            "live": current is not None and current.id == release.id,
+            "live": current is not None and release is not None and current.id == release.id,
         },
-        release=_release(release),
+        release=release and _release(release),
         model=_model(candidate),
         run={
             "mlflow": candidate.run_id,
@@ -136,6 +137,19 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
         files=files,
         intact=all(file.intact for file in files),
     )
+
+
+def _answered_by(prediction: Prediction, doors: Doors) -> tuple[Release | None, Candidate]:
+    """The release that answered, None where a version was asked for that was never released; and its candidate."""
+    if prediction.release_id is None:
+        release, unknown = None, f"version {prediction.version}"
+        candidate = doors.ledger.candidate(prediction.endpoint, prediction.number or 0)
+    else:
+        release, unknown = doors.ledger.release(prediction.release_id), f"release {prediction.release_id}"
+        candidate = doors.ledger.candidate_by_id(release.candidate) if release else None
+    if candidate is None:
+        raise NotFound(f"the ledger of {doors.settings.env} does not know {unknown} of {prediction.endpoint}")
+    return release, candidate
 
 
 def impact(key: str, doors: Doors) -> list[Touched]:
@@ -163,7 +177,8 @@ def _touched(doors: Doors, version: DataVersion) -> Touched:
     ledger = doors.ledger
     candidates = ledger.candidates_of_data(version.name, version.version)
     releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
-    usage = doors.predictions.of_releases([release.id for release in releases])
+    versions = [(candidate.thing, candidate.number) for candidate in candidates]
+    usage = doors.predictions.usage([release.id for release in releases], versions)
     currents = {thing: ledger.current(thing) for thing in {release.thing for release in releases}}
     ids = {release.id for release in releases}
     return Touched(
@@ -196,6 +211,7 @@ def _model(candidate: Candidate) -> dict[str, Any]:
     return {
         "uri": candidate.model_uri,
         "number": candidate.number,
+        "variant": candidate.variant,
         "digest": candidate.digest,
         "trained": candidate.created_at,
         "data": f"{candidate.data_name}-v{candidate.data_version}",

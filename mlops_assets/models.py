@@ -19,6 +19,7 @@ from mlops_assets.pictures import pictures
 from mlops_assets.plainly import plainly
 from mlops_assets.training import Trained, Training
 from mlops_assets.trials import trials
+from mlops_assets.variants import compared
 from workloads.contract import Workload
 
 POOL = "training"  # one training at a time on a small machine: see docs/architecture.md
@@ -55,11 +56,15 @@ def model(workload: Workload) -> dg.AssetsDefinition:
             workload, context.partition_key, context.run.run_id, context.run.root_run_id or context.run.run_id
         )
         parameters, tier = chosen(workload, config)
-        trained = training.start(delivery.doors, parameters, tier, context.log.info)
+        judged = training.start(delivery.doors, parameters, tier, context.log.info)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(trained.candidate.digest),
-            metadata=describe(workload, trained),
-            check_results=results(workload, trained.report),
+            data_version=dg.DataVersion(judged.best.candidate.digest),
+            metadata={
+                "verdict": judged.report.verdict,
+                **describe(workload, judged.best),
+                **(compared(workload, judged.variants) if workload.variants else {}),
+            },
+            check_results=results(workload, judged.report),
         )
 
     return train
@@ -75,7 +80,6 @@ def describe(workload: Workload, trained: Trained) -> dict:
     }
     return {
         "dagster/uri": candidate.artifacts_uri,
-        "verdict": trained.report.verdict,
         "registered as": candidate.model_uri,
         "MLflow version": dg.MetadataValue.url(trained.version_url),
         "MLflow run": dg.MetadataValue.url(trained.run_url),

@@ -1,6 +1,7 @@
-"""A workload's parameters as the Dagster launchpad shows them, and beside them the compute tier."""
+"""A workload's parameters as the Dagster launchpad shows them, with variants and compute tier beside them."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, get_origin
 
 import dagster as dg
 from pydantic import Field, create_model
@@ -11,17 +12,23 @@ from workloads.contract import TIERS, Parameters, Workload
 
 TIER = "tier"
 TierName = Literal[tuple(TIERS)]  # type: ignore[valid-type]
+VARIANTS = "variants"  # the launchpad's field
 
 
 def launchpad(workload: Workload) -> type[dg.Config]:
     """The `Config` of a model's asset: the same fields, defaults, descriptions and bounds as the workload's parameters.
 
-    Bounds are checked again when the run starts, and written into the description, where a person sees them.
+    Bounds are checked again when the run starts, and written into the description, where a person sees them. With
+    variants there is the choice among them besides, and a parameter left empty is each variant's own.
     The tier's default is the workload's own.
     """
     fields: dict[str, Any] = {
         name: (field.annotation, _described(field)) for name, field in workload.parameters.model_fields.items()
     }
+    if workload.variants:
+        fields = {name: _left_open(*field) for name, field in fields.items()}
+        names = list(workload.variants)
+        fields[VARIANTS] = (list[str], Field(names, description=f"Which to train, of {', '.join(names)}."))
     fields[TIER] = tier_field(workload.tier)
     return create_model(f"{workload.parameters.__name__}Config", __base__=dg.Config, **fields)
 
@@ -32,13 +39,26 @@ def tier_field(default: str) -> tuple[Any, Any]:
     return TierName, Field(default, description=f"What the job gets of the machine. {text}.")
 
 
-def chosen(workload: Workload, config: dg.Config) -> tuple[Parameters, str]:
-    """The parameters and the tier's name that a launchpad was given.
+def chosen(workload: Workload, config: dg.Config) -> tuple[dict[str, Parameters], str]:
+    """The parameter sets, by variant, and the tier's name that a launchpad was given; raises as `parameter_sets`."""
+    return parameter_sets(workload, config.model_dump(exclude={TIER})), getattr(config, TIER)
+
+
+def parameter_sets(workload: Workload, asked: Mapping[str, Any]) -> dict[str, Parameters]:
+    """What to train, by variant, as a launchpad's values ask; under an empty name where the workload has no variants.
 
     Raises:
-        pydantic.ValidationError: a parameter is out of its bounds.
+        pydantic.ValidationError: a value is not what the workload's parameters allow.
+        dg.Failure: a variant is asked for that there is not, or none.
     """
-    return workload.parameters.model_validate(config.model_dump(exclude={TIER})), getattr(config, TIER)
+    if not workload.variants:
+        return {"": workload.parameters.model_validate(asked)}
+    over = {name: value for name, value in asked.items() if name != VARIANTS and value is not None}
+    chosen = list(dict.fromkeys(asked[VARIANTS]))
+    if not chosen or not workload.variants.keys() >= set(chosen):
+        what = ", ".join(repr(name) for name in chosen if name not in workload.variants) or "no variant"
+        raise dg.Failure(f"{workload.name}: {what} is asked for; choose among {', '.join(workload.variants)}")
+    return {name: workload.parameters.model_validate({**workload.variants[name], **over}) for name in chosen}
 
 
 def _described(field: FieldInfo) -> FieldInfo:
@@ -51,3 +71,11 @@ def _described(field: FieldInfo) -> FieldInfo:
     ]
     text = " ".join(filter(None, [field.description, f"({', '.join(bounds)})" if bounds else ""]))
     return FieldInfo.merge_field_infos(field, description=text)
+
+
+def _left_open(kind: Any, field: FieldInfo) -> tuple[Any, FieldInfo]:
+    """A parameter that need not be given. Dagster knows no optional choice, so a choice is a text, checked later."""
+    text = f"{field.description or ''} Empty: each variant's own.".strip()
+    if get_origin(kind) is Literal:
+        return str | None, Field(None, description=text)
+    return kind | None, FieldInfo.merge_field_infos(field, default=None, description=text)

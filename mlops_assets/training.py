@@ -1,6 +1,11 @@
-"""A training, from data version to judged candidate. Each step may be repeated: a retry goes on where it stopped."""
+"""A training, from data version to judged candidate. Each step may be repeated: a retry goes on where it stopped.
 
-from collections.abc import Callable
+One materialization trains a set of parameters, or several named ones (variants) beside each other. Each is a job, a
+run in MLflow, a registered version and a candidate; the best by validation is the one that is judged.
+"""
+
+import math
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,27 +13,46 @@ from typing import Any
 
 from mlops_assets.abandoned import withdraw
 from mlops_assets.bench import releasing
-from mlops_assets.code import source, training_code
-from resources.compute import Job
+from mlops_assets.code import Source, source, training_code
+from mlops_assets.delivery import offer
+from resources.compute import Job, JobFailed
+from resources.data_version import DataVersion
 from resources.database import DatabaseUnavailable
 from resources.doors import Doors
 from resources.ledger import Candidate, NewCandidate
 from resources.reports import GateReport
 from resources.tracking import TrackingUnavailable
-from workloads.contract import TIERS, Parameters, Workload
+from workloads.contract import TIERS, VALIDATION, Metric, Parameters, Workload
 from workloads.training import DataFile, Result, Spec
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that was trained, registered and judged; `plots` are the training's pictures."""
+    """A model that was trained and registered; `plots` are the training's pictures."""
 
+    variant: str
     candidate: Candidate
-    report: GateReport
     result: Result
     plots: list[Path]
     run_url: str
     version_url: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of a materialization: `report` is about the best, `variants` are all, the best one last."""
+
+    best: Trained
+    report: GateReport
+    variants: list[Trained]
+
+
+@dataclass(frozen=True, eq=False)
+class _Tracked:
+    """A variant's job, and its run in MLflow."""
+
+    job: Job
+    run_id: str
 
 
 @dataclass(frozen=True)
@@ -40,100 +64,155 @@ class Training:
     run: str
     root_run: str
 
-    @property
-    def key(self) -> str:
-        """What a retry finds its MLflow run by."""
-        return f"{self.root_run}:{self.workload.name}:{self.data_version}"
-
-    def start(self, doors: Doors, parameters: Parameters, tier: str, log: Callable[[str], Any]) -> Trained:
+    def start(self, doors: Doors, parameters: Mapping[str, Parameters], tier: str, log: Callable[[str], Any]) -> Judged:
         """Train on a tier (its name), track, register, judge.
+
+        `parameters` are by variant, which has an empty name where it is the only one.
 
         Raises:
             resources.compute.NotPlaceable: the tier can never be placed here. Nothing was begun then.
-            resources.compute.JobFailed: the training ended without a result. Nothing is registered then.
+            resources.compute.JobFailed: a training ended without a result. Nothing is registered then.
         """
         doors.compute.require(TIERS[tier], f"Training {self.workload.name} on the tier {tier}")
         data = doors.registry.version(self.workload.data.name, self.data_version)
-        files = doors.registry.files(self.workload.data.name, self.data_version)
-        digests = {file.split: file.sha256 for file in data.files if file.split}
-        code = training_code(self.workload)
+        jobs = self._jobs(doors, data, parameters, tier)
         commit = source(self.workload.folder)
-        spec = Spec(
-            package=self.workload.package,
-            data={split: DataFile(path=path, sha256=digests[split]) for split, path in files.items()},
-            data_version=data.version,
-            data_digest=data.digest,
-            code_version=code,
-            parameters=parameters.model_dump(mode="json"),
-            tier=TIERS[tier],
-        )
-        job = Job(workload=self.workload.name, spec=spec, root_run=self.root_run)
-        run_id = doors.tracking.open_run(
-            self.workload.name,
-            self.key,
-            f"{self.workload.name} {data.version}",
-            {
-                "data.tag": data.tag,
-                "data.digest": data.digest,
-                "data.source": data.source,
-                "code.commit": commit.commit,
-                "code.dirty": str(commit.dirty).lower(),
-                "code.digest": code,
-                "dagster.run": self.run,
-                "dagster.root_run": self.root_run,
-                "seed": str(parameters.seed),
-                "tier": tier,
-            },
-        )
+        tracked = [self._open(doors, job, data, commit, tier) for job in jobs]
+        left = list(tracked)  # runs in MLflow that nobody has ended
         try:
-            result = doors.compute.run(job, log)
-            out = doors.compute.folder(job) / "out"
-            doors.tracking.log(run_id, spec.parameters, result.metrics, result.curves)
-            doors.tracking.log_trials(run_id, result.trials)
-            doors.tracking.log_files(run_id, out / "plots", "plots")
-            artifacts_uri = doors.tracking.log_files(run_id, out / "artifacts", "model")
-            number = doors.tracking.register(
-                self.workload.name, run_id, artifacts_uri, {"digest": result.digest, "data": data.tag}
-            )
-            candidate = doors.ledger.add_candidate(
-                NewCandidate(
-                    thing=self.workload.name,
-                    number=number,
-                    digest=result.digest,
-                    run_id=run_id,
-                    artifacts_uri=artifacts_uri,
-                    model_uri=doors.tracking.model_uri(self.workload.name, number),
-                    data_name=data.name,
-                    data_version=data.version,
-                    data_digest=data.digest,
-                    code_version=code,
-                    git_commit=commit.commit,
-                    git_dirty=commit.dirty,
-                    dagster_run=self.run,
-                    parameters=spec.parameters,
-                    signature=result.signature,
-                    metrics=result.metrics,
-                    parity=result.parity and result.parity.model_dump(),
-                    tier=tier,
-                    seconds=sum(result.seconds.values()),
-                )
-            )
+            results = dict(zip(tracked, doors.compute.run_all(jobs, log), strict=True))
+            finished = {one: result for one, result in results.items() if isinstance(result, Result)}
+            for one, result in finished.items():
+                self._track(doors, one, result)
+            if failures := [result for result in results.values() if isinstance(result, Exception)]:
+                for one in finished:
+                    doors.tracking.close_run(one.run_id, "FINISHED")
+                    left.remove(one)
+                raise failures[0] if len(failures) == 1 else JobFailed("\n\n".join(map(str, failures)))
+            ranked = sorted(finished.items(), key=lambda pair: _worth(pair[1], self.workload.metric))
+            trained = self._register(doors, data, commit, ranked, tier)
         except TrackingUnavailable:
             raise  # nothing can be told to MLflow now; `abandoned.settle` does when it is back
         except BaseException as error:
             with suppress(TrackingUnavailable, DatabaseUnavailable):  # what failed first is what is to be said
-                withdraw(self.workload.name, run_id, doors)
-                doors.tracking.close_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+                for one in left:
+                    withdraw(self.workload.name, one.run_id, doors)
+                    doors.tracking.close_run(one.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
-        doors.tracking.close_run(run_id, "FINISHED")
+        for one in tracked:
+            doors.tracking.close_run(one.run_id, "FINISHED")
         releases = releasing(self.workload, doors)
-        report = releases.report(candidate)
+        report = releases.report(trained[-1].candidate)
         releases.project()
-        return Trained(
-            candidate=candidate,
-            report=report,
-            result=result,
-            plots=[out / "plots" / name for name in result.plots],
-            run_url=doors.tracking.run_url(run_id),
-            version_url=doors.tracking.version_url(self.workload.name, number),
+        return Judged(best=trained[-1], report=report, variants=trained)
+
+    def _jobs(self, doors: Doors, data: DataVersion, parameters: Mapping[str, Parameters], tier: str) -> list[Job]:
+        files = doors.registry.files(data.name, data.version)
+        digests = {file.split: file.sha256 for file in data.files if file.split}
+        code = training_code(self.workload)
+        return [
+            Job(
+                workload=self.workload.name,
+                spec=Spec(
+                    package=self.workload.package,
+                    data={split: DataFile(path=path, sha256=digests[split]) for split, path in files.items()},
+                    data_version=data.version,
+                    data_digest=data.digest,
+                    code_version=code,
+                    parameters=values.model_dump(mode="json"),
+                    tier=TIERS[tier],
+                ),
+                root_run=self.root_run,
+                variant=variant,
+            )
+            for variant, values in parameters.items()
+        ]
+
+    def _open(self, doors: Doors, job: Job, data: DataVersion, commit: Source, tier: str) -> _Tracked:
+        """The job's run in MLflow; a retry finds the one that there is by its key."""
+        named = [job.variant] if job.variant else []
+        tags = {
+            "data.tag": data.tag,
+            "data.digest": data.digest,
+            "data.source": data.source,
+            "code.commit": commit.commit,
+            "code.dirty": str(commit.dirty).lower(),
+            "code.digest": job.spec.code_version,
+            "dagster.run": self.run,
+            "dagster.root_run": self.root_run,
+            "seed": str(job.spec.parameters["seed"]),
+            "tier": tier,
+        } | _variant(job)
+        key = ":".join([self.root_run, job.workload, data.version, *named])
+        return _Tracked(
+            job, doors.tracking.open_run(job.workload, key, " ".join([job.workload, data.version, *named]), tags)
         )
+
+    def _track(self, doors: Doors, one: _Tracked, result: Result) -> None:
+        """What came of a training, in its run."""
+        doors.tracking.log(one.run_id, one.job.spec.parameters, result.metrics, result.curves)
+        doors.tracking.log_trials(one.run_id, result.trials)
+        doors.tracking.log_files(one.run_id, doors.compute.folder(one.job) / "out" / "plots", "plots")
+
+    def _register(
+        self, doors: Doors, data: DataVersion, commit: Source, ranked: list[tuple[_Tracked, Result]], tier: str
+    ) -> list[Trained]:
+        """Versions in MLflow, then all candidates at once in the ledger; in order, the best one last."""
+        new = [self._candidate(doors, data, commit, one, result, tier) for one, result in ranked]
+        candidates = doors.ledger.add_candidates(new)
+        offer(self.workload.name, doors)
+        return [
+            Trained(
+                variant=one.job.variant,
+                candidate=candidate,
+                result=result,
+                plots=[doors.compute.folder(one.job) / "out" / "plots" / name for name in result.plots],
+                run_url=doors.tracking.run_url(one.run_id),
+                version_url=doors.tracking.version_url(self.workload.name, candidate.number),
+            )
+            for (one, result), candidate in zip(ranked, candidates, strict=True)
+        ]
+
+    def _candidate(
+        self, doors: Doors, data: DataVersion, commit: Source, one: _Tracked, result: Result, tier: str
+    ) -> NewCandidate:
+        """A version in MLflow, as a candidate."""
+        thing = self.workload.name
+        artifacts_uri = doors.tracking.log_files(
+            one.run_id, doors.compute.folder(one.job) / "out" / "artifacts", "model"
+        )
+        tags = {"digest": result.digest, "data": data.tag} | _variant(one.job)
+        number = doors.tracking.register(thing, one.run_id, artifacts_uri, tags)
+        return NewCandidate(
+            thing=thing,
+            number=number,
+            digest=result.digest,
+            run_id=one.run_id,
+            artifacts_uri=artifacts_uri,
+            model_uri=doors.tracking.model_uri(thing, number),
+            data_name=data.name,
+            data_version=data.version,
+            data_digest=data.digest,
+            code_version=one.job.spec.code_version,
+            git_commit=commit.commit,
+            git_dirty=commit.dirty,
+            dagster_run=self.run,
+            parameters=one.job.spec.parameters,
+            signature=result.signature,
+            metrics=result.metrics,
+            parity=result.parity and result.parity.model_dump(),
+            tier=tier,
+            seconds=sum(result.seconds.values()),
+            variant=one.job.variant,
+        )
+
+
+def _variant(job: Job) -> dict[str, str]:
+    """The tag that names a variant, where there is one."""
+    return {"variant": job.variant} if job.variant else {}
+
+
+def _worth(result: Result, metric: Metric) -> float:
+    """What a result is chosen by: the deciding metric on validation, the larger the better."""
+    value = result.metrics[f"{VALIDATION}_{metric.name}"]
+    return -math.inf if math.isnan(value) else value if metric.higher_is_better else -value

@@ -5,13 +5,15 @@ any place that runs jobs: the order (a valid result is taken, a live job attache
 the last checkpoint), how the log is followed, and how long a job may wait for room.
 """
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from resources.compute_all import run_all
 from resources.compute_folder import Job, JobFolder, import_path
 from resources.compute_jobs import ComputeUnavailable, RayJobs, State, Status
 from resources.compute_tiers import Room, asked, bundle, fits, nearest, wanted
@@ -54,11 +56,11 @@ class Compute:
         self._settings = settings
         self._jobs: Jobs = jobs or RayJobs(settings)
 
-    def run(self, job: Job, log: Callable[[str], None] = print) -> Any:
+    def run(self, job: Job, log: Callable[[str], None] = print, given_up: threading.Event | None = None) -> Any:
         """Do the job, or take what was done before for the same root run and spec: what its spec calls a result.
 
         `log` gets the job's lines as they come. Interrupted (a cancelled step), this stops the job; killed, it leaves
-        the job running, for the next `run` to attach to.
+        the job running, for the next `run` to attach to. `given_up`, set by another thread, stops it too.
 
         Raises:
             JobFailed: the job ended without a result.
@@ -74,7 +76,7 @@ class Compute:
             else:
                 name = self.submit(job)
                 log(f"submitted the job {name}")
-            last = self._wait(job, name, log)
+            last = self._wait(job, name, log, given_up)
             status = self._status(name, AWAY_SECONDS)
             if (result := folder.result(job)) is not None:
                 return result
@@ -82,6 +84,13 @@ class Compute:
                 raise JobFailed(_failure(job, name, status, last))
             log(f"the job {name} is gone, as after a restart of Ray")
         raise JobFailed(f"{job.title} was lost {SUBMISSIONS} times with its Ray; look at `mlops status`")
+
+    def run_all(self, jobs: Sequence[Job], log: Callable[[str], None] = print) -> list[Any | Exception]:
+        """`run` for several jobs, as many at once as there is room for; all end, also where one fails.
+
+        Returns, for each job in its place, the result, or the error that `run` raised.
+        """
+        return run_all(self.run, jobs, self._jobs.room, log)
 
     def submit(self, job: Job) -> str:
         """Start the next attempt, from the last checkpoint if there is one, and return its name.
@@ -151,14 +160,21 @@ class Compute:
 
     # --- waiting ---
 
-    def _wait(self, job: Job, name: str, log: Callable[[str], None]) -> list[str]:
+    def _wait(self, job: Job, name: str, log: Callable[[str], None], given_up: threading.Event | None) -> list[str]:
         """Until the job ends; returns its last lines."""
         last: deque[str] = deque(maxlen=LAST_LINES)
+        check_room = self._room_check(job, name)
+
+        def check(status: Status) -> None:
+            if given_up and given_up.is_set():
+                raise JobFailed(f"{job.title} was given up (job {name})")
+            check_room(status)
+
         with (
             self._stopped_on_error(name),
             JobFolder.of(self._settings, job).log().open("w", buffering=1) as copy,
         ):
-            for line in self._follow(name, self._room_check(job, name)):
+            for line in self._follow(name, check):
                 copy.write(line + "\n")
                 last.append(line)
                 log(line)

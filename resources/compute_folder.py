@@ -8,8 +8,8 @@
     attempt       its number
     stopped-<n>   the n-th attempt was stopped, and must not start should it still be waiting for room
 
-The name is `<env>-<workload>-<data version>-<hash of spec>-<hash of root run>`: a retried step finds its job again, a
-new materialization makes another. An attempt's name has its number behind.
+The name is `<env>-<workload>-<data version>-<variant>-<hash of spec>-<hash of root run>`: a retried step finds its job
+again, a new materialization makes another. An attempt's name has its number behind.
 """
 
 import os
@@ -35,17 +35,20 @@ class Job:
         workload: its name.
         spec: what its program is asked for; where it checkpoints is set by the platform.
         root_run: id of Dagster's root run, the same for all retries of one materialization.
+        variant: which of a materialization's trainings this is, where there are several.
     """
 
     workload: str
     spec: Task
     root_run: str
+    variant: str = ""
 
     @property
     def title(self) -> str:
-        """`Training wine on 1.0.0`, for messages."""
+        """`Training digits (wide) on 1.0.0`, for messages."""
+        which = f" ({self.variant})" if self.variant else ""
         on = f" on {self.spec.data_version}" if self.spec.data_version else ""
-        return f"{self.spec.verb} {self.workload}{on}"
+        return f"{self.spec.verb} {self.workload}{which}{on}"
 
 
 class JobFolder:
@@ -56,7 +59,8 @@ class JobFolder:
 
     @classmethod
     def of(cls, settings: Settings, job: Job) -> Self:
-        words = [settings.env, job.workload[:24], job.spec.data_version[:16], job.spec.hash[:8], short(job.root_run)]
+        about = [job.workload[:24], job.spec.data_version[:16], job.variant[:24]]
+        words = [settings.env, *about, job.spec.hash[:8], short(job.root_run)]
         name = "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words)))
         return cls(settings.path("jobs", job.workload, name))
 

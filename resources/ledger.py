@@ -52,27 +52,37 @@ class Ledger(DataPages, AliasPages):
         Raises:
             ValueError: the thing has this number already, of another digest.
         """
+        return self.add_candidates([new])[0]
+
+    def add_candidates(self, new: Sequence[NewCandidate]) -> list[Candidate]:
+        """Enter what came of one training, all or nothing; the last, of the highest number, stands for release.
+
+        So the newest candidate of a thing is always one that its training has chosen.
+        """
+        with self._transaction() as connection:
+            return [self._add_candidate(connection, each) for each in new]
+
+    def _add_candidate(self, connection: "psycopg.Connection[Any]", new: NewCandidate) -> Candidate:
         values = asdict(new)
         values |= {name: jsonb(values[name]) for name in ("parameters", "metrics")}
         values["parity"] = None if new.parity is None else jsonb(new.parity)
         columns = ", ".join(values)
-        with self._transaction() as connection:
-            self._lock(connection, new.thing)
-            inserted = connection.execute(
-                f"INSERT INTO candidate ({columns}) VALUES ({', '.join(f'%({name})s' for name in values)})"  # noqa: S608 - names of our own fields
-                " ON CONFLICT (thing, number) DO NOTHING RETURNING id",
-                values,
-            ).fetchone()
-            candidate = self._one(connection, Candidate, "SELECT * FROM candidate", thing=new.thing, number=new.number)
-            assert candidate is not None
-            if candidate.digest != new.digest:
-                raise ValueError(
-                    f"{new.thing} has a number {new.number} already, of digest {candidate.digest[:12]},"
-                    f" not {new.digest[:12]}"
-                )
-            if inserted and self._aliases(connection, new.thing)[CANDIDATE] == new.number:
-                self._ask(connection, new.thing, {CANDIDATE: new.number})
-            return candidate
+        self._lock(connection, new.thing)
+        inserted = connection.execute(
+            f"INSERT INTO candidate ({columns}) VALUES ({', '.join(f'%({name})s' for name in values)})"  # noqa: S608 - names of our own fields
+            " ON CONFLICT (thing, number) DO NOTHING RETURNING id",
+            values,
+        ).fetchone()
+        candidate = self._one(connection, Candidate, "SELECT * FROM candidate", thing=new.thing, number=new.number)
+        assert candidate is not None
+        if candidate.digest != new.digest:
+            raise ValueError(
+                f"{new.thing} has a number {new.number} already, of digest {candidate.digest[:12]},"
+                f" not {new.digest[:12]}"
+            )
+        if inserted and self._aliases(connection, new.thing)[CANDIDATE] == new.number:
+            self._ask(connection, new.thing, {CANDIDATE: new.number})
+        return candidate
 
     def candidate(self, thing: str, number: int) -> Candidate | None:
         return self._read(Candidate, "SELECT * FROM candidate", thing=thing, number=number)

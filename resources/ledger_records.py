@@ -31,6 +31,7 @@ class NewCandidate:
         parity: served against made form: `rows, max_difference, differing, tolerance`; None where they are one.
         tier: compute tier that it was made on; empty where nobody wrote it down.
         seconds: that making it took there, on the program's own clock; None where nobody wrote it down.
+        variant: name of the parameter set, where several were trained at once.
     """
 
     thing: str
@@ -53,6 +54,7 @@ class NewCandidate:
     parity: dict[str, Any] | None = None
     tier: str = ""
     seconds: float | None = None
+    variant: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

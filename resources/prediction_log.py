@@ -20,13 +20,15 @@ class Prediction:
     """One answered request.
 
     Attributes:
+        release_id: None where the version was never released.
         inputs: the request's body, None where it was not kept.
         outputs: one answer for each row.
+        number: of the version in the registry; None in rows older than the log's keeping it.
     """
 
     prediction_id: UUID
     endpoint: str
-    release_id: int
+    release_id: int | None
     version: str
     plan: int
     at: datetime
@@ -34,6 +36,7 @@ class Prediction:
     latency_ms: float
     inputs: dict[str, Any] | None
     outputs: list[Any]
+    number: int | None
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,15 @@ class PredictionLog:
         text = "SELECT {columns} FROM {predictions} WHERE endpoint = %s ORDER BY at DESC LIMIT %s"
         return self._select(text, [endpoint, count])
 
-    def of_releases(self, ids: list[int]) -> Usage:
-        """How much the releases were used."""
+    def usage(self, releases: list[int], versions: list[tuple[str, int]]) -> Usage:
+        """How much some releases (ids) were used, and some versions (endpoint, number) beside any release."""
+        text = self._sql(
+            """SELECT count(*), min(at), max(at) FROM {predictions} WHERE release_id = ANY(%s) OR (release_id IS NULL
+               AND (endpoint, number) IN (SELECT * FROM unnest(%s::text[], %s::int[])))"""
+        )
+        endpoints, numbers = [endpoint for endpoint, _ in versions], [number for _, number in versions]
         with self._database() as connection:
-            text = self._sql("SELECT count(*), min(at), max(at) FROM {predictions} WHERE release_id = ANY(%s)")
-            row = connection.execute(text, [list(ids)]).fetchone()
+            row = connection.execute(text, [releases, endpoints, numbers]).fetchone()
         assert row is not None
         return Usage(*row)
 
@@ -99,7 +106,7 @@ class PredictionLog:
     def _select(self, text: str, values: list[Any]) -> list[Prediction]:
         with self._database() as connection:
             rows = connection.execute(self._sql(text), values).fetchall()
-        return [Prediction(*row[:8], None if row[8] is None else json.loads(row[8]), row[9]) for row in rows]
+        return [Prediction(*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]) for row in rows]
 
     def _sql(self, text: str) -> Any:
         from workloads.serving.log import statement

@@ -19,6 +19,7 @@ from resources.settings import Settings
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from workloads.serving.catalogue import Catalogue
     from workloads.serving.plan import Ack, Live, Plan, Plans
 
 IMPORT_PATH = "workloads.serving.app:build"
@@ -45,10 +46,17 @@ class Serving:
 
         return Plans(self.schema)
 
+    @property
+    def catalogue(self) -> "Catalogue":
+        from workloads.serving.catalogue import Catalogue
+
+        return Catalogue(self.schema)
+
     def migrate(self) -> None:
         """Create the tables; idempotent."""
         with self._database() as connection:
             self.plans.migrate(connection)
+            self.catalogue.migrate(connection)
 
     def address(self, endpoint: str) -> str:
         """`http://127.0.0.1:8000/wine`"""
@@ -119,6 +127,13 @@ class Serving:
             raise ValueError("a plan has one version, with share 1; requests are not split between versions yet")
         with self._database() as connection:
             return self.plans.publish(connection, endpoint, entries[0])
+
+    def offer(self, endpoint: str, versions: Sequence[Mapping[str, Any]]) -> None:
+        """Let callers ask for these versions by name (`?version=`); entries as of `publish`, each with its number."""
+        from workloads.serving.plan import Version
+
+        with self._database() as connection:
+            self.catalogue.offer(connection, endpoint, [Version.of(dict(version)) for version in versions])
 
     def plan(self, endpoint: str) -> "Plan | None":
         """The plan that holds, if there is any."""

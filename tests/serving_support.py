@@ -78,7 +78,9 @@ def call(endpoint: Endpoint, method: str, path: str, body: Any = b"", headers: M
         messages.append(message)
 
     chosen = {"content-type": "application/json", "content-length": str(len(content)), **headers}
+    path, _, query = path.partition("?")
     scope = {"type": "http", "method": method, "path": "/shift" + path, "root_path": "/shift"}
+    scope["query_string"] = query.encode()
     scope["headers"] = [(name.encode(), value.encode()) for name, value in chosen.items()]
     asyncio.run(endpoint(scope, receive, send))
     start, end = messages

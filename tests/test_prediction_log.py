@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -35,7 +36,7 @@ def writer(log: PredictionLog) -> Iterator[LogWriter]:
     writer.close()
 
 
-def record(release_id: int = 1, at: datetime | None = None, outputs: bytes = b'[{"a": 1}]') -> Record:
+def record(release_id: int | None = 1, at: datetime | None = None, outputs: bytes = b'[{"a": 1}]') -> Record:
     at = at or datetime.now(UTC)
     return Record(uuid7(), release_id, "1.0.0", 7, at, 1, 0.5, b'{"rows": [[1, 2]]}', outputs)
 
@@ -68,10 +69,21 @@ def test_usage_of_releases(log: PredictionLog, writer: LogWriter) -> None:
     for hour in range(3):
         writer.put(record(release_id=9_000_001 + hour % 2, at=start + timedelta(hours=hour)))
     written(writer)
-    usage = log.of_releases([9_000_001, 9_000_002])
+    usage = log.usage([9_000_001, 9_000_002], [])
     assert (usage.count, usage.first, usage.last) == (3, start, start + timedelta(hours=2))
-    assert log.of_releases([9_000_001]).count == 2
-    assert log.of_releases([]).count == 0
+    assert log.usage([9_000_001], []).count == 2
+    assert log.usage([], []).count == 0
+
+
+def test_usage_of_versions_that_were_never_released(log: PredictionLog, writer: LogWriter) -> None:
+    for release, number in ((None, 9_000_001), (None, 9_000_002), (9_000_003, 9_000_001)):
+        writer.put(replace(record(release_id=release), number=number))
+    written(writer)
+    endpoint = log.recent(writer._endpoint, 1)[0].endpoint
+    assert log.usage([], [(endpoint, 9_000_001)]).count == 1
+    assert log.usage([], [(endpoint, 9_000_001), (endpoint, 9_000_002)]).count == 2
+    assert log.usage([9_000_003], [(endpoint, 9_000_001)]).count == 2
+    assert log.usage([], [("another", 9_000_001)]).count == 0
 
 
 def test_bounds_hold_and_losses_are_counted(log: PredictionLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +117,7 @@ def test_a_broken_connection_loses_and_doubles_nothing(log: PredictionLog, write
             connection.execute(text, [f"%{log.schema}%predictions%"])
     written(writer)
     assert writer.lost == 0
-    assert log.of_releases([9_000_010]).count == total
+    assert log.usage([9_000_010], []).count == total
 
 
 def test_one_record_that_cannot_be_stored_is_lost_alone(log: PredictionLog, writer: LogWriter) -> None:

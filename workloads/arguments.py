@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Asked:
                 data_version="by hand",
                 data_digest=digest_of({split: file.sha256 for split, file in data.items()}),
                 code_version=digest_of({file.name: sha256(file) for file in self.workload.folder.glob("*.py")}),
-                parameters=_given(self.workload.parameters, self.flags).model_dump(mode="json"),
+                parameters=_parameters(self.workload, self.flags).model_dump(mode="json"),
                 tier=TIERS[self.flags.tier],
             )
             return run(spec, out, progress)
@@ -83,6 +83,10 @@ def parse(package: str, arguments: list[str]) -> Asked:
     parser.add_argument("--out", type=Path, help="folder for result.json, artifacts and plots (default: a new one)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON; progress goes to stderr")
     parser.add_argument("--data", type=Path, help="folder with <split>.parquet (default: the workload's own pipeline)")
+    if workload.variants:
+        parser.add_argument(
+            "--variant", choices=list(workload.variants), help="parameters to start from; flags go over"
+        )
     parser.add_argument("--tier", choices=sorted(TIERS), default=workload.tier, help=f"default: {workload.tier}")
     _add(parser.add_argument_group("parameters"), workload.parameters)
     _add(parser.add_argument_group("parameters of the data, where --data is not given"), workload.data.parameters, DATA)
@@ -97,7 +101,7 @@ def parse(package: str, arguments: list[str]) -> Asked:
     except ValidationError as error:
         parser.error(f"{flags.spec}: {_wrong(error, '')}")
     try:
-        workload.parameters.model_validate(spec.parameters) if spec else _given(workload.parameters, flags)
+        workload.parameters.model_validate(spec.parameters) if spec else _parameters(workload, flags)
     except ValidationError as error:
         parser.error(_wrong(error, "--"))
     try:
@@ -115,12 +119,19 @@ def _add(group: Any, model: type[BaseModel], prefix: str = "") -> None:
         group.add_argument(flag, dest=f"{prefix}{name}", metavar=_kind(field), help=_help(field))
 
 
-def _given(model: type[BaseModel], flags: argparse.Namespace, prefix: str = "") -> Any:
-    """The model made of the flags that were given; its own validation turns text into values."""
+def _parameters(workload: Workload, flags: argparse.Namespace) -> Any:
+    """The variant's values, where one is named, under the flags."""
+    values = workload.variants[flags.variant] if getattr(flags, "variant", None) else {}
+    return _given(workload.parameters, flags, values=values)
+
+
+def _given(
+    model: type[BaseModel], flags: argparse.Namespace, prefix: str = "", values: Mapping[str, Any] | None = None
+) -> Any:
+    """The model made of the flags that were given, over `values`; its own validation turns text into values."""
     given = {name: getattr(flags, prefix + name) for name in model.model_fields}
-    return model.model_validate(
-        {name: _value(model.model_fields[name], v) for name, v in given.items() if v is not None}
-    )
+    texts = {name: _value(model.model_fields[name], text) for name, text in given.items() if text is not None}
+    return model.model_validate({**(values or {}), **texts})
 
 
 def _value(field: FieldInfo, text: str) -> str | None:

@@ -320,6 +320,8 @@ class Workload:
         description: one sentence, shown in the UI.
         data: what it learns from.
         parameters: pydantic model of its parameters.
+        variants: named sets of values over the parameters' defaults. One materialization trains them all, in parallel,
+            and the best of them by the deciding metric on validation is judged; empty: the defaults alone.
         metrics: all metrics that `evaluate` scores.
         gates: what a candidate must show.
         gates_by_source: the same for data of another source (`Fetched.source`), where other figures are to be expected.
@@ -343,6 +345,7 @@ class Workload:
     metrics: Sequence[Metric]
     gates: Gates
     gates_by_source: Mapping[str, Gates] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     train: str = "train:train"
     predictor: str = "predict:Predictor"
     rows: str = "data:rows"

@@ -136,10 +136,25 @@ def _golden(file: Path) -> str | None:
 
 
 def _parameters(workload: Workload, file: Path) -> Wrong:
-    if "tier" in workload.parameters.model_fields:
-        yield "parameters", "must not have a `tier`: the launchpad has one beside them"
+    for name in ("tier", "variants"):
+        if name in workload.parameters.model_fields:
+            yield "parameters", f"must not have a `{name}`: the launchpad has one beside them"
     for place, model in (("parameters", workload.parameters), ("data.parameters", workload.data.parameters)):
         yield from _defaults(model, place)
+    for name, values in workload.variants.items():
+        if not WORD.fullmatch(name):
+            yield f"variants.{name}", "must be named in lower-case letters, digits and _, beginning with a letter"
+        yield from _allowed(workload.parameters, values, f"variants.{name}")
+
+
+def _allowed(model: type[BaseModel], values: Mapping[str, Any], place: str) -> Wrong:
+    """Values that the model refuses."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at = ".".join(str(part) for part in first["loc"])
+        yield f"{place}.{at}", f"is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
 def _defaults(model: type[BaseModel], place: str) -> Wrong:

@@ -66,6 +66,29 @@ def learning_curves(curves: Mapping[str, Sequence[float]], file: Path) -> None:
             axis.legend()
 
 
+def comparison(values: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
+    """How several trainings ran: a panel per curve, a line per training; bars where each curve is one value."""
+    from matplotlib.ticker import MaxNLocator
+
+    quantities = list(next(iter(values.values())))
+    with figure(file, 4.6 * len(quantities), 3.4, len(quantities)) as axes:
+        for axis, quantity in zip(np.atleast_1d(axes), quantities, strict=True):
+            ends = {name: curves[quantity][-1] for name, curves in values.items()}
+            if all(len(curves[quantity]) == 1 for curves in values.values()):
+                axis.bar_label(axis.barh(list(ends), list(ends.values()), color=COLOURS[0]), fmt="%.3f", padding=4)
+                axis.grid(axis="y", visible=False)
+                axis.invert_yaxis()
+            else:
+                for (name, curves), colour in zip(values.items(), COLOURS, strict=False):
+                    line = curves[quantity]
+                    label = f"{name} {ends[name]:.3f}"
+                    axis.plot(range(1, len(line) + 1), line, "o-", markersize=4, color=colour, label=label)
+                axis.set_xlabel("epoch")
+                axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+                axis.legend()
+            axis.set_title(quantity.replace("_", " "))
+
+
 def confusion_matrix(true: Any, predicted: Any, names: Sequence[str], file: Path) -> None:
     """True names against predicted ones, arrays of shape (rows,) of indices into `names`: counts, coloured by share."""
     counts = np.zeros((len(names), len(names)), int)

@@ -75,12 +75,15 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
     from rich.tree import Tree
 
     tree = Tree(f"prediction [bold]{found.prediction['id']}[/] · {found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}")
-    live = "live" if found.endpoint["live"] else "no longer live"
-    node = tree.add(f"endpoint [bold]{found.endpoint['name']}[/] · plan {found.endpoint['plan']}")
-    release = found.release
-    decision = f"{release['action']} by {release['actor']}: {escape(release['why'])}"
-    node = node.add(f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {decision}")
-    node = node.add(f"model [bold]{found.model['uri']}[/] · digest {found.model['digest'][:16]}")
+    live = "live" if found.endpoint["live"] else "not live now"
+    plan = f"plan {found.endpoint['plan']}" if found.endpoint["plan"] else "this version was asked for"
+    node = tree.add(f"endpoint [bold]{found.endpoint['name']}[/] · {plan}")
+    if release := found.release:
+        decision = f"{release['action']} by {release['actor']}: {escape(release['why'])}"
+        node = node.add(f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {decision}")
+    variant = f" · variant {found.model['variant']}" if found.model["variant"] else ""
+    never = "" if release else " · never released when it answered"
+    node = node.add(f"model [bold]{found.model['uri']}[/]{variant} · digest {found.model['digest'][:16]}{never}")
     tier = f" · tier {found.run['tier']}" if found.run["tier"] else ""
     node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}{tier}")
     dirty = " with uncommitted changes" if found.code["dirty"] else ""

@@ -6,19 +6,23 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
 import orjson
 
+from workloads.artifacts import BrokenArtifacts
 from workloads.contract import InvalidInput
 from workloads.serving.artifacts import Loaded
 from workloads.serving.identity import uuid7
 from workloads.serving.log import Record
 from workloads.serving.openapi import openapi, page
-from workloads.serving.reading import Headers, Message, Reader, Receive, Refusal, read_body
+from workloads.serving.plan import Plan
+from workloads.serving.reading import Headers, Message, Reader, Receive, Refusal, read_body, version_of
 from workloads.serving.replica import Replica
+from workloads.serving.shelf import Busy
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +43,12 @@ class Endpoint:
         self._openapi = openapi(config.endpoint, config.route, replica.kind)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._gets = {"/": self._index, "/health": self._health, "/info": self._info}
-        self._gets |= {"/example": self._example, "/docs": self._docs, "/openapi.json": self._schema}
+        self._gets |= {
+            "/versions": self._versions,
+            "/example": self._example,
+            "/docs": self._docs,
+            "/openapi.json": self._schema,
+        }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -88,13 +97,38 @@ class Endpoint:
     async def _predict(self, scope: Message, receive: Receive) -> tuple[int, Headers, bytes, Record]:
         body = await read_body(scope, receive)
         started = perf_counter()
-        loaded = self.replica.current
+        query = scope.get("query_string")
+        loaded = await self._asked(query) if query else self.replica.current
         if loaded is None:
             raise Refusal(503, "not_ready", f"no version is served: {self._why()}", headers=((b"retry-after", b"1"),))
         size = len(body).bit_length()
         if len(body) < INLINE_BYTES and loaded.pace[size] < INLINE_SECONDS:
             return self._answer(loaded, body, started)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, loaded, body, started)
+
+    async def _asked(self, query: bytes) -> Loaded:
+        """The version that a request names (`?version=1.2.0`, `?version=7`), in memory."""
+        name, shelf = version_of(query), self.replica.shelf
+        version = shelf.find(name)
+        if version is None:
+            known = ", ".join(one.version for one in shelf.versions()[:20]) or "none yet"
+            reason = f"there is no version {name}; there are {known} (all: /versions)"
+            raise Refusal(404, "unknown_version", reason, "version")
+        live = self.replica.current
+        if live is not None and live.version.number == version.number:
+            return live
+        try:
+            loaded = await asyncio.wrap_future(shelf.take(version))
+        except BrokenArtifacts as error:
+            raise Refusal(409, "broken_version", f"version {name} cannot be served: {error}", "version") from None
+        except Busy as busy:
+            raise Refusal(503, "busy", str(busy), "version", headers=((b"retry-after", b"1"),)) from None
+        except Exception as error:  # a predictor's own `load` may raise anything
+            logger.warning("endpoint %s: version %s does not load: %s", self.replica.config.endpoint, name, error)
+            reason = f"version {name} does not load: {type(error).__name__}: {error}"[:2000]
+            raise Refusal(503, "not_loaded", reason, "version", headers=((b"retry-after", b"10"),)) from None
+        # It may have been released since it was loaded.
+        return loaded if loaded.version == version else replace(loaded, plan=Plan(0, version))
 
     def _answer(self, loaded: Loaded, body: bytes, started: float) -> tuple[int, Headers, bytes, Record]:
         """All of a request's work, by one version."""
@@ -125,7 +159,7 @@ class Endpoint:
         loaded.pace[size] = min(ended - begun, loaded.pace[size] * 1.02)
         record = Record(
             identity, version.release_id, version.version, loaded.plan.number, at, len(answers), latency,
-            body if self._keeps_inputs() else None, predictions,
+            body if self._keeps_inputs() else None, predictions, version.number or None,
         )  # fmt: skip
         headers = (*loaded.headers, (b"x-prediction-id", text.encode()))
         return 200, headers, b'{"predictions":' + predictions + b"," + rest[1:], record
@@ -143,7 +177,8 @@ class Endpoint:
 
     def _index(self) -> tuple[int, Headers, bytes]:
         route, now = self.replica.config.route.rstrip("/"), self.replica.current
-        links = {name: f"{route}/{name}" for name in ("predict", "health", "info", "example", "docs", "openapi.json")}
+        names = ("predict", "versions", "health", "info", "example", "docs", "openapi.json")
+        links = {name: f"{route}/{name}" for name in names}
         return _json(
             {
                 "service": self.replica.config.endpoint,
@@ -188,6 +223,26 @@ class Endpoint:
         if (now := self.replica.current) is None:
             raise Refusal(503, "not_ready", f"no version is served: {self._why()}", headers=((b"retry-after", b"1"),))
         return _json(now.example)
+
+    def _versions(self) -> tuple[int, Headers, bytes]:
+        replica, now = self.replica, self.replica.current
+        live = now.version.version if now else None
+        versions = [
+            {
+                "version": one.version,
+                "number": one.number,
+                "released": one.release_id is not None,
+                "live": one.version == live,
+                "loaded": one.version == live or replica.shelf.holds(one),
+                "model_uri": one.model_uri,
+                "digest": one.digest,
+                "data_version": one.data_version,
+                "trained_at": one.trained_at,
+                **one.info,
+            }
+            for one in replica.shelf.versions()
+        ]
+        return _json({"service": replica.config.endpoint, "live": live, "versions": versions})
 
     def _docs(self) -> tuple[int, Headers, bytes]:
         now = self.replica.current

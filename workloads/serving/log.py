@@ -35,6 +35,7 @@ COLUMNS = {  # with the types that binary COPY must be told
     "latency_ms": "float8",
     "inputs": "bytea",
     "outputs": "jsonb",
+    "number": "int4",
 }
 
 TABLE = """
@@ -42,16 +43,20 @@ CREATE SCHEMA IF NOT EXISTS {schema};
 CREATE TABLE IF NOT EXISTS {predictions} (
     prediction_id uuid PRIMARY KEY,
     endpoint text NOT NULL,
-    release_id bigint NOT NULL,
+    release_id bigint,  -- null: the version was never released
     version text NOT NULL,
     plan bigint NOT NULL,
     at timestamptz NOT NULL,
     rows integer NOT NULL,
     latency_ms double precision NOT NULL,
     inputs bytea,  -- the request's body as it came: JSON in UTF-8
-    outputs jsonb NOT NULL
+    outputs jsonb NOT NULL,
+    number integer  -- of the version, in the registry; null in rows older than this column
 );
+ALTER TABLE {predictions} ADD COLUMN IF NOT EXISTS number integer;
+ALTER TABLE {predictions} ALTER COLUMN release_id DROP NOT NULL;
 CREATE INDEX IF NOT EXISTS predictions_release ON {predictions} (release_id, at);
+CREATE INDEX IF NOT EXISTS predictions_unreleased ON {predictions} (endpoint, number) WHERE release_id IS NULL;
 CREATE INDEX IF NOT EXISTS predictions_endpoint ON {predictions} (endpoint, at);
 CREATE INDEX IF NOT EXISTS predictions_at ON {predictions} USING brin (at);
 """
@@ -62,7 +67,7 @@ class Record:
     """One answered request, as it is queued; `inputs` and `outputs` are JSON texts."""
 
     prediction_id: UUID
-    release_id: int
+    release_id: int | None
     version: str
     plan: int
     at: datetime
@@ -70,6 +75,7 @@ class Record:
     latency_ms: float
     inputs: bytes | None
     outputs: bytes
+    number: int | None = None
 
     @property
     def size(self) -> int:
@@ -217,6 +223,7 @@ class LogWriter:
             record.latency_ms,
             record.inputs,
             Jsonb(outputs, dumps=_as_is),
+            record.number,
         )
 
 

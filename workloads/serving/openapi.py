@@ -12,6 +12,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from workloads.contract import Predictor
+from workloads.serving.reading import VERSION
 
 PAGE = Path(__file__).with_name("docs.html")
 REF = "#/components/schemas/"
@@ -25,10 +26,12 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
     schemas = {**definitions.get("$defs", {}), **_schemas(prediction)}
     refused = {
         "400": _answer("The body is not JSON.", "EndpointError"),
+        "404": _answer("There is no such version.", "EndpointError"),
+        "409": _answer("The version that was asked for is not what was stored.", "EndpointError"),
         "413": _answer("The body is too large.", "EndpointError"),
         "415": _answer("The body is of another media type.", "EndpointError"),
         "422": _answer("The body is no input of this model; the error names the field.", "EndpointError"),
-        "503": _answer("No version is served yet.", "EndpointError"),
+        "503": _answer("No version is served yet, or the one that was asked for does not load.", "EndpointError"),
     }
     headers = {
         "X-Prediction-Id": {"description": "As in the body.", "schema": {"type": "string", "format": "uuid"}},
@@ -37,6 +40,14 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
     predict = {
         "summary": "Predict",
         "description": (kind.__doc__ or "").strip(),
+        "parameters": [
+            {
+                "name": "version",
+                "in": "query",
+                "description": "Answer by this version instead of the live one: 1.2.0 (released) or 7 (registered).",
+                "schema": {"type": "string", "pattern": VERSION.pattern},
+            }
+        ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
             "200": _answer("One prediction for each row.", "EndpointAnswer") | {"headers": headers},
@@ -56,6 +67,7 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
         "paths": {
             "/predict": {"post": {"operationId": "predict", **predict}},
             "/health": {"get": _get("health", "Whether a version is served", "EndpointHealth", also={"503"})},
+            "/versions": {"get": _get("versions", "Which versions may be asked for, newest first", "EndpointVersions")},
             "/info": {"get": _get("info", "Where the served version comes from", "EndpointInfo")},
             "/example": {"get": example},
         },
@@ -88,7 +100,12 @@ def _operation(path: str, method: str, operation: dict[str, Any], example: dict[
     )
     body = ""
     if method == "POST":
-        body = f'<label>Body<textarea spellcheck="false">{escape(json.dumps(_first_rows(example)))}</textarea></label>'
+        body = "".join(
+            f'<label title="{escape(one["description"])}">{escape(one["name"])} <input name="{escape(one["name"])}" '
+            f'placeholder="the live one"></label>'
+            for one in operation.get("parameters", [])
+        )
+        body += f'<label>Body<textarea spellcheck="false">{escape(json.dumps(_first_rows(example)))}</textarea></label>'
     name = f"<code>{escape(path)}</code> <small>{escape(operation['summary'])}</small>"
     return f"""<section data-method="{method}" data-path="{escape(path)}">
 <h2><span class="{method.lower()}">{method}</span> {name}</h2>
@@ -124,11 +141,12 @@ def _object(properties: dict[str, Any], required: list[str] | None = None) -> di
 
 
 def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
-    text, maybe, number, whole = (
+    text, maybe, number, whole, truth = (
         {"type": "string"},
         {"type": ["string", "null"]},
         {"type": "number"},
         {"type": "integer"},
+        {"type": "boolean"},
     )
     log = _object({"queued": whole, "written": whole, "lost": whole})
     return {
@@ -137,7 +155,7 @@ def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
                 "predictions": {"type": "array", "items": prediction},
                 "prediction_id": {"type": "string", "format": "uuid"},
                 "version": text,
-                "release_id": whole,
+                "release_id": {"type": ["integer", "null"]},
                 "model_uri": text,
                 "timestamp": {"type": "string", "format": "date-time"},
                 "processing_time_ms": number,
@@ -153,6 +171,28 @@ def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
                 "uptime_seconds": number,
                 "error": maybe,
                 "log": log,
+            }
+        ),
+        "EndpointVersions": _object(
+            {
+                "service": text,
+                "live": maybe,
+                "versions": {
+                    "type": "array",
+                    "items": _object(
+                        {
+                            "version": text,
+                            "number": whole,
+                            "released": truth,
+                            "live": truth,
+                            "loaded": truth,
+                            "model_uri": text,
+                            "digest": text,
+                            "data_version": text,
+                            "trained_at": text,
+                        }
+                    ),
+                },
             }
         ),
         "EndpointInfo": _object(

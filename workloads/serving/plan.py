@@ -21,19 +21,21 @@ class Version:
     """What a replica must know of the version that it serves.
 
     Attributes:
-        release_id: the release in the ledger.
-        version: its semantic version.
+        release_id: the release in the ledger; None: this version was never released.
+        version: its semantic version; its number as text where it was never released.
         artifacts_uri: the model's artifact folder.
         digest: digest of the folder's manifest.
+        number: its number in the registry.
         model_uri: address of the model version in the registry.
         share: part of the requests that it answers.
         info: whatever else `/info` shows.
     """
 
-    release_id: int
+    release_id: int | None
     version: str
     artifacts_uri: str
     digest: str
+    number: int = 0
     model_uri: str = ""
     share: float = 1.0
     run_id: str = ""
@@ -59,6 +61,8 @@ class Version:
 
 @dataclass(frozen=True)
 class Plan:
+    """A plan; number 0 stands for a version that was asked for by name, beside what is planned."""
+
     number: int
     version: Version
 

@@ -1,8 +1,10 @@
 """From the bytes of a request to a validated one, and the refusals on that way."""
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from json import loads as lenient_loads
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -12,6 +14,7 @@ Receive = Callable[[], Awaitable[Message]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
 MAX_BODY = 16 * 2**20
+VERSION = re.compile(r"\d{1,9}|\d{1,9}\.\d{1,9}\.\d{1,9}", re.ASCII)
 
 
 class Refusal(Exception):
@@ -51,6 +54,25 @@ async def read_body(scope: Message, receive: Receive) -> bytes:
             raise _too_large()
         more = part.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def version_of(query: bytes) -> str:
+    """The version that a query string asks for, as it is spelled: `1.2.0` or `7`.
+
+    Raises:
+        Refusal: it asks for something else, twice, or for what is no version.
+    """
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=10)
+    except ValueError:
+        pairs = [("?", "")]
+    if [name for name, _ in pairs] != ["version"]:
+        raise Refusal(422, "invalid_input", "the only thing to ask for after the `?` is one `version=`", "version")
+    text = pairs[0][1]
+    if not VERSION.fullmatch(text):
+        reason = "must be a released version such as 1.2.0, or the number of a registered one such as 7"
+        raise Refusal(422, "invalid_input", reason, "version")
+    return text
 
 
 def _too_large() -> Refusal:

@@ -22,6 +22,7 @@ from workloads.contract import Predictor
 from workloads.serving.artifacts import Loaded, load
 from workloads.serving.log import LogWriter
 from workloads.serving.plan import Plan, Plans, Version
+from workloads.serving.shelf import Shelf
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -89,6 +90,7 @@ class Replica:
 
     Attributes:
         error: why the newest plan is not served, None where it is.
+        shelf: versions beside it, which a caller asks for by name.
     """
 
     def __init__(self, config: Config, name: str):
@@ -100,6 +102,7 @@ class Replica:
         self.log = LogWriter(self.connect, config.schema, config.endpoint)
         self._plans = Plans(config.schema)
         self._services = EndpointServices(config.settings)
+        self.shelf = Shelf(config.endpoint, config.schema, lambda version: self._load(Plan(0, version)))
         self._failed: tuple[int, float] | None = None  # number of a plan that did not load, and when
         self._loading = False
         self._settled = threading.Event()  # set when there is a version, or surely none
@@ -116,6 +119,7 @@ class Replica:
         """Flush the log and sign off."""
         self._stop.set()
         self._bell[1].send(b"!")
+        self.shelf.close()
         self.log.close()
         self._thread.join(3)
         if not self.follows:
@@ -160,6 +164,7 @@ class Replica:
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._plans.channel)))
         while True:
             wanted = self._plans.beat(connection, self.config.endpoint, self.name, self._state())
+            self.shelf.refresh(connection)
             if wanted is not None and self._is_due(wanted):
                 self._adopt(connection)
                 continue  # say at once what is served now
@@ -206,7 +211,7 @@ class Replica:
                 self.current = Loaded(plan, old.predictor, old.example, old.pace)
             else:
                 self._loading = True
-                self.current = load(plan, self.kind, self._services, Path(self.config.state, "artifacts"))
+                self.current = self._load(plan)
         except Exception as error:  # a predictor may raise anything; it must not end the replica
             logger.exception("endpoint %s: plan %d does not load", self.config.endpoint, plan.number)
             return f"{type(error).__name__}: {error}"[:2000]
@@ -215,6 +220,9 @@ class Replica:
         logger.info("endpoint %s serves %s (plan %d)", self.config.endpoint, plan.version.version, plan.number)
         self._save(plan)
         return None
+
+    def _load(self, plan: Plan) -> Loaded:
+        return load(plan, self.kind, self._services, Path(self.config.state, "artifacts"))
 
     def _state(self) -> dict[str, Any]:
         now = self.current
