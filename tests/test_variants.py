@@ -95,7 +95,8 @@ class Started:
 def job_of(variant: str) -> psutil.Process | None:
     """The process that trains a variant of grapes."""
     for process in psutil.process_iter(["cmdline"]):
-        if any(f"-grapes-1-0-0-{variant}-" in word for word in process.info["cmdline"] or ()):
+        words = process.info["cmdline"] or []
+        if "--spec" in words and any(f"-grapes-1-0-0-{variant}-" in word for word in words):
             return process
     return None
 

@@ -79,6 +79,26 @@ def matrix(
     ]
 
 
+def either(*matrices: Any) -> Any:
+    """The type of a field that takes one of several matrices of fixed widths; how wide the first row is tells which.
+
+    Rows of no such width get the first one's error.
+    """
+    ways = [(each.__metadata__[0].func, each.__metadata__[2].json_schema) for each in matrices]
+    forms = [schema["items"].get("anyOf", [schema["items"]]) for _, schema in ways]
+    by_width = {form[0]["maxItems"]: validate for (validate, _), form in zip(ways, forms, strict=True)}
+
+    def validate(value: Any) -> np.ndarray:
+        rows = value.tolist() if isinstance(value, np.ndarray) else value
+        row = rows[0] if isinstance(rows, list) and rows else None
+        lines = row if isinstance(row, list) and row and isinstance(row[0], list) else [row]
+        width = sum(len(line) for line in lines if isinstance(line, list))
+        return by_width.get(width, ways[0][0])(value)
+
+    schema = {**ways[0][1], "items": {"anyOf": [option for form in forms for option in form]}}
+    return Annotated[Any, BeforeValidator(validate), matrices[0].__metadata__[1], WithJsonSchema(schema)]
+
+
 def _numbers(
     value: Any, columns: int | None, names: list[str] | None, max_rows: int, shape: tuple[int, int] | None
 ) -> np.ndarray:
