@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from resources.compute_folder import Job
-from resources.compute_jobs import Room, asked, fits
+from resources.compute_tiers import Room, asked, fits
 
 
 class Run(Protocol):
