@@ -2,7 +2,8 @@
 
 A template may include or extend one of `templates/shared`, which kinds have in common.
 A kind's `kind.yaml` says what it is, what its rows are (`numbers` or `texts`: a function of `workloads/kits/examine.py`
-looks at the CSV file), and which of scikit-learn's datasets is its example for each task, where it has none of its own.
+looks at the CSV file), and which of scikit-learn's datasets are its examples for each task, where it has none of its
+own: the one that is called like the workload, else the first.
 A template is handed: `name` (`house_prices`), `words` (`house prices`), `camel` (`HousePrices`), `package`
 (`my_models`), `module` (`my_models.house_prices`), `kind`, `task`, `example` (a dataset's name, or none), `csv` (a
 Python expression of the file's path, or none), and `data` (`examine.Examined`, or none).
@@ -16,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -83,7 +85,8 @@ def generate(wanted: Wanted) -> Generated:
     """
     _check(wanted)
     about = kinds()[wanted.kind]
-    example = None if wanted.csv else about.get("example", {}).get(wanted.task)
+    examples = [] if wanted.csv else about.get("examples", {}).get(wanted.task, [])
+    example = wanted.name if wanted.name in examples else next(iter(examples), None)
     data = _examined(wanted, about["rows"], example)
     package = wanted.folder.name
     texts = _render(
@@ -193,7 +196,18 @@ def _render(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
     for name, text in texts.items():
         if name.endswith(".py"):
             ast.parse(text, name)
+            texts[name] = _in_order(text)
     return texts
+
+
+def _in_order(text: str) -> str:
+    """Python whose blocks of imports are sorted: where the workload's own modules stand depends on its name."""
+    blocks = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("from "))
+    return "".join(line for imports, lines in blocks for line in (sorted(lines, key=_module) if imports else lines))
+
+
+def _module(line: str) -> str:
+    return line.split()[1]
 
 
 def _text(value: Any) -> str:
