@@ -16,7 +16,8 @@ def specs(workload: Workload, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def results(workload: Workload, report: GateReport) -> list[dg.AssetCheckResult]:
     """A report as check results. What is refused blocks; what is inconclusive warns, unless it leads to a refusal."""
     found = {_name(check): check for check in report.checks}
-    return [_result(name, found.get(name), workload.gates.on_inconclusive) for name in _gates(workload)]
+    judged = len(found) > 1
+    return [_result(name, found.get(name), judged, workload.gates.on_inconclusive) for name in _gates(workload)]
 
 
 def _gates(workload: Workload) -> dict[str, str]:
@@ -25,7 +26,12 @@ def _gates(workload: Workload) -> dict[str, str]:
     asked = {
         "load": "The artifacts are whole, and the served form loads and answers.",
         "floor": f"{metric.name} on the frozen test rows is {bound} {gates.floor:g}.",
-        **{f"slices_{cut.column}": f"Every {cut.column} holds {bound} {cut.floor:g}." for cut in gates.slices},
+        **{
+            f"slices_{cut.column}": f"{metric.name} within each {cut.column}"
+            + ("." if cut.floor is None else f" is {bound} {cut.floor:g}.")
+            for rules in (*workload.gates_by_source.values(), gates)
+            for cut in rules.slices
+        },
     }
     if gates.golden:
         asked["golden"] = "Golden rows get the answers that any version must give."
@@ -44,10 +50,12 @@ def _name(check: Check) -> str:
     return check.name.replace(":", "_")
 
 
-def _result(name: str, check: Check | None, inconclusive: OnInconclusive) -> dg.AssetCheckResult:
+def _result(name: str, check: Check | None, judged: bool, inconclusive: OnInconclusive) -> dg.AssetCheckResult:
     if check is None:
-        text = "not judged: the candidate cannot be loaded, or its data has rules of its own without this one"
-        return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, description=text)
+        text = "not asked of data from this source" if judged else "not judged: the candidate cannot be loaded"
+        return dg.AssetCheckResult(
+            check_name=name, passed=judged, severity=dg.AssetCheckSeverity.WARN, description=text
+        )
     blocks = check.verdict == "refuse" or inconclusive == OnInconclusive.REFUSE
     figures = {"value": _short(check.value), "threshold": _short(check.threshold), "unit": check.unit or None}
     return dg.AssetCheckResult(
@@ -70,12 +78,25 @@ def _short(value: float | None) -> float | None:
 
 
 def _groups(check: Check) -> dict[str, dg.MetadataValue]:
-    """The groups that a check of slices looked at, as a table."""
+    """The groups that a check of slices looked at, as a table, worst first."""
     groups = check.evidence.get("groups")
     if not groups:
         return {}
     records = [
-        dg.TableRecord({"group": name, "value": _short(one["value"]), "n": one["n"], "judged": one["judged"]})
-        for name, one in groups.items()
+        dg.TableRecord(
+            {
+                "group": one["group"],
+                "value": _short(one["value"]),
+                "from": _short(one["interval"][0]),
+                "to": _short(one["interval"][1]),
+                "n": one["n"],
+                "judged": one["judged"],
+            }
+        )
+        for one in groups
     ]
-    return {"groups": dg.MetadataValue.table(records)}
+    gap = check.evidence.get("gap")
+    return {
+        "groups": dg.MetadataValue.table(records),
+        **({"gap between best and worst group": _short(gap["difference"])} if gap else {}),
+    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.slices import column_of
 from workloads.artifacts import in_parts, sha256
 from workloads.contract import Predictor, Workload
 
@@ -56,20 +57,21 @@ def evaluate(
     if (kept := _read(file)) is not None:
         return kept
     outputs = in_parts(load().outputs, workload.resolve(workload.rows)(test_split))
-    scores = _arrays(workload, workload.resolve(workload.evaluate)(outputs, test_split), len(outputs))
+    scores = _arrays(workload, workload.resolve(workload.evaluate)(outputs, test_split), test_split, len(outputs))
     _write(file, scores)
     return scores
 
 
-def _arrays(workload: Workload, evaluation: Any, rows: int) -> Scores:
+def _arrays(workload: Workload, evaluation: Any, test_split: Path, rows: int) -> Scores:
     import numpy as np
 
     arrays = {f"score/{name}": np.asarray(values, dtype=np.float64) for name, values in evaluation.scores.items()}
     arrays |= {f"slice/{name}": np.asarray(values).astype(np.str_) for name, values in evaluation.slices.items()}
+    for declared in workload.gates.slices:
+        if declared.column not in evaluation.slices:
+            arrays[f"slice/{declared.column}"] = column_of(test_split, declared.column)
     scores = Scores(arrays)
     scores.of(workload.gates.metric)
-    for declared in workload.gates.slices:
-        scores.slice(declared.column)
     for name, values in arrays.items():
         if values.shape != (rows,) or not rows:
             raise ValueError(f"{name} has the shape {values.shape}; one value for each of {rows} test rows is asked")

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlops_assets import golden
+from mlops_assets import golden, slices
 from mlops_assets.evaluations import Scores, evaluate
 from mlops_assets.latency import CALLS, fastest
 from mlops_assets.statistics import mean_interval, paired
@@ -20,7 +20,7 @@ from resources.settings import Settings
 from resources.settings import settings as current_settings
 from resources.tracking import Tracking
 from workloads.artifacts import Manifest, canonical, sha256
-from workloads.contract import Gates, OnInconclusive, Parity, Predictor, Services, Slice, Workload
+from workloads.contract import Gates, OnInconclusive, Parity, Predictor, Services, Workload
 
 
 def judge(
@@ -96,7 +96,10 @@ class Judging:
         checks = [
             Check(name="load", verdict="pass", text="artifacts are whole, and the served form answers"),
             self._floor(scores),
-            *(self._slice(scores, declared) for declared in gates.slices),
+            *(
+                slices.check(scores.of(gates.metric), scores.slice(declared.column), self.workload.metric, declared)
+                for declared in gates.slices
+            ),
         ]
         if gates.golden:
             checks.append(golden.compare(self.workload.folder / gates.golden, predictor))
@@ -135,31 +138,6 @@ class Judging:
             n=len(values),
             text=text,
             evidence={"metric": metric.name, "interval": [interval.low, interval.high]},
-        )
-
-    def _slice(self, scores: Scores, declared: Slice) -> Check:
-        metric = self.workload.metric
-        values, names = scores.of(metric.name), scores.slice(declared.column)
-        found, below, judged = {}, [], []
-        for name in sorted(set(names.tolist())):
-            rows = values[names == name]
-            value, enough = float(rows.mean()), len(rows) >= declared.minimum_rows
-            good = value >= declared.floor if metric.higher_is_better else value <= declared.floor
-            found[name] = {"value": value, "n": len(rows), "judged": enough}
-            judged += [value] if enough else []
-            below += [f"{name} ({value:.4g}, {len(rows)} rows)"] if enough and not good else []
-        worst = (min if metric.higher_is_better else max)(judged, default=None)
-        few = len(found) - len(judged)
-        text = f"beyond the bound of {declared.floor:g}: {', '.join(below)}" if below else f"{len(judged)} groups hold"
-        return Check(
-            name=f"slices:{declared.column}",
-            verdict="refuse" if below else "pass",
-            value=worst,
-            threshold=declared.floor,
-            unit=metric.unit,
-            n=len(values),
-            text=text + (f"; {few} with fewer than {declared.minimum_rows} rows are not judged" if few else ""),
-            evidence={"metric": metric.name, "groups": found, "minimum_rows": declared.minimum_rows},
         )
 
     def _latency(self, predictor: Predictor) -> Check:

@@ -130,6 +130,18 @@ def mean_interval(scores: "ArrayLike", seed: int = 0) -> Interval:
     return bootstrap(scores, seed=seed)
 
 
+def difference(first: float, of_first: Interval, second: float, of_second: Interval) -> Interval:
+    """Interval of first - second, two independent means with their own intervals.
+
+    Each side is as wide as the two sides that pull that way, as the sides of a right triangle are to its longest: for
+    shares with Wilson's intervals this is Newcombe's method 10 (1998), in general MOVER (Zou and Donner 2008).
+    """
+    middle = first - second
+    low = middle - sqrt((first - of_first.low) ** 2 + (of_second.high - second) ** 2)
+    high = middle + sqrt((of_first.high - first) ** 2 + (second - of_second.low) ** 2)
+    return Interval(low, high)
+
+
 def wilson(successes: int, n: int) -> Interval:
     """Score interval of a share (Wilson 1927)."""
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)

@@ -85,7 +85,10 @@ def test_a_slice_refuses_where_it_has_rows_enough(gate, tmp_path: Path) -> None:
     report = gate(odd, rows=1000, slices=echo.gates.slices)
     found = check(report, "slices:parity")
     assert (found.verdict, found.threshold) == ("pass", 0.7)
-    assert found.evidence["groups"]["even"] == {"value": 1.0, "n": 500, "judged": True}
+    worst, best = found.evidence["groups"]
+    assert (worst["group"], best["group"], best["value"], best["n"], best["judged"]) == ("odd", "even", 1.0, 500, True)
+    assert worst["interval"][0] < worst["value"] < worst["interval"][1] < best["interval"][0] < best["interval"][1] == 1
+    assert found.evidence["gap"]["difference"] == 1 - worst["value"]
     strict = [replace(echo.gates.slices[0], floor=0.9)]
     refused = check(gate(odd, rows=1000, slices=strict), "slices:parity")
     assert refused.verdict == "refuse"

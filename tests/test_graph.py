@@ -22,7 +22,8 @@ from resources.tracking import Tracking
 pytest_plugins = ("graph_fixtures",)
 pytestmark = pytest.mark.platform
 
-MODEL_GATES = {"load", "floor", "slices_target", "golden", "latency", "parity", "champion"}
+SLICES = {f"slices_{column}" for column in ("target", "color_intensity", "wine_type")}
+MODEL_GATES = {"load", "floor", *SLICES, "golden", "latency", "parity", "champion"}
 
 
 def dagster(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -234,7 +234,7 @@ class Evaluation:
     Attributes:
         scores: for each metric, an array of shape (rows,): a metric is the mean of its row scores (correctness,
             squared error, reciprocal rank), which is what makes slices and paired tests exact for any workload.
-        slices: for each slicing column, an array of shape (rows,) of strings.
+        slices: groups of rows that no column of the split names, an array of shape (rows,) of strings for each.
     """
 
     scores: Mapping[str, Any]
@@ -264,10 +264,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class Slice:
-    """A column whose every value must reach the floor, wherever it has at least `minimum_rows` rows."""
+    """A column whose groups of rows are looked at one by one.
+
+    Attributes:
+        column: one of `Evaluation.slices`, or a column of the test split; numbers are cut at their quartiles.
+        floor: what every group must reach (a ceiling where lower is better); None: they are shown, and none is judged.
+        minimum_rows: a group with fewer rows is shown and not judged.
+    """
 
     column: str
-    floor: float
+    floor: float | None = None
     minimum_rows: int = 10
 
 
@@ -279,7 +285,7 @@ class Gates:
         metric: name of the metric that decides.
         floor: value that the metric must reach (a ceiling where lower is better).
         margin: difference to the champion that matters, in the metric's own unit; a candidate may be worse by less.
-        slices: floors within groups of rows.
+        slices: columns within whose groups the metric is looked at, with a floor or without.
         golden: JSON file beside the declaration: a list of `{"request": ..., "answer": {...}}`, each request with one
             row, whose answer must contain the given fields; floats are compared within 1e-3. None: no golden rows.
         latency_ms: budget of the 95th percentile of one row's prediction in process, milliseconds.

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from mlops_assets.releasing import Outcome
     from resources.ledger import Candidate, Release
-    from resources.reports import GateReport
+    from resources.reports import Check, GateReport
 
 COLOURS = {"pass": "green", "refuse": "red", "inconclusive": "yellow"}
 
@@ -83,7 +83,28 @@ def report(report: "GateReport", candidate: "Candidate") -> Any:
         f"[bold]{candidate.thing} {candidate.number}[/] ({candidate.digest[:12]}) against {against}: "
         f"[bold {COLOURS[report.verdict]}]{report.verdict}[/]"
     )
-    return Group(head, f"{report.n} test rows ({report.test_digest[:12]}){shows}", table)
+    sliced = [_groups(check) for check in report.checks if check.evidence.get("groups")]
+    return Group(head, f"{report.n} test rows ({report.test_digest[:12]}){shows}", table, *sliced)
+
+
+def _groups(check: "Check") -> Any:
+    """A table of the groups that a check of slices looked at, worst first."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    evidence = check.evidence
+    title = f"{escape(check.name)}: {evidence['metric']} of each group, with its 95 % interval"
+    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("group")
+    for column in ("value", "from", "to", "n"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in evidence["groups"]:
+        figures = [f"{value:.4g}" for value in (one["value"], *one["interval"])]
+        note = "" if one["judged"] else f"fewer than {evidence['minimum_rows']} rows: not judged"
+        table.add_row(escape(one["group"]), *figures, str(one["n"]), note, style="" if one["judged"] else "dim")
+    return table
 
 
 def facts(

@@ -29,11 +29,13 @@ workload = Workload(
         floor=0.85,
         margin=0.05,
         latency_ms=50,
-        slices=[Slice("target", floor=0.6)],
+        slices=[Slice("target", floor=0.6), Slice("color_intensity")],
         golden="golden.json",
     ),
     # The score from 3 to 9 that tasters gave is much harder to tell, and some of its values have hardly any rows.
-    gates_by_source={"quality": Gates(metric="accuracy", floor=0.5, margin=0.02, latency_ms=50)},
+    gates_by_source={
+        "quality": Gates(metric="accuracy", floor=0.5, margin=0.02, latency_ms=50, slices=[Slice("wine_type", 0.4)])
+    },
     parity=Parity("train:reference", tolerance=1e-5),
     owners=["team:mlops"],
     kinds=frozenset({"scikitlearn", "onnx"}),
