@@ -18,6 +18,7 @@ from resources.embedded.dagster import DagsterDaemon, Webserver, dev
 from resources.embedded.mlflow import Mlflow
 from resources.embedded.network import listeners
 from resources.embedded.part import Part
+from resources.embedded.playground import Playground
 from resources.embedded.postgres import Postgres, prepare
 from resources.embedded.ray import Ray
 from resources.embedded.serve import Serve
@@ -54,17 +55,19 @@ class Platform:
         self.settings = settings
         self.services: list[Part] = [kind(settings) for kind in (Postgres, Mlflow, Ray, Serve)]
         self.dagster: list[Part] = [CodeServers(settings), Webserver(settings), DagsterDaemon(settings)]
+        self.playground = Playground(settings)
 
     @property
     def parts(self) -> list[Part]:
-        return [*self.services, *self.dagster]
+        return [*self.services, *self.dagster, self.playground]
 
-    def up(self, progress: Progress = lambda title, text: None, dagster: bool = True) -> bool:
+    def up(self, progress: Progress = lambda title, text: None, dagster: bool = True, playground: bool = True) -> bool:
         """Start what does not run and mend what does not answer; what is well is left alone.
 
         Args:
             progress: told what happens, from several threads, one call at a time.
             dagster: also the webserver and the daemon.
+            playground: also the page to try endpoints on.
 
         Returns:
             Whether anything had to be started.
@@ -74,6 +77,7 @@ class Platform:
         """
         with self._lock(progress):
             wanted = self.services + (self.dagster if dagster and dev(self.settings).process() is None else [])
+            wanted += [self.playground] if playground else []
             faults = self._faults(wanted)
             external = [fault for part in wanted if part.external and (fault := faults[part.name])]
             if external:

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     ray_dashboard_port: int = Field(8265, ge=1024, le=65535, description="Embedded Ray: dashboard and job API.")
     serve_port: int = Field(8000, ge=1024, le=65535, description="HTTP port of all endpoints (Ray Serve).")
     dagster_port: int = Field(3000, ge=1024, le=65535, description="Dagster webserver.")
+    playground_port: int = Field(8501, ge=1024, le=65535, description="Playground: the page to try endpoints on.")
 
     # External services: one URL each; None means the embedded one.
     postgres_url: str | None = Field(
@@ -107,6 +108,10 @@ class Settings(BaseSettings):
     @property
     def dagster(self) -> str:
         return f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def playground(self) -> str:
+        return f"http://127.0.0.1:{self.playground_port}"
 
     @property
     def registry(self) -> str:

@@ -18,7 +18,7 @@ from resources.embedded.postgres import Postgres
 from resources.platform import Platform
 from resources.settings import Settings
 
-PORTS = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster")
+PORTS = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster", "playground")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -95,6 +95,7 @@ def _show(
         "Dagster": f"{chosen.dagster}/asset-groups",
         "MLflow": chosen.mlflow,
         "Ray": chosen.ray,
+        "Playground": chosen.playground,
         **{workload.name: f"{chosen.serve}{chosen.route(workload.name)}/docs" for workload in served},
     }.items():
         console.print(f"{name:14} {address}", highlight=False)

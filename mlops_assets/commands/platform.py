@@ -21,6 +21,9 @@ def up(
     without_dagster: Annotated[
         bool, typer.Option("--without-dagster", help="Leave out Dagster's webserver and daemon, to run `dagster dev`.")
     ] = False,
+    without_playground: Annotated[
+        bool, typer.Option("--without-playground", help="Leave out the page to try endpoints on.")
+    ] = False,
 ) -> None:
     """Start what does not run, mend what does not answer; what is well is left alone."""
     from rich.console import Console
@@ -28,18 +31,23 @@ def up(
     from resources.settings import settings
 
     console = Console(highlight=False)
-    started = start(settings(), lambda text: console.print(f"  {text}", markup=False), dagster=not without_dagster)
+    started = start(
+        settings(),
+        lambda text: console.print(f"  {text}", markup=False),
+        dagster=not without_dagster,
+        playground=not without_playground,
+    )
     console.print("The platform is up." if started else "The platform runs already.")
-    for title, address in _addresses(without_dagster):
+    for title, address in _addresses(without_dagster, without_playground):
         console.print(f"  {title:<18} {address}")
 
 
-def start(settings: "Settings", say: Callable[[str], Any], dagster: bool = True) -> bool:
+def start(settings: "Settings", say: Callable[[str], Any], dagster: bool = True, playground: bool = True) -> bool:
     """Bring the platform up and tell each step as a line; whether anything had to be started. Exits where it fails."""
     from resources.platform import Platform, PlatformFailed
 
     try:
-        return Platform(settings).up(lambda title, text: say(f"{title:<18} {text}"), dagster=dagster)
+        return Platform(settings).up(lambda title, text: say(f"{title:<18} {text}"), dagster, playground)
     except PlatformFailed as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from None
@@ -103,11 +111,12 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _addresses(without_dagster: bool) -> list[tuple[str, str]]:
+def _addresses(without_dagster: bool, without_playground: bool) -> list[tuple[str, str]]:
     from resources.settings import settings
 
     chosen = settings()
     shown = [("Dagster", chosen.dagster)] if not without_dagster else []
+    shown += [("Playground", chosen.playground)] if not without_playground else []
     return [*shown, ("MLflow", chosen.mlflow), ("Ray", chosen.ray), ("Endpoints", chosen.serve)]
 
 

@@ -1,0 +1,92 @@
+"""The trace of an answer as a tree on the page, down to the files, whose digests are computed anew."""
+
+import time
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from mlops_assets.lineage import NotFound, Trace, trace
+from resources.database import DatabaseUnavailable
+from resources.doors import Doors
+from resources.tracking import TrackingUnavailable
+
+PATIENCE = 4.0  # seconds until the log, which is written in the background, must hold an answer
+STYLE = """<style>
+ul.tree, ul.tree ul {list-style: none; margin: 0; padding: 0}
+ul.tree ul {margin-left: .3rem; padding-left: .75rem; border-left: 1px solid rgba(128,136,149,.35)}
+ul.tree li {margin: 0; padding: .14rem 0; line-height: 1.45; font-size: .88rem; overflow-wrap: anywhere}
+ul.tree b {font-weight: 600} ul.tree .kind {opacity: .6; margin-right: .5rem}
+ul.tree .more {opacity: .65; font-size: .82rem} ul.tree code {font-size: .78rem; opacity: .8}
+ul.tree .good {color: #009E73} ul.tree .bad {color: #D55E00; font-weight: 600}
+ul.tree a {color: inherit}
+</style>"""
+
+
+def show(prediction: str, doors: Doors) -> None:
+    """Follow a prediction and draw what was found; kept, so that the page's other widgets do not do it again."""
+    st.caption("where this answer came from")
+    key = f"trace of {prediction}"
+    if key not in st.session_state:
+        with st.spinner("following the ids, and hashing the files again"):
+            try:
+                st.session_state[key] = html(follow(prediction, doors), doors.settings.dagster)
+            except (NotFound, DatabaseUnavailable, TrackingUnavailable) as error:
+                st.warning(str(error))
+                return
+    st.html(st.session_state[key])
+
+
+def follow(prediction: str, doors: Doors) -> Trace:
+    """The trace, as soon as the log has the prediction. Raises as `lineage.trace`."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return trace(prediction, doors)
+        except NotFound:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.15)
+
+
+def html(found: Trace, dagster: str) -> str:
+    """A trace as nested lists; every value is escaped."""
+    release, run, code, data = found.release, found.run, found.code, found.data
+    files = "".join(_file(file.path, file.sha256, file.actual) for file in found.files)
+    moved = "" if data["tag_stands"] else _bad(" the tag was moved or removed since")
+    tag = _item("data", data["tag"], f"source {data['source']}, digest", data["digest"], files, moved)
+    dirty = "with uncommitted changes, digest" if code["dirty"] else "digest"
+    commit = _item("code", code["commit"][:12] or "not in Git", dirty, code["digest"])
+    links = f" {_link(run['url'], 'MLflow')} {_link(f'{dagster}/runs/' + run['dagster'], 'Dagster')}"
+    below = _item("run", run["mlflow"], below=commit + tag, links=links)
+    below = _item("model", found.model["uri"], "digest", found.model["digest"], below)
+    live = "live" if found.endpoint["live"] else "not live"
+    decided = f"{live}; {release['action']} by {release['actor']}: {release['why']}"
+    below = _item("release", f"{release['thing']} {release['version']}", decided, below=below)
+    below = _item("endpoint", found.endpoint["name"], f"plan {found.endpoint['plan']}", below=below)
+    at = f"{found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}"
+    return f'{STYLE}<ul class="tree">{_item("prediction", found.prediction["id"], at, below=below)}</ul>'
+
+
+def _item(kind: str, name: Any, more: str = "", digest: str | None = None, below: str = "", links: str = "") -> str:
+    """An item of the tree; `below` and `links` are HTML already."""
+    text = f'<span class="kind">{kind}</span><b>{escape(str(name))}</b>'
+    text += f' <span class="more">{escape(more)}</span>' if more else ""
+    text += f" <code>{escape(digest[:16])}</code>" if digest else ""
+    return f"<li>{text}{links}{f'<ul>{below}</ul>' if below else ''}</li>"
+
+
+def _file(path: str, expected: str, actual: str | None) -> str:
+    short = f'<code title="SHA-256">{escape(expected[:16])}</code>'
+    if actual == expected:
+        return f'<li><span class="good">✓</span> {escape(path)} {short}</li>'
+    now = f"is {actual[:16]} now" if actual else "is neither in the cache nor in the remote"
+    return f"<li>{_bad('✗')} {escape(path)} was {short} {_bad(now)}</li>"
+
+
+def _bad(text: str) -> str:
+    return f'<span class="bad">{escape(text)}</span>'
+
+
+def _link(url: str, text: str) -> str:
+    return f'<a class="more" href="{escape(url, quote=True)}" target="_blank" rel="noopener">{escape(text)}</a>'

@@ -1,0 +1,94 @@
+"""The playground's page: choose an endpoint and a version, fill in or draw, read the answer and where it came from.
+
+streamlit run mlops_assets/playground/page.py
+"""
+
+import streamlit as st
+
+from mlops_assets.playground import answers, lineage_tree, widgets
+from mlops_assets.playground.endpoints import About, Answer, Client, NotAnswering
+from mlops_assets.playground.forms import body_of, concerned, fields_of
+from resources.database import DatabaseUnavailable
+from resources.doors import Doors
+from resources.serve_api import ServingUnavailable
+from resources.settings import settings
+
+AWAY = (NotAnswering, ServingUnavailable, DatabaseUnavailable)
+
+
+@st.cache_resource
+def client() -> Client:
+    return Client(Doors(settings()))
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def names() -> list[str]:
+    return client().names()
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def versions(endpoint: str) -> list[str]:
+    return client().versions(endpoint)
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=50)
+def about(endpoint: str, version: str, asked: str | None) -> About:
+    """What a version takes; `version` keeps what one said apart from what the next says."""
+    return client().about(endpoint, asked)
+
+
+def main() -> None:
+    st.set_page_config(page_title="Playground", page_icon="◇", layout="wide")
+    st.html("<style>.block-container{padding-top:2.2rem;max-width:1240px}</style>")
+    title, endpoint_place, version_place = st.columns([2.4, 1.4, 1], vertical_alignment="bottom")
+    title.title("Playground", anchor=False)
+    try:
+        running = names()
+        if not running:
+            st.info("No endpoint runs yet. Release data, for example with `mlops demo`, and look here again.")
+            return
+        chosen = endpoint_place.selectbox("endpoint", running, key="endpoint")
+        offered = versions(chosen)
+        version = version_place.selectbox(
+            "version", offered, key=f"version of {chosen}", format_func=lambda one: _version(one, offered[0])
+        )
+        show(chosen, version, None if version == offered[0] else version)
+    except AWAY as error:
+        names.clear()
+        versions.clear()
+        st.warning(str(error))
+        st.button("Look again")
+
+
+def show(endpoint: str, version: str, asked: str | None) -> None:
+    """One endpoint's form on the left, the answer and its trace on the right."""
+    takes = about(endpoint, version, asked)
+    fields = fields_of(takes.request_schema, takes.example)
+    left, right = st.columns([1, 1.15], gap="large")
+    key = f"answer of {endpoint} {version}"
+    answer: Answer | None = st.session_state.get(key)
+    wrong = concerned(fields, answer.field) if answer else None
+    with left:
+        values = widgets.form(endpoint, fields, takes.example, wrong, answer.error if answer and wrong else None)
+        send = st.button("Predict", type="primary", disabled=values is None, key=f"predict {endpoint}")
+    if send and values is not None:
+        answer = client().predict(endpoint, asked, body_of(values))
+        st.session_state[key] = answer
+        if answer.field or wrong:
+            st.rerun()  # the message belongs beside a field that was drawn above
+    with right:
+        if answer is None:
+            st.caption("The answer comes here, and below it where it came from.")
+        elif answer.prediction is None:
+            at = f"`{answer.field}`: " if answer.field else ""
+            st.error(f"{at}{answer.error}")
+        else:
+            answers.show(takes.prediction_schema, answer)
+            lineage_tree.show(answer.about.get("prediction_id", ""), client().doors)
+
+
+def _version(version: str, live: str) -> str:
+    return f"{version} · live" if version == live else version
+
+
+main()
