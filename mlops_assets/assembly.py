@@ -7,6 +7,7 @@ import dagster as dg
 from jobs.pipelines import EXECUTOR, pipelines
 from jobs.refresh import daily, refresh
 from jobs.retention import nightly, retention
+from mlops_assets.batches import batch
 from mlops_assets.datasets import dataset, tags_of
 from mlops_assets.delivery import Delivery
 from mlops_assets.endpoints import endpoint
@@ -30,7 +31,7 @@ def assemble(folder: Path) -> dg.Definitions:
         assets=[
             part(workload)
             for workload in workloads
-            for part in (tags_of, dataset, model, aliases_of, release, endpoint)
+            for part in (tags_of, dataset, model, aliases_of, release, endpoint, batch)
         ],
         jobs=[*jobs, refreshing, retention],
         sensors=[data_tags(workloads, jobs, chosen), registry(workloads, jobs, chosen)],

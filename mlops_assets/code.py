@@ -27,6 +27,11 @@ def serving_code(workload: Workload) -> str:
     return _digest([*own, *_kits(own), *_files(SHARED / "serving"), SHARED / "contract.py"])
 
 
+def batch_code(workload: Workload) -> str:
+    """Digest of what batch predictions are made by: what an endpoint runs, and the program that scores."""
+    return _digest([*_files(SHARED / "batch"), SHARED / "data.py"])[:8] + serving_code(workload)[:8]
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(file for pattern in SOURCES for file in folder.glob(pattern))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from resources.data_version import TAG, DataVersion, split_tag
 from resources.doors import Doors
-from resources.ledger import Candidate, Release
+from resources.ledger import Batch, Candidate, Release
 from resources.prediction_log import Prediction
 
 
@@ -59,6 +59,7 @@ class Touched:
     files: list[str]
     models: list[dict[str, Any]]
     releases: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
     live: list[str]
     predictions: int
     first: datetime | None
@@ -187,6 +188,7 @@ def _touched(doors: Doors, version: DataVersion) -> Touched:
         files=[file.path for file in version.files],
         models=[_model(candidate) for candidate in candidates],
         releases=[_release(release) for release in releases],
+        batches=[_batch(batch) for batch in ledger.batches_of(version.name, version.version)],
         live=sorted(thing for thing, current in currents.items() if current and current.id in ids),
         predictions=usage.count,
         first=usage.first,
@@ -204,6 +206,18 @@ def _release(release: Release) -> dict[str, Any]:
         "actor": release.actor,
         "why": release.why,
         "changes": release.changes,
+    }
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "thing": batch.thing,
+        "release": batch.release,
+        "data": f"{batch.data_name}-v{batch.data_version}",
+        "rows": batch.rows,
+        "uri": batch.uri,
+        "digest": batch.digest,
+        "scored": batch.created_at,
     }
 
 

@@ -13,6 +13,7 @@ from mlops_assets.abandoned import settle
 from mlops_assets.checks import results, specs
 from mlops_assets.code import training_code
 from mlops_assets.delivery import Delivery
+from mlops_assets.estimates import Cost, against, estimate
 from mlops_assets.parameters import chosen, launchpad
 from mlops_assets.partitions import partitions_of
 from mlops_assets.pictures import pictures
@@ -20,9 +21,10 @@ from mlops_assets.plainly import plainly
 from mlops_assets.training import Trained, Training
 from mlops_assets.trials import trials
 from mlops_assets.variants import compared
-from workloads.contract import Workload
+from workloads.contract import TIERS, Workload
 
 POOL = "training"  # one training at a time on a small machine: see docs/architecture.md
+EXPECTED = "expected"  # tag of a run: what its training is expected to take
 
 
 def model_key(workload: str) -> dg.AssetKey:
@@ -56,12 +58,18 @@ def model(workload: Workload) -> dg.AssetsDefinition:
             workload, context.partition_key, context.run.run_id, context.run.root_run_id or context.run.run_id
         )
         parameters, tier = chosen(workload, config)
+        rows = delivery.doors.registry.version(workload.data.name, context.partition_key).rows
+        expected = estimate(workload, tier, rows, delivery.doors.ledger, list(parameters))
+        context.log.info(str(expected))
+        context.instance.add_run_tags(context.run.run_id, {EXPECTED: expected.short})
         judged = training.start(delivery.doors, parameters, tier, context.log.info)
+        took = Cost.of(TIERS[tier], sum(one.candidate.seconds or 0 for one in judged.variants))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(judged.best.candidate.digest),
             metadata={
                 "verdict": judged.report.verdict,
                 **describe(workload, judged.best),
+                **against(expected, took),
                 **(compared(workload, judged.variants) if workload.variants else {}),
             },
             check_results=results(workload, judged.report),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.data_version import DataFile, DataVersion
 from resources.ledger_aliases import AliasPages
+from resources.ledger_batches import Batch, BatchPages, NewBatch
 from resources.ledger_data import DataPages, MovedTag
 from resources.ledger_records import (
     CANDIDATE,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     import psycopg
 
 __all__ = [
-    "CANDIDATE", "CHAMPION", "PREVIOUS", "Action", "Alert", "AliasMove", "Candidate", "ChampionMoved", "DataFile",
-    "DataVersion", "Decision", "Ledger", "MovedTag", "NewCandidate", "NoLedger", "Release",
+    "CANDIDATE", "CHAMPION", "PREVIOUS", "Action", "Alert", "AliasMove", "Batch", "Candidate", "ChampionMoved",
+    "DataFile", "DataVersion", "Decision", "Ledger", "MovedTag", "NewBatch", "NewCandidate", "NoLedger", "Release",
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ class ChampionMoved(Exception):
     """Something else was released since the report was made; judge again."""
 
 
-class Ledger(DataPages, AliasPages):
+class Ledger(DataPages, AliasPages, BatchPages):
     """The door to one environment's ledger. Each public method is one transaction."""
 
     # Candidates and reports.

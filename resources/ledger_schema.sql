@@ -114,6 +114,26 @@ CREATE TABLE IF NOT EXISTS alert (
 );
 CREATE INDEX IF NOT EXISTS alert_time ON alert (created_at);
 
+CREATE TABLE IF NOT EXISTS batch (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    thing text NOT NULL,
+    release bigint NOT NULL REFERENCES release,
+    candidate bigint NOT NULL REFERENCES candidate,
+    data_name text NOT NULL,
+    data_version text NOT NULL,
+    data_digest text NOT NULL,
+    uri text NOT NULL,
+    digest text NOT NULL,
+    rows bigint NOT NULL,
+    tier text NOT NULL,
+    seconds double precision NOT NULL,
+    dagster_run text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (uri, digest, release)
+);
+CREATE INDEX IF NOT EXISTS batch_data ON batch (data_name, data_version);
+CREATE INDEX IF NOT EXISTS batch_candidate ON batch (candidate);
+
 -- A data version with its files.
 CREATE OR REPLACE VIEW data_page AS
     SELECT v.*, (SELECT coalesce(json_agg(json_build_object(
@@ -141,6 +161,7 @@ CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON candidate FOR E
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON report FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON decision FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON release FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON batch FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON alert FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER no_delete BEFORE DELETE ON alias_move FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE OR REPLACE TRIGGER only_done BEFORE UPDATE ON alias_move FOR EACH ROW

@@ -1,4 +1,4 @@
-"""`mlops tiers`: what a job may ask of the machine, and what of it there is room for."""
+"""`mlops tiers`: what a job may ask of the machine. `mlops estimate`: what a training is expected to take of it."""
 
 import json
 from dataclasses import asdict
@@ -13,6 +13,7 @@ COLOURS = {"now": "green", "when idle": "yellow", "never": "red"}
 def register(app: typer.Typer) -> None:
     """Add the commands to the root application."""
     app.command(rich_help_panel="Platform")(tiers)
+    app.command(rich_help_panel="Platform")(estimate)
 
 
 def tiers(as_json: AsJson = False) -> None:
@@ -46,3 +47,34 @@ def tiers(as_json: AsJson = False) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(f"Ray has {room}.")
+
+
+def estimate(
+    name: Annotated[str, typer.Argument(help="The workload, for example wine.", show_default=False)],
+    tier: Annotated[str | None, typer.Option("--tier", help="A tier; the workload's own by default.")] = None,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Rows of data; the newest version's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a training is expected to take, by earlier ones on the same tier. Exit code 1: none is known."""
+    from mlops_assets.estimates import estimate as expected
+    from resources.doors import Doors
+    from resources.settings import settings
+    from workloads.contract import TIERS
+    from workloads.loading import load
+
+    workloads = {workload.name: workload for workload in load(settings().workloads)}
+    if name not in workloads:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(workloads)}", param_hint="name")
+    workload = workloads[name]
+    if tier is not None and tier not in TIERS:
+        raise typer.BadParameter(f"{tier!r} is none of {', '.join(TIERS)}", param_hint="--tier")
+    doors = Doors(settings())
+    if rows is None:
+        versions = doors.registry.versions(workload.data.name)
+        if not versions:
+            raise typer.BadParameter(f"{workload.data.name} has no version yet; say how many", param_hint="--rows")
+        rows = versions[-1].rows
+    found = expected(workload, tier or workload.tier, rows, doors.ledger)
+    typer.echo(json.dumps(found.json(), indent=2) if as_json else str(found))
+    if found.cost is None:
+        raise typer.Exit(1)

@@ -114,6 +114,9 @@ def _show_impact(found: "list[Touched]") -> None:
         releases = tree.add(f"{len(touched.releases)} releases")
         for release in touched.releases:
             releases.add(f"{release['thing']} {release['version']} · since {release['since']:%Y-%m-%d %H:%M:%S}")
+        batches = tree.add(f"{len(touched.batches)} batches of predictions")
+        for batch in touched.batches:
+            batches.add(f"{batch['thing']} on {batch['data']} · {batch['rows']} rows · {batch['uri']}")
         tree.add(f"live on: {', '.join(touched.live) or 'no endpoint'}")
         span = f", {touched.first:%Y-%m-%d %H:%M:%S} to {touched.last:%Y-%m-%d %H:%M:%S}" if touched.first else ""
         tree.add(f"{touched.predictions} predictions{span}")

@@ -49,16 +49,27 @@ def load(plan: Plan, kind: type[Predictor], services: Services, cache: Path) -> 
         Exception: whatever the predictor's own `load` raises.
     """
     version = plan.version
-    folder = local_folder(version.artifacts_uri, version.digest, cache)
-    manifest = _verified(folder, version.digest)
-    if manifest.request_schema != signature_of(kind):
-        raise BrokenArtifacts(
-            f"version {version.version} was made for other requests than this endpoint's code reads; deploy it again"
-        )
+    folder, manifest = verified_folder(version.artifacts_uri, version.digest, kind, cache)
     predictor = kind.load(folder, services)
     golden = json.loads((folder / manifest.golden).read_bytes())
     _check_golden(folder, predictor, golden)
     return Loaded(plan, predictor, golden[0]["request"])
+
+
+def verified_folder(uri: str, digest: str, kind: type[Predictor], cache: Path) -> tuple[Path, Manifest]:
+    """The local folder of an artifact URI, every file of which was hashed again, with its manifest.
+
+    Raises:
+        BrokenArtifacts: it is not the digest's, a file is missing or changed, or `kind` reads other requests than the
+            model was made for.
+    """
+    folder = local_folder(uri, digest, cache)
+    manifest = _verified(folder, digest)
+    if manifest.request_schema != signature_of(kind):
+        raise BrokenArtifacts(
+            f"the model {digest[:12]} was made for other requests than the code here reads; train it again"
+        )
+    return folder, manifest
 
 
 def local_folder(uri: str, digest: str, cache: Path) -> Path:
