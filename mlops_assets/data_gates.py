@@ -123,7 +123,7 @@ def schema(workload: Workload, files: Mapping[str, Path]) -> GateResult:
             rows += len(set(cases["index"].dropna())) or 1
             kinds = cases.groupby(["column", "check"], dropna=False)["failure_case"].agg(["size", "first"])
             found += [
-                f"{split}, {column}: {check} ({case['size']} times, for example {str(case['first'])[:60]})"
+                f"{split}, {column}: {check} ({int(case['size'])} times, for example {str(case['first'])[:60]})"
                 for (column, check), case in kinds.iterrows()
             ]
     said = f"{len(found)} rules are broken" if found else f"all {len(files)} splits are as declared"

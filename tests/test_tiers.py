@@ -1,6 +1,6 @@
 """Tiers: what they ask, what fits where, and which one comes nearest to one that cannot be placed."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.compute_tiers import GIB, Room, asked, described, distance, fits, nearest, placement, wanted
@@ -25,6 +25,7 @@ node = st.builds(
 nodes = st.lists(node, max_size=4)
 
 
+@settings(deadline=None)
 @given(tiers, nodes)
 def test_the_nearest_tier_can_be_placed_and_none_that_can_is_nearer(tier: Tier, there: list[dict[str, float]]) -> None:
     possible = {name: other for name, other in TIERS.items() if fits(asked(other), there)}
@@ -35,12 +36,14 @@ def test_the_nearest_tier_can_be_placed_and_none_that_can_is_nearer(tier: Tier, 
         assert all(distance(tier, TIERS[found]) <= distance(tier, other) for other in possible.values())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(TIERS)), nodes)
 def test_a_tier_that_fits_is_its_own_nearest(name: str, there: list[dict[str, float]]) -> None:
     if fits(asked(TIERS[name]), there):
         assert nearest(TIERS[name], there) == name
 
 
+@settings(deadline=None)
 @given(tiers, nodes, node)
 def test_more_nodes_never_take_room_away(tier: Tier, there: list[dict[str, float]], one: dict[str, float]) -> None:
     if fits(asked(tier), there):
