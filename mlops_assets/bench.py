@@ -23,18 +23,18 @@ class Bench:
     def judge(self, candidate: Candidate, champion: Candidate | None) -> GateReport:
         """Judge on the candidate's frozen test rows, which it and the champion answer now."""
         test = self.doors.registry.files(candidate.data_name, candidate.data_version)[TEST]
-        workload = self._declared(candidate)
+        workload = self.declared(candidate)
         return gates.judge(workload, candidate, champion, test, NoServices(), self.doors.settings)
 
     def rules(self, candidate: Candidate) -> str:
-        return gates.rules(self._declared(candidate))
+        return gates.rules(self.declared(candidate))
 
     def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
-        leads = gates.leads_to(report, self._declared(candidate).gates)
+        leads = gates.leads_to(report, self.declared(candidate).gates)
         asks = leads == OnInconclusive.RELEASE and self.workload.approval == "manual"
         return OnInconclusive.HOLD if asks else leads
 
-    def _declared(self, candidate: Candidate) -> Workload:
+    def declared(self, candidate: Candidate) -> Workload:
         """The workload, with the gates that hold for the source of the candidate's data."""
         versions = self.doors.ledger.data(candidate.data_name)
         source = next((each.source for each in versions if each.version == candidate.data_version), "")

@@ -72,7 +72,7 @@ def model(workload: Workload) -> dg.AssetsDefinition:
                 **against(expected, took),
                 **(compared(workload, judged.variants) if workload.variants else {}),
             },
-            check_results=results(workload, judged.report),
+            check_results=results(workload, judged.report, judged.gates.on_inconclusive),
         )
 
     return train

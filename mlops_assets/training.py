@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.abandoned import withdraw
-from mlops_assets.bench import releasing
+from mlops_assets.bench import Bench, releasing
 from mlops_assets.code import Source, source, training_code
 from mlops_assets.delivery import offer
 from resources.compute import Job, JobFailed
@@ -22,7 +22,7 @@ from resources.doors import Doors
 from resources.ledger import Candidate, NewCandidate
 from resources.reports import GateReport
 from resources.tracking import TrackingUnavailable
-from workloads.contract import TIERS, VALIDATION, Metric, Parameters, Workload
+from workloads.contract import TIERS, VALIDATION, Gates, Metric, Parameters, Workload
 from workloads.training import DataFile, Result, Spec
 
 
@@ -40,10 +40,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of a materialization: `report` is about the best, `variants` are all, the best one last."""
+    """What came of a materialization: `report` is about the best, `variants` are all, the best one last.
+
+    `gates` are those that hold for the source of its data.
+    """
 
     best: Trained
     report: GateReport
+    gates: Gates
     variants: list[Trained]
 
 
@@ -102,9 +106,11 @@ class Training:
         for one in tracked:
             doors.tracking.close_run(one.run_id, "FINISHED")
         releases = releasing(self.workload, doors)
-        report = releases.report(trained[-1].candidate)
+        best = trained[-1]
+        report = releases.report(best.candidate)
         releases.project()
-        return Judged(best=trained[-1], report=report, variants=trained)
+        gates = Bench(self.workload, doors).declared(best.candidate).gates
+        return Judged(best=best, report=report, gates=gates, variants=trained)
 
     def _jobs(self, doors: Doors, data: DataVersion, parameters: Mapping[str, Parameters], tier: str) -> list[Job]:
         files = doors.registry.files(data.name, data.version)
