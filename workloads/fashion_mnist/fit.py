@@ -1,10 +1,6 @@
 """What each training worker does: Lightning on its shard of the rows, a checkpoint to Ray Train after each epoch."""
 
 import json
-import logging
-import math
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,78 +9,22 @@ import numpy as np
 import ray.train
 import torch
 from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment, RayTrainReportCallback, prepare_trainer
-from torch import Tensor, nn
+from torch import Tensor
 
+from workloads.data import TARGET
 from workloads.fashion_mnist.data import IMAGE
-from workloads.fashion_mnist.data import TARGET as WANTED
 from workloads.fashion_mnist.model import CHECKPOINT, network, normalised
+from workloads.kits import lightning as kit
 
 
-class Batches:
-    """Batches of a worker's rows, held in memory as uint8: pixels (n, 784) and classes (n,).
-
-    Each epoch has its own order, which follows from the seed and the epoch: a resumed training sees the same.
-    """
-
-    def __init__(self, shard: Any, size: int, epoch: Callable[[], int] | None = None, seed: int = 0):
-        parts = list(shard.iter_batches(batch_size=8192, batch_format="numpy"))
-        self.pixels = torch.from_numpy(np.concatenate([part[IMAGE] for part in parts]))
-        self.wanted = torch.from_numpy(np.concatenate([part[WANTED] for part in parts])).long()
-        self.size, self.epoch, self.seed = min(size, len(self.wanted)), epoch, seed
-
-    def __len__(self) -> int:
-        rows = len(self.wanted)
-        return rows // self.size if self.epoch else math.ceil(rows / self.size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.epoch:
-            generator = torch.Generator().manual_seed(self.seed * 10_007 + self.epoch())
-            order = torch.randperm(len(self.wanted), generator=generator)
-        else:
-            order = torch.arange(len(self.wanted))
-        for at in range(len(self)):
-            chosen = order[at * self.size : (at + 1) * self.size]
-            yield self.pixels[chosen], self.wanted[chosen]
-
-
-class Classifier(lightning.LightningModule):
-    """A network, its loss, and AdamW on a one-cycle schedule. `history` has a value per epoch of each curve."""
+class Classifier(kit.Module):
+    """A network of this workload, from pixels as they come."""
 
     def __init__(self, name: str, learning_rate: float, weight_decay: float):
-        super().__init__()
-        self.net = network(name)
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.history: dict[str, list[float]] = {}
+        super().__init__(network(name), "classification", learning_rate, weight_decay)
 
-    def logits(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor) -> Tensor:
         return self.net(normalised(pixels).contiguous(memory_format=torch.channels_last))
-
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        pixels, wanted = batch
-        loss = nn.functional.cross_entropy(self.logits(pixels), wanted)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(wanted))
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        pixels, wanted = batch
-        logits = self.logits(pixels)
-        figures = {
-            "validation_loss": nn.functional.cross_entropy(logits, wanted),
-            "validation_accuracy": (logits.argmax(dim=1) == wanted).float().mean(),
-        }
-        self.log_dict(figures, sync_dist=True, batch_size=len(wanted))
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=max(steps, 2))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["history"] = self.history
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = checkpoint["history"]
 
 
 class Report(RayTrainReportCallback):
@@ -97,14 +37,10 @@ class Report(RayTrainReportCallback):
         self.lines = lines
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Classifier) -> None:
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        for name, value in figures.items():
-            module.history.setdefault(name, []).append(value)
+        text = module.remember(trainer)
         super().on_train_epoch_end(trainer, module)
         if trainer.is_global_zero:
-            epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs
-            text = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in sorted(figures.items()))
-            tell(self.lines, epoch / epochs, f"epoch {epoch} of {epochs}: {text}")
+            tell(self.lines, (trainer.current_epoch + 1) / trainer.max_epochs, text)
 
 
 def tell(lines: Path, share: float, text: str) -> None:
@@ -115,7 +51,7 @@ def tell(lines: Path, share: float, text: str) -> None:
 
 def fit(config: dict[str, Any]) -> None:
     """Train on this worker; goes on from the checkpoint that Ray Train has, if any."""
-    _quiet()
+    kit.quiet()
     context, parameters = ray.train.get_context(), config["parameters"]
     torch.set_num_threads(max(1, int(config["threads"])))
     torch.manual_seed(parameters["seed"])
@@ -138,8 +74,8 @@ def fit(config: dict[str, Any]) -> None:
             use_distributed_sampler=False,
         )
     )
-    train = Batches(ray.train.get_dataset_shard("train"), size, lambda: module.current_epoch, parameters["seed"])
-    validation = Batches(ray.train.get_dataset_shard("validation"), 1000)
+    train = _batches("train", size, epoch=lambda: module.current_epoch, seed=parameters["seed"])
+    validation = _batches("validation", 1000)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         trainer.fit(module, train, validation)
@@ -150,9 +86,8 @@ def fit(config: dict[str, Any]) -> None:
         trainer.fit(module, train, validation, ckpt_path=Path(folder, CHECKPOINT), weights_only=True)
 
 
-def _quiet() -> None:
-    """Lightning's advice on loaders and devices is no news here."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+def _batches(split: str, size: int, **order: Any) -> kit.Batches:
+    """This worker's rows of a split, held in memory as uint8: pixels (n, 784) and classes (n,)."""
+    parts = list(ray.train.get_dataset_shard(split).iter_batches(batch_size=8192, batch_format="numpy"))
+    pixels = torch.from_numpy(np.concatenate([part[IMAGE] for part in parts]))
+    return kit.Batches(pixels, torch.from_numpy(np.concatenate([part[TARGET] for part in parts])).long(), size, **order)

@@ -1,20 +1,16 @@
 """The networks and their stored forms: safetensors as trained, ONNX as served; preprocessing and labels in both."""
 
-import json
-import logging
-import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workloads.artifacts import in_parts
+from workloads.kits import network as forms
 
 SIDE, CLASSES = 28, 10
 MEAN, STD = 0.2860, 0.3530  # of the training pixels, scaled to [0, 1]
-WEIGHTS, SERVED, CHECKPOINT = "model.safetensors", "model.onnx", "checkpoint.ckpt"
+CHECKPOINT = "checkpoint.ckpt"
 
 
 class Convolutional(nn.Sequential):
@@ -86,65 +82,13 @@ class Whole(nn.Module):
 
 def save(net: nn.Module, name: str, labels: list[str], folder: Path) -> None:
     """Write both forms into the artifact folder."""
-    from safetensors.torch import save_file
-
     about = {"network": name, "labels": labels, "mean": MEAN, "std": STD, "side": SIDE}
-    metadata = {"about": json.dumps(about)}  # one entry, since safetensors writes several in no fixed order
-    whole = Whole(net.to(memory_format=torch.contiguous_format).cpu()).eval()
-    save_file(whole.net.state_dict(), folder / WEIGHTS, metadata=metadata)
-    (folder / SERVED).write_bytes(_onnx(whole, metadata))
-
-
-def load(folder: Path) -> Whole:
-    """The trained form from its artifact folder."""
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        about = json.loads(file.metadata()["about"])
-    if (about["mean"], about["std"]) != (MEAN, STD):
-        raise ValueError(f"{folder / WEIGHTS} was trained on other preprocessing than this code does")
-    net = NETWORKS[about["network"]]()
-    net.load_state_dict(load_file(folder / WEIGHTS))
-    return Whole(net).eval()
+    forms.save(Whole(net), torch.zeros(2, SIDE * SIDE, dtype=torch.uint8), about, folder)
 
 
 def reference(artifacts: Path, inputs: np.ndarray) -> np.ndarray:
     """Probabilities by the trained form, float32 (rows, 10), for pixels uint8 (rows, 784)."""
-    whole = load(artifacts)
-    with torch.inference_mode():
-        return in_parts(lambda pixels: whole(torch.tensor(pixels)).numpy(), inputs)
-
-
-def _onnx(whole: Whole, metadata: dict[str, str]) -> bytes:
-    import onnx
-
-    pixels = torch.zeros(2, SIDE * SIDE, dtype=torch.uint8)
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)  # torchvision is not used
-    warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
-    program = torch.onnx.export(
-        whole,
-        (pixels,),
-        input_names=["pixels"],
-        output_names=["probabilities"],
-        dynamic_shapes=({0: torch.export.Dim("rows")},),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    model = program.model_proto
-    _strip(model)
-    onnx.helper.set_model_props(model, metadata)
-    return model.SerializeToString()
-
-
-def _strip(model: Any) -> None:
-    """Take out the exporter's notes on source files and lines: they would change the digest, and not the model."""
-    del model.metadata_props[:]
-    for part in [model.graph, *model.functions]:
-        del part.metadata_props[:]
-        for item in [*part.node, *part.value_info, *getattr(part, "initializer", ())]:
-            del item.metadata_props[:]
-            item.doc_string = ""
-    for item in [*model.graph.input, *model.graph.output]:
-        del item.metadata_props[:]
+    about = forms.about(artifacts)
+    if (about["mean"], about["std"]) != (MEAN, STD):
+        raise ValueError(f"{artifacts / forms.WEIGHTS} was trained on other preprocessing than this code does")
+    return forms.outputs(forms.load(Whole(NETWORKS[about["network"]]()), artifacts), inputs)

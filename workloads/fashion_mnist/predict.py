@@ -40,7 +40,7 @@ class Predictor(contract.Predictor):
 
     def __init__(self, session: InferenceSession):
         self.session = session
-        self.labels: list[str] = json.loads(session.get_modelmeta().custom_metadata_map["about"])["labels"]
+        self.labels: list[str] = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
 
     @classmethod
     def load(cls, artifacts: Path, services: Services) -> Self:
@@ -52,7 +52,7 @@ class Predictor(contract.Predictor):
         return request.images
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        return self.session.run(["probabilities"], {"pixels": inputs})[0]
+        return self.session.run(["outputs"], {"features": inputs})[0]
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         best, names = outputs.argmax(axis=1).tolist(), self.labels

@@ -4,41 +4,30 @@ Debian strips name and time from the header of each gzip file, which changes the
 nothing else. So the published MD5s hold for the official files, and the SHA-256 of the decompressed content for both.
 """
 
-import gzip
-import hashlib
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from workloads.contract import Fetched
-from workloads.data import download
+from workloads.kits import idx
 
 OFFICIAL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 PACKAGE = "dataset-fashion-mnist"
 INSTALLED = Path("usr/share/datasets/fashion-mnist")
 
 
-@dataclass(frozen=True)
-class File:
-    """A published file: MD5 as published (compressed, with name and time), SHA-256 of the decompressed content."""
-
-    md5: str
-    sha256: str
-
-
 FILES = {
-    "train-images-idx3-ubyte": File(
+    "train-images-idx3-ubyte": idx.File(
         "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
     ),
-    "train-labels-idx1-ubyte": File(
+    "train-labels-idx1-ubyte": idx.File(
         "25c81989df183df01b3e8a0aad5dffbe", "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
     ),
-    "t10k-images-idx3-ubyte": File(
+    "t10k-images-idx3-ubyte": idx.File(
         "bef4ecab320f06d8554ea6380940ec79", "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
     ),
-    "t10k-labels-idx1-ubyte": File(
+    "t10k-labels-idx1-ubyte": idx.File(
         "bb300cfdad3c16e7a12a480ee83cd310", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
     ),
 }
@@ -63,12 +52,7 @@ def fetch(source: str, out: Path) -> Fetched:
 
 
 def _official(out: Path) -> Fetched:
-    for name, file in FILES.items():
-        content = download(f"{OFFICIAL}/{name}.gz")
-        if (actual := hashlib.md5(content, usedforsecurity=False).hexdigest()) != file.md5:
-            raise ValueError(f"{OFFICIAL}/{name}.gz has MD5 {actual}, expected {file.md5}; it was not used")
-        _unpack(content, name, out)
-    return Fetched(source="official", uri=OFFICIAL)
+    return Fetched(source="official", uri=idx.fetch([OFFICIAL], FILES, out))
 
 
 def _debian(out: Path) -> Fetched:
@@ -93,16 +77,5 @@ def _debian(out: Path) -> Fetched:
 
 
 def _read_folder(folder: Path, out: Path) -> None:
-    for name in FILES:
-        _unpack((folder / f"{name}.gz").read_bytes(), name, out)
-
-
-def _unpack(compressed: bytes, name: str, out: Path) -> None:
-    try:
-        content = gzip.decompress(compressed)
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{name}.gz is damaged ({error}); it was not used") from error
-    actual, expected = hashlib.sha256(content).hexdigest(), FILES[name].sha256
-    if actual != expected:
-        raise ValueError(f"the content of {name}.gz has sha256 {actual}, expected {expected}; it was not used")
-    (out / name).write_bytes(content)
+    for name, file in FILES.items():
+        idx.unpack((folder / f"{name}.gz").read_bytes(), name, file, out)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from workloads.contract import TRAIN, VALIDATION, Tier, TrainingJob, TrainingResult
-from workloads.data import read_split
-from workloads.fashion_mnist.data import IMAGE, LABELS, TARGET
+from workloads.data import TARGET, read_split
+from workloads.fashion_mnist.data import IMAGE, LABELS
 from workloads.training import main
 
 LOST_WORKERS = 3  # so many times a training goes on after losing one

@@ -1,8 +1,17 @@
-"""Parameters of the data pipelines of tables; nothing heavy is imported, so that a declaration may name them."""
+"""Parameters that kits read; nothing heavy is imported, so that a declaration may name them."""
 
 from pydantic import Field
 
-from workloads.contract import DataParameters
+from workloads.contract import DataParameters, Parameters
+
+
+class FitParameters(Parameters):
+    """What fitting a network by `kits/lightning.py` reads; a workload adds those of its network."""
+
+    epochs: int = Field(20, ge=1, le=1000, description="Times that training goes through all its rows.")
+    batch_size: int = Field(32, ge=2, le=4096, description="Rows in one step.")
+    learning_rate: float = Field(0.01, gt=0, le=1, description="Largest rate of the one-cycle schedule.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Decay of weights in AdamW.")
 
 
 class TableParameters(DataParameters):

@@ -1,0 +1,20 @@
+"""How good the outputs are, row by row, and pictures of it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from workloads.contract import Evaluation
+from workloads.digits.data import LABELS
+from workloads.kits import classification, pictures
+
+
+def evaluate(outputs: np.ndarray, split: Path) -> Evaluation:
+    """Score probabilities, float32 (rows, 10), for the split's rows."""
+    return classification.evaluate(outputs, pictures.names(split, LABELS), LABELS)
+
+
+def plot(outputs: np.ndarray, split: Path, out: Path) -> None:
+    """Draw the matrix of confusions, the accuracy of each digit, and the pictures that were surest and wrong."""
+    classification.plot(outputs, pictures.names(split, LABELS), LABELS, out)
+    pictures.surest_mistakes(outputs, split, LABELS, out / "surest_mistakes.png")

@@ -1,0 +1,34 @@
+"""What the endpoint reads and answers; the model is the ONNX form."""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from workloads.contract import InvalidInput
+from workloads.kits.onnx import Classifier
+from workloads.serving.schema import either, matrix
+
+
+class Request(BaseModel):
+    """Pictures of digits, dark on light: 0 is paper, the largest number ink."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: either(
+        matrix(8 * 8, 0, 16, integer=True, shape=(8, 8)), matrix(28 * 28, 0, 255, integer=True, shape=(28, 28))
+    ) = Field(
+        description="1 to 1000 pictures: 64 whole numbers from 0 to 16, or 8 lines of 8. A model that was trained on "
+        "MNIST takes 784 from 0 to 255, or 28 lines of 28."
+    )
+
+
+class Predictor(Classifier):
+    """Tells each picture's digit, and the probability of every digit."""
+
+    Request = Request
+
+    def inputs(self, request: BaseModel) -> np.ndarray:
+        images: np.ndarray = request.images  # type: ignore[attr-defined]
+        if images.shape[1] != len(self.columns):
+            side = int(np.sqrt(len(self.columns)))
+            raise InvalidInput("images", f"this version was trained on pictures of {side} x {side}")
+        return images
