@@ -60,10 +60,12 @@ def html(found: Trace, dagster: str) -> str:
     links = f" {_link(run['url'], 'MLflow')} {_link(f'{dagster}/runs/' + run['dagster'], 'Dagster')}"
     below = _item("run", run["mlflow"], below=commit + tag, links=links)
     below = _item("model", found.model["uri"], "digest", found.model["digest"], below)
-    live = "live" if found.endpoint["live"] else "not live"
-    decided = f"{live}; {release['action']} by {release['actor']}: {release['why']}"
-    below = _item("release", f"{release['thing']} {release['version']}", decided, below=below)
-    below = _item("endpoint", found.endpoint["name"], f"plan {found.endpoint['plan']}", below=below)
+    if release:  # else the version was asked for by its number, and never released
+        live = "live" if found.endpoint["live"] else "not live"
+        decided = f"{live}; {release['action']} by {release['actor']}: {release['why']}"
+        below = _item("release", f"{release['thing']} {release['version']}", decided, below=below)
+    plan = f"plan {found.endpoint['plan']}" if found.endpoint["plan"] else "this version was asked for"
+    below = _item("endpoint", found.endpoint["name"], plan, below=below)
     at = f"{found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}"
     return f'{STYLE}<ul class="tree">{_item("prediction", found.prediction["id"], at, below=below)}</ul>'
 
