@@ -73,7 +73,8 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 def _array(file: Path, dimensions: int) -> np.ndarray:
     """Two zero bytes, type (8: uint8), number of dimensions, each dimension as a big-endian int32, then the values."""
     content, start = file.read_bytes(), 4 + 4 * dimensions
-    shape = np.frombuffer(content[4:start], ">i4").tolist()
-    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) - start != np.prod(shape, dtype=np.int64):
+    whole = len(content) >= start and content[:4] == bytes([0, 0, 8, dimensions])
+    shape = np.frombuffer(content[4:start], ">i4").tolist() if whole else []
+    if not whole or len(content) - start != np.prod(shape, dtype=np.int64):
         raise ValueError(f"{file} is no IDX file of {dimensions} dimensions of bytes")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
