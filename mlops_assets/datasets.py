@@ -1,11 +1,14 @@
 """`registry/<workload>`: the tags of the data registry. `datasets/<workload>`: a tag, resolved and checked."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
+from mlops_assets import distributions
 from mlops_assets.data_gates import GATES, inspect, refusal
 from mlops_assets.partitions import partitions_of
+from mlops_assets.pictures import pictures
 from mlops_assets.plainly import plainly
 from resources.data_registry import DataRegistry
 from resources.data_version import DataVersion
@@ -69,7 +72,7 @@ def dataset(workload: Workload) -> dg.AssetsDefinition:
         found = inspect(workload, version, files, registry)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version.digest),
-            metadata=describe(version, files),
+            metadata={**describe(version, files), **_pictured(version, files, registry)},
             check_results=[
                 dg.AssetCheckResult(
                     check_name=result.name,
@@ -108,6 +111,16 @@ def describe(version: DataVersion, files: dict) -> dict:
         "splits": dg.JsonMetadataValue(splits),
         "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
     }
+
+
+def _pictured(version: DataVersion, files: dict, registry: DataRegistry) -> dict[str, dg.MetadataValue]:
+    """How the version's columns are distributed, beside the version before."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "distributions.png")
+        distributions.picture(version, files, registry, file)
+        return pictures([file])
 
 
 def _files(version: DataVersion, splits: dict) -> dg.MetadataValue:

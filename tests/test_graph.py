@@ -90,6 +90,11 @@ def test_a_model_tells_what_it_is_and_every_gate_is_a_check(world: World, live: 
     assert checks["models/floor"].metadata["threshold"].value == live.workload.gates.floor
 
 
+def test_a_dataset_shows_how_its_columns_are_distributed(world: World, live: Delivered) -> None:
+    dataset = world.materialization("datasets", "wine", live.version)
+    assert dataset.metadata["distributions"].value.startswith("![distributions](data:image/png;base64,")
+
+
 def test_the_mlflow_run_says_what_the_model_was_made_from(world: World, live: Delivered) -> None:
     candidate, version = made_by(world, live), world.doors.registry.version("wine", live.version)
     run = world.doors.tracking.client.get_run(candidate.run_id)

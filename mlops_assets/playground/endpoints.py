@@ -61,14 +61,12 @@ class Client:
         return sorted(name for name, status in self.doors.serving.status().items() if status == "RUNNING")
 
     def versions(self, endpoint: str) -> list[str]:
-        """Versions that may be asked for, the live one first; only that one where the endpoint names no others."""
-        live = self._get(endpoint, "info").get("version")
+        """Versions that may be asked for: the live one, then the newest. Raises `NotAnswering` where none is live."""
+        offered = self._get(endpoint, "versions")
+        live = offered.get("live")
         if live is None:
             raise NotAnswering(f"{endpoint} runs and serves no version yet; release one, then look again")
-        status, body = request(f"{self._address(endpoint)}/versions")
-        offered = json.loads(body) if status == 200 else {}
-        others = [one["version"] if isinstance(one, dict) else str(one) for one in offered.get("versions", ())]
-        return [live, *(version for version in others if version != live)]
+        return [live, *(one["version"] for one in offered["versions"] if one["version"] != live)]
 
     def about(self, endpoint: str, version: str | None) -> About:
         """What a version (None: the live one) takes."""

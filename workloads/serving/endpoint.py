@@ -42,13 +42,14 @@ class Endpoint:
         self._reader = Reader(replica.kind.Request)
         self._openapi = openapi(config.endpoint, config.route, replica.kind)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
-        self._gets = {"/": self._index, "/health": self._health, "/info": self._info}
-        self._gets |= {
+        self._gets = {
+            "/": self._index,
+            "/health": self._health,
             "/versions": self._versions,
-            "/example": self._example,
             "/docs": self._docs,
             "/openapi.json": self._schema,
         }
+        self._of_version = {"/info": self._info, "/example": self._example}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -62,10 +63,13 @@ class Endpoint:
                 if scope["method"] != "POST":
                     raise _wrong_method(b"POST")
                 status, headers, body, record = await self._predict(scope, receive)
-            elif path in self._gets:
+            elif path in self._gets or path in self._of_version:
                 if scope["method"] != "GET":
                     raise _wrong_method(b"GET")
-                status, headers, body = self._gets[path]()
+                if path in self._gets:
+                    status, headers, body = self._gets[path]()
+                else:
+                    status, headers, body = self._of_version[path](await self._wanted(scope))
             else:
                 raise Refusal(404, "not_found", f"there is nothing at {path}; see /docs")
         except Refusal as refusal:
@@ -97,14 +101,18 @@ class Endpoint:
     async def _predict(self, scope: Message, receive: Receive) -> tuple[int, Headers, bytes, Record]:
         body = await read_body(scope, receive)
         started = perf_counter()
-        query = scope.get("query_string")
-        loaded = await self._asked(query) if query else self.replica.current
+        loaded = await self._wanted(scope)
         if loaded is None:
             raise Refusal(503, "not_ready", f"no version is served: {self._why()}", headers=((b"retry-after", b"1"),))
         size = len(body).bit_length()
         if len(body) < INLINE_BYTES and loaded.pace[size] < INLINE_SECONDS:
             return self._answer(loaded, body, started)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, loaded, body, started)
+
+    async def _wanted(self, scope: Message) -> Loaded | None:
+        """The version that a request is about: the one that it names, else the live one, if any."""
+        query = scope.get("query_string")
+        return await self._asked(query) if query else self.replica.current
 
     async def _asked(self, query: bytes) -> Loaded:
         """The version that a request names (`?version=1.2.0`, `?version=7`), in memory."""
@@ -201,8 +209,8 @@ class Endpoint:
         }
         return _json(text, 200 if replica.health == "healthy" else 503)
 
-    def _info(self) -> tuple[int, Headers, bytes]:
-        replica, now = self.replica, self.replica.current
+    def _info(self, now: Loaded | None) -> tuple[int, Headers, bytes]:
+        replica = self.replica
         served = {} if now is None else {"plan": now.plan.number, **now.version.info, **now.version.json()}
         for name in ("info", "artifacts_uri"):
             served.pop(name, None)
@@ -219,8 +227,8 @@ class Endpoint:
             }
         )
 
-    def _example(self) -> tuple[int, Headers, bytes]:
-        if (now := self.replica.current) is None:
+    def _example(self, now: Loaded | None) -> tuple[int, Headers, bytes]:
+        if now is None:
             raise Refusal(503, "not_ready", f"no version is served: {self._why()}", headers=((b"retry-after", b"1"),))
         return _json(now.example)
 

@@ -37,17 +37,18 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
         "X-Prediction-Id": {"description": "As in the body.", "schema": {"type": "string", "format": "uuid"}},
         "X-Model-Version": {"description": "As in the body.", "schema": {"type": "string"}},
     }
+    version = [
+        {
+            "name": "version",
+            "in": "query",
+            "description": "This version instead of the live one: 1.2.0 (released) or 7 (registered).",
+            "schema": {"type": "string", "pattern": VERSION.pattern},
+        }
+    ]
     predict = {
         "summary": "Predict",
         "description": (kind.__doc__ or "").strip(),
-        "parameters": [
-            {
-                "name": "version",
-                "in": "query",
-                "description": "Answer by this version instead of the live one: 1.2.0 (released) or 7 (registered).",
-                "schema": {"type": "string", "pattern": VERSION.pattern},
-            }
-        ],
+        "parameters": version,
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
             "200": _answer("One prediction for each row.", "EndpointAnswer") | {"headers": headers},
@@ -57,9 +58,12 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
     known = {"description": "A request.", "content": {"application/json": {"schema": request}}}
     example = {
         "operationId": "example",
-        "summary": "A request that the served version is known to answer",
-        "responses": {"200": known, "503": refused["503"]},
+        "summary": "A request that the version is known to answer",
+        "parameters": version,
+        "responses": {"200": known, **{status: refused[status] for status in ("404", "409", "503")}},
     }
+    info = _get("info", "Where the version comes from, and what it takes", "EndpointInfo") | {"parameters": version}
+    info["responses"] |= {status: refused[status] for status in ("404", "409", "503")}
     return {
         "openapi": "3.1.0",
         "info": {"title": endpoint, "version": "1", "description": f"Predictions of `{endpoint}`."},
@@ -68,7 +72,7 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
             "/predict": {"post": {"operationId": "predict", **predict}},
             "/health": {"get": _get("health", "Whether a version is served", "EndpointHealth", also={"503"})},
             "/versions": {"get": _get("versions", "Which versions may be asked for, newest first", "EndpointVersions")},
-            "/info": {"get": _get("info", "Where the served version comes from", "EndpointInfo")},
+            "/info": {"get": info},
             "/example": {"get": example},
         },
         "components": {"schemas": schemas},
