@@ -12,10 +12,11 @@ from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field
 
 from mlops_assets.playground.drawing import LARGEST_FILE, Frame, NoPicture, read
-from mlops_assets.playground.forms import body_of, concerned, fields_of, place_of, value_at
+from mlops_assets.playground.forms import body_of, concerned, place_of, value_at
+from mlops_assets.playground.schemas import fields_of
 from resources.settings import REPOSITORY
 from workloads.loading import load
-from workloads.serving.schema import matrix, with_columns
+from workloads.serving.schema import either, matrix, with_columns
 
 
 class House(BaseModel):
@@ -89,6 +90,17 @@ def test_a_width_that_only_the_example_knows() -> None:
     assert len(fields_of(Anything.model_json_schema(), {"rows": [[1, 2, 3]]})) == 3
     (field,) = fields_of(Anything.model_json_schema(), {"rows": [[0] * 1000]})
     assert (field.kind, field.place) == ("json", ("rows",))
+
+
+class Several(BaseModel):
+    rows: either(matrix(64, 0, 16, shape=(8, 8)), matrix(784, 0, 255, integer=True, shape=(28, 28)), matrix(["a", "b"]))
+
+
+@pytest.mark.parametrize(("width", "kind", "shape"), [(64, "picture", (8, 8)), (784, "picture", (28, 28)),
+                                                      (2, "number", None)])  # fmt: skip
+def test_of_several_forms_the_examples_own_is_taken(width: int, kind: str, shape: tuple | None) -> None:
+    field = fields_of(Several.model_json_schema(), {"rows": [[0] * width]})[0]
+    assert (field.kind, field.shape) == (kind, shape)
 
 
 JSON = st.recursive(

@@ -7,7 +7,8 @@ import streamlit as st
 
 from mlops_assets.playground import answers, lineage_tree, widgets
 from mlops_assets.playground.endpoints import About, Answer, Client, NotAnswering
-from mlops_assets.playground.forms import body_of, concerned, fields_of
+from mlops_assets.playground.forms import body_of, concerned
+from mlops_assets.playground.schemas import fields_of
 from resources.database import DatabaseUnavailable
 from resources.doors import Doors
 from resources.serve_api import ServingUnavailable

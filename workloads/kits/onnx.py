@@ -40,7 +40,8 @@ class OnnxPredictor(contract.Predictor):
         return cls(InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"]))
 
     def request_schema(self) -> dict[str, Any]:
-        return with_columns(super().request_schema(), "features", self.columns)
+        schema = super().request_schema()
+        return with_columns(schema, "features", self.columns) if "features" in schema["properties"] else schema
 
     def inputs(self, request: BaseModel) -> np.ndarray:
         return rows_of(request, self.columns)
