@@ -1,4 +1,4 @@
-"""The prediction log keeps its rows for as long as the settings say."""
+"""What is kept for a time only: predictions for as long as the settings say, and what jobs leave on disk for a week."""
 
 import dagster as dg
 
@@ -12,9 +12,15 @@ def prune_predictions(context: dg.OpExecutionContext, delivery: dg.ResourceParam
     context.log.info(f"{delivery.doors.predictions.prune()} predictions were older than {days} days")
 
 
+@dg.op(description="Delete the folders of jobs that nobody touched for a week; their results stand elsewhere.")
+def prune_jobs(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
+    context.log.info(f"{delivery.doors.compute.prune()} jobs left folders that nobody needs any more")
+
+
 @dg.job(description=__doc__, executor_def=dg.in_process_executor)
 def retention() -> None:
     prune_predictions()
+    prune_jobs()
 
 
 def nightly(settings: Settings) -> dg.ScheduleDefinition:

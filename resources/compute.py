@@ -27,6 +27,7 @@ AWAY_SECONDS = 45  # that Ray may be away while a job is waited for: it is back 
 STOP_SECONDS = 10
 POLL_SECONDS = (0.2, 1.5)  # first and longest pause between two looks at a job with a short log
 SLOWEST_POLL_SECONDS = 10
+KEPT_DAYS = 7  # what a job leaves on disk, for retries of its run
 LAST_LINES = 20  # of the log, in the error of a failed job
 
 
@@ -145,6 +146,18 @@ class Compute:
         for folder in JobFolder.all_of(self._settings, workload, root_run):
             if folder.latest and self.status(name := folder.name(folder.latest)).state.live:
                 self.stop(name)
+
+    def prune(self, days: float = KEPT_DAYS) -> int:
+        """Delete what jobs left on disk that nobody touched for so many days; the number of jobs deleted.
+
+        What came of them stands elsewhere. A job that lives is left alone.
+        """
+        deleted = 0
+        for folder in JobFolder.all(self._settings):
+            if folder.touched < time.time() - days * 86400 and not self.status(folder.name(folder.latest)).state.live:
+                folder.delete()
+                deleted += 1
+        return deleted
 
     def folder(self, job: Job) -> Path:
         """What the job leaves on disk; `out` in it is what its program wrote."""

@@ -70,6 +70,11 @@ class JobFolder:
         return [cls(path) for path in settings.path("jobs", workload).glob(f"*-{short(root_run)}")]
 
     @classmethod
+    def all(cls, settings: Settings) -> list[Self]:
+        """The folders of all jobs."""
+        return [cls(path) for path in settings.path("jobs").glob("*/*") if path.is_dir()]
+
+    @classmethod
     def find(cls, settings: Settings, attempt: str) -> tuple[Self, int] | None:
         """Folder and number of an attempt's name; None where no such job was made here."""
         base, _, number = attempt.rpartition("-")
@@ -87,6 +92,15 @@ class JobFolder:
             return int((self.path / "attempt").read_text())
         except (FileNotFoundError, ValueError):
             return 0
+
+    @property
+    def touched(self) -> float:
+        """When something in it was last written, in seconds since 1970."""
+        files = (self.path, self.path / "attempt", self.log())
+        return max((file.stat().st_mtime for file in files if file.exists()), default=0)
+
+    def delete(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def name(self, number: int) -> str:
         return f"{self.path.name}-{number}"

@@ -119,6 +119,18 @@ def test_trains_once_for_a_root_run_and_again_for_another(place: Place, toy) -> 
     assert len(one.starts()) == 3
 
 
+def test_what_an_ended_job_left_is_deleted_after_a_time(place: Place, toy) -> None:
+    ended, living = toy(), toy(until=True)
+    place.compute().run(ended.job)
+    place.compute().submit(living.job)
+    eventually(living.starts)
+    assert place.compute().prune() == 0
+    left = len(list(place.compute().folder(ended.job).parent.iterdir()))
+    assert place.compute().prune(days=0) == left - 1
+    assert not place.compute().folder(ended.job).exists()
+    assert place.compute().folder(living.job).exists()
+
+
 def test_attaches_when_the_waiting_process_was_killed(place: Place, toy, tmp_path: Path) -> None:
     one = toy(until=True)
     process = waiting_process(place, tmp_path, one.job)
