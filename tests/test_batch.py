@@ -130,6 +130,7 @@ def test_a_worker_writes_what_the_model_answers_block_by_block(
     answers = worker.predictor.answers(outputs)
     assert written["label"].to_pylist() == [answer["label"] for answer in answers]
     assert written.to_pylist(maps_as_pydicts="strict")[0]["probabilities"] == answers[0]["probabilities"]
+    assert written.schema.metadata[b"model"].decode() == spec.model_digest
     assert written[ROW_ID].equals(parquet.read_table(spec.data[TEST].path)[ROW_ID])
 
 

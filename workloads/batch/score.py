@@ -131,6 +131,13 @@ class Scorer:
         folder, _ = verified_folder(self.spec.artifacts_uri, self.spec.model_digest, kind, self.scratch)
         self.predictor = kind.load(folder, NoServices())
         self.rows = workload.resolve(workload.rows)
+        self.origin = {  # so that a part that is copied elsewhere still says where it came from
+            "workload": self.spec.package,
+            "model": self.spec.model_digest,
+            "data": self.spec.data_digest,
+            "data_version": self.spec.data_version,
+            "code": self.spec.code_version,
+        }
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Takes `split`, `part` (a number) and `groups` (of the split's file); gives `split`, and `rows` written."""
@@ -157,7 +164,8 @@ class Scorer:
         file = self.scratch / "block.parquet"
         parquet.write_table(block, file, compression="none")
         outputs = in_parts(self.predictor.outputs, self.rows(file))
-        return table(block[ROW_ID], outputs, self.predictor.answers(outputs), self.predictor.Prediction)
+        answered = table(block[ROW_ID], outputs, self.predictor.answers(outputs), self.predictor.Prediction)
+        return answered.replace_schema_metadata(self.origin)
 
 
 def main(arguments: list[str] | None = None) -> None:
