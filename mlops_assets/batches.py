@@ -25,7 +25,7 @@ from workloads.contract import TEST, TIERS, TRAIN, VALIDATION, Workload
 from workloads.results import DataFile
 
 PREVIEW = 5  # rows shown
-CELL = 60  # characters of a value shown
+CELL = 32  # characters of a value shown
 TIER = "cpu-small"  # scoring holds a block of rows at a time, whatever its model was trained on
 
 

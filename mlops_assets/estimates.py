@@ -34,7 +34,7 @@ class Cost:
     @classmethod
     def of(cls, tier: Tier, seconds: float) -> "Cost":
         hours = tier.workers * seconds / 3600
-        return cls(seconds, tier.cpus * hours, tier.gpus * hours)
+        return cls(seconds, round(tier.cpus * hours, 6), round(tier.gpus * hours, 6))
 
     def __str__(self) -> str:
         gpu = f", {self.gpu_hours:.3g} GPU-hours" if self.gpu_hours else ""
@@ -46,7 +46,7 @@ class Estimate:
     """What training some rows on a tier is expected to take; `cost` is None where nothing of the kind is known.
 
     Attributes:
-        low, high: seconds by the quickest and by the slowest of the earlier trainings.
+        low, high: bounds of the seconds, see `seconds`.
         known: how many earlier trainings it is made from.
     """
 
@@ -63,7 +63,7 @@ class Estimate:
             return f"nothing of {self.workload} was trained on the tier {self.tier} yet: what it takes is not known"
         return (
             f"{self.workload} on {self.tier}, {self.rows} rows: {self.cost} expected ({self.low:.3g} to "
-            f"{self.high:.3g} s), from {self.known} earlier trainings there, taking time to grow as rows do"
+            f"{self.high:.3g} s), if time grows as rows do; known there: {self.known}"
         )
 
     @property
@@ -89,13 +89,15 @@ def against(expected: Estimate, took: Cost) -> dict[str, Any]:
 
 
 def seconds(rows: int, earlier: Sequence[Took]) -> tuple[float, float, float] | None:
-    """Expected, lowest and highest seconds for some rows: median, least and greatest rate of what earlier ones took.
+    """Expected, least and most seconds for some rows, by what earlier ones took; None where there are none.
 
-    Time is taken to grow as rows do, which overestimates where a fixed part prevails and rows become many more.
-    None where there is nothing to go by.
+    Expected is the median, each scaled by rows: time is taken to grow as they do. Where a fixed part prevails it does
+    not grow at all. The truth is between the two: so the bounds are the quickest and the slowest of both.
     """
-    rates = [each.seconds / each.rows for each in earlier if each.rows > 0]
-    return (median(rates) * rows, min(rates) * rows, max(rates) * rows) if rates else None
+    shares = [(each.seconds, each.seconds / each.rows * rows) for each in earlier if each.rows > 0]
+    if not shares:
+        return None
+    return median(scaled for _, scaled in shares), min(map(min, shares)), max(map(max, shares))
 
 
 def estimate(

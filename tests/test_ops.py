@@ -132,7 +132,7 @@ def test_the_tier_and_what_it_took_are_told_everywhere(careful: Careful, held: d
     told = careful.metadata("models")
     assert told["tier"] == "cpu-medium"
     assert told["took (s)"] == pytest.approx(candidate.seconds, abs=1e-3)
-    assert told["cost (CPU-hours)"] == pytest.approx(candidate.seconds / 3600 * TIERS["cpu-medium"].cpus)
+    assert told["cost (CPU-hours)"] == pytest.approx(candidate.seconds / 3600 * TIERS["cpu-medium"].cpus, abs=1e-6)
     assert "not known" in told["expected"]  # the first of its tier
     assert careful.instance.get_run_by_id(held.run_id).tags[EXPECTED] == "not known on cpu-medium"
     run = careful.doors.tracking.client.get_run(candidate.run_id)
@@ -170,7 +170,7 @@ def test_a_data_version_is_scored_by_what_is_released(careful: Careful, approved
     rows = careful.doors.registry.version("wine", careful.version).rows
     assert (told["dagster/row_count"], told["model version"], told["model digest"]) == (rows, now.version, now.digest)
     assert told["rows/s"] > 0
-    assert told["cost (CPU-hours)"] == pytest.approx(told["took (s)"] / 3600)
+    assert told["cost (CPU-hours)"] == pytest.approx(told["took (s)"] / 3600, abs=1e-6)
     assert len(told["preview"].records) == 5
     columns = {column.name for column in told["dagster/column_schema"].columns}
     assert columns == {"row_id", "label", "confidence", "probabilities", "outputs"}
