@@ -105,6 +105,7 @@ class Training:
             raise
         for one in tracked:
             doors.tracking.close_run(one.run_id, "FINISHED")
+        offer(self.workload.name, doors)
         releases = releasing(self.workload, doors)
         best = trained[-1]
         report = releases.report(best.candidate)
@@ -166,7 +167,6 @@ class Training:
         """Versions in MLflow, then all candidates at once in the ledger; in order, the best one last."""
         new = [self._candidate(doors, data, commit, one, result, tier) for one, result in ranked]
         candidates = doors.ledger.add_candidates(new)
-        offer(self.workload.name, doors)
         return [
             Trained(
                 variant=one.job.variant,

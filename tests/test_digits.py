@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from workload_support import spec_of
 
 from mlops_assets import lineage
+from mlops_assets.bench import releasing
 from workloads.contract import TEST, InvalidInput
 from workloads.digits import data
 from workloads.digits.data_parameters import DigitsData
@@ -285,3 +286,14 @@ def test_any_registered_version_answers_and_is_traced(world: World, delivered: D
     with pytest.raises(HTTPError) as refused:
         predict(world, delivered, "9.9.9")
     assert refused.value.code == 404
+
+
+@pytest.mark.platform
+def test_any_variant_may_be_released_by_hand(world: World, delivered: Delivered) -> None:
+    mechanism, before = releasing(DIGITS, world.doors), world.doors.ledger.current("digits")
+    assert before is not None
+    other = next(one for one in world.doors.ledger.candidates("digits") if one.number != before.number)
+    outcome = mechanism.override(other, "a person", "another one is enough")
+    assert outcome.release is not None
+    assert (outcome.release.number, outcome.release.previous) == (other.number, before.id)
+    assert world.doors.tracking.aliases("digits")["champion"] == other.number

@@ -11,7 +11,6 @@ import pytest
 from graph_fixtures import Delivered, World, until
 from pydantic import ValidationError
 
-from mlops_assets.bench import releasing
 from mlops_assets.parameters import launchpad, parameter_sets
 from mlops_assets.training import Judged, Training
 from mlops_assets.variants import compared
@@ -180,11 +179,3 @@ def test_one_that_fails_is_said_and_nothing_is_registered(
     assert {one.variant for one in retried.end().variants} == {"few", "forest"}
     assert len(retried.submissions()) == 1  # the other one's result was kept
     assert len(world.doors.ledger.candidates("grapes")) == len(before[0]) + 2
-
-
-@pytest.mark.platform
-def test_any_variant_may_be_released_by_hand(world: World, trained: tuple[Started, Judged]) -> None:
-    mechanism, other = releasing(GRAPES, world.doors), trained[1].variants[0]
-    outcome = mechanism.override(other.candidate, "a person", "the smaller one is enough")
-    assert outcome.release is not None
-    assert outcome.release.number == other.candidate.number
