@@ -37,7 +37,7 @@ workload = Workload(
         floor=0.93,
         margin=0.02,
         latency_ms=50,
-        slices=[Slice("target", floor=0.8)],
+        slices=[Slice("target", floor=0.7)],
         golden="golden.json",
     ),
     gates_by_source={
