@@ -15,6 +15,7 @@ from mlops_assets.parameters import launchpad, parameter_sets
 from mlops_assets.training import Judged, Training
 from mlops_assets.variants import compared
 from resources.compute import JobFailed
+from workloads.arguments import _parameters, parse
 from workloads.contract import DeclarationError, Workload
 from workloads.declarations import check
 from workloads.loading import workload_of
@@ -60,6 +61,15 @@ def test_a_wrong_variant_is_refused_when_definitions_load(variants: dict, said: 
     wine = workload_of("workloads.wine")
     with pytest.raises(DeclarationError, match=f"workload.py: {said}"):
         check(replace(wine, variants=variants), wine.folder / "workload.py")
+
+
+def test_by_hand_a_variant_is_named_and_flags_go_over_it(capsys: pytest.CaptureFixture[str]) -> None:
+    asked_for = parse("workloads.digits", ["--variant", "wide", "--epochs", "3"])
+    values = _parameters(asked_for.workload, asked_for.flags)
+    assert (values.channels, values.epochs) == (asked_for.workload.variants["wide"]["channels"], 3)
+    with pytest.raises(SystemExit):
+        parse("workloads.digits", ["--variant", "tall"])
+    assert "choose from small, wide, dropout" in capsys.readouterr().err.replace("'", "")
 
 
 class Started:
