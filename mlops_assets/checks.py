@@ -13,11 +13,11 @@ def specs(workload: Workload, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def results(workload: Workload, report: GateReport) -> list[dg.AssetCheckResult]:
-    """A report as check results. What is refused blocks; what is inconclusive warns, unless it leads to a refusal."""
+def results(workload: Workload, report: GateReport, inconclusive: OnInconclusive) -> list[dg.AssetCheckResult]:
+    """A report as check results. What is refused blocks; what is `inconclusive` warns, unless that leads to a refusal."""
     found = {_name(check): check for check in report.checks}
     judged = len(found) > 1
-    return [_result(name, found.get(name), judged, workload.gates.on_inconclusive) for name in _gates(workload)]
+    return [_result(name, found.get(name), judged, inconclusive) for name in _gates(workload)]
 
 
 def _gates(workload: Workload) -> dict[str, str]:

@@ -233,24 +233,10 @@ class Endpoint:
         return _json(now.example)
 
     def _versions(self) -> tuple[int, Headers, bytes]:
-        replica, now = self.replica, self.replica.current
+        now = self.replica.current
         live = now.version.version if now else None
-        versions = [
-            {
-                "version": one.version,
-                "number": one.number,
-                "released": one.release_id is not None,
-                "live": one.version == live,
-                "loaded": one.version == live or replica.shelf.holds(one),
-                "model_uri": one.model_uri,
-                "digest": one.digest,
-                "data_version": one.data_version,
-                "trained_at": one.trained_at,
-                **one.info,
-            }
-            for one in replica.shelf.versions()
-        ]
-        return _json({"service": replica.config.endpoint, "live": live, "versions": versions})
+        versions = self.replica.shelf.listed(live)
+        return _json({"service": self.replica.config.endpoint, "live": live, "versions": versions})
 
     def _docs(self) -> tuple[int, Headers, bytes]:
         now = self.replica.current

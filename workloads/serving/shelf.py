@@ -68,8 +68,25 @@ class Shelf:
         """All that may be asked for, newest first."""
         return [self._known[number] for number in sorted(self._known.copy(), reverse=True)]
 
-    def holds(self, version: Version) -> bool:
-        """Whether a version is in memory."""
+    def listed(self, live: str | None) -> list[dict[str, Any]]:
+        """What `/versions` says of each, newest first; `live` is what the endpoint answers with if nothing is asked."""
+        return [
+            {
+                "version": one.version,
+                "number": one.number,
+                "released": one.release_id is not None,
+                "live": one.version == live,
+                "loaded": one.version == live or self._holds(one),
+                "model_uri": one.model_uri,
+                "digest": one.digest,
+                "data_version": one.data_version,
+                "trained_at": one.trained_at,
+                **one.info,
+            }
+            for one in self.versions()
+        ]
+
+    def _holds(self, version: Version) -> bool:
         place = self._places.get(version.digest)
         return place is not None and place.loading.done() and place.loading.exception() is None
 
