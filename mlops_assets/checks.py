@@ -14,7 +14,7 @@ def specs(workload: Workload, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def results(workload: Workload, report: GateReport, inconclusive: OnInconclusive) -> list[dg.AssetCheckResult]:
-    """A report as check results: what is refused blocks; what is `inconclusive` warns, unless that leads to a refusal."""
+    """A report as check results: what is refused blocks; the `inconclusive` warns, unless that leads to a refusal."""
     found = {_name(check): check for check in report.checks}
     judged = len(found) > 1
     return [_result(name, found.get(name), judged, inconclusive) for name in _gates(workload)]
