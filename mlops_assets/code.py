@@ -15,6 +15,12 @@ KITS = re.compile(r"\bworkloads\.kits(?:\.(\w+)| import (.+))")  # of an import,
 SOURCES = ("*.py", "*.json")
 
 
+def own_code(workload: Workload) -> str:
+    """Digest of what the workload itself says: its folder, and the kits in use."""
+    own = _files(workload.folder)
+    return _digest([*own, *_kits(own)])
+
+
 def training_code(workload: Workload) -> str:
     """Digest of what a trained model depends on: its workload's folder, the kits in use, and what all share."""
     own = _files(workload.folder)

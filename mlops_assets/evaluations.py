@@ -1,14 +1,14 @@
 """Row scores of a model on a test split, computed once and kept on disk as arrays (nothing pickled)."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.code import own_code
 from mlops_assets.slices import column_of
-from workloads.artifacts import in_parts, sha256
+from workloads.artifacts import in_parts
 from workloads.contract import Predictor, Workload
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def evaluate(
 ) -> Scores:
     """Scores of the model with this digest on a test split; from the cache where they were computed before.
 
-    They are kept under the digests of model, rows and the workload's Python files, as changed code may score anew.
+    They are kept under the digests of model, rows and the workload's own code, as changed code may score anew.
 
     Raises:
         ValueError: the evaluation is not one finite score per row.
     """
-    file = cache / f"{digest[:32]}-{test_digest[:32]}-{_code(workload.folder)}.npz"
+    file = cache / f"{digest[:32]}-{test_digest[:32]}-{own_code(workload)}.npz"
     if (kept := _read(file)) is not None:
         return kept
     outputs = in_parts(load().outputs, workload.resolve(workload.rows)(test_split))
@@ -78,11 +78,6 @@ def _arrays(workload: Workload, evaluation: Any, test_split: Path, rows: int) ->
         if name.startswith("score/") and not np.isfinite(values).all():
             raise ValueError(f"{name} has values that are not finite")
     return scores
-
-
-def _code(folder: Path) -> str:
-    digests = [f"{file.name} {sha256(file)}" for file in sorted(folder.glob("*.py"))]
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 
 
 def _read(file: Path) -> Scores | None:
