@@ -10,7 +10,6 @@ Python expression of the file's path, or none), and `data` (`examine.Examined`, 
 """
 
 import ast
-import json
 import keyword
 import re
 import shutil
@@ -202,7 +201,7 @@ def _render(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
 
 def _in_order(text: str) -> str:
     """Python whose blocks of imports are sorted: where the workload's own modules stand depends on its name."""
-    blocks = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("from "))
+    blocks = groupby(re.split(r"(?<=\n)", text), key=lambda line: line.startswith("from "))
     return "".join(line for imports, lines in blocks for line in (sorted(lines, key=_module) if imports else lines))
 
 
@@ -212,18 +211,26 @@ def _module(line: str) -> str:
 
 def _text(value: Any) -> str:
     """A text as a Python literal, in double quotes."""
-    return json.dumps(str(value), ensure_ascii=not str(value).isprintable())
+
+    def safe(sign: str) -> str:
+        if sign in ('"', "\\"):
+            return f"\\{sign}"
+        return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+
+    return f'"{"".join(map(safe, str(value)))}"'
 
 
 def _write(package: Path, name: str, texts: Mapping[str, str]) -> None:
-    package.mkdir(parents=True, exist_ok=True)
-    (package / "__init__.py").touch()
-    partial = Path(mkdtemp(dir=package, prefix=f".{name}-"))
+    partial = None
     try:
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").touch()
+        partial = Path(mkdtemp(dir=package, prefix=f".{name}-"))
         partial.chmod(0o755)
         for file, text in texts.items():
-            (partial / file).write_text(text)
+            (partial / file).write_text(text, encoding="utf-8")
         partial.rename(package / name)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial:
+            shutil.rmtree(partial, ignore_errors=True)
         raise CannotGenerate(f"{package / name} cannot be written: {error.strerror}") from error

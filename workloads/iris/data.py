@@ -1,4 +1,4 @@
-"""The data of iris: the columns of a table, and `target`, which is to be told from them."""
+"""The data of iris: the columns of a table, and the one that is to be told from the others."""
 
 from pathlib import Path
 from typing import Any

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 DELIMITERS = ",;\t|"
@@ -63,9 +64,7 @@ def read(file: Path) -> Csv:
         ValueError: it is absent, too large, not UTF-8, has no proper header, or a row of another length.
     """
     text = _text(file)
-    first = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     rows, lines = [], []
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -91,6 +90,17 @@ def number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and abs(value) < LARGEST and "_" not in text else None
+
+
+def _delimiter(text: str) -> str:
+    """The sign that cuts the first lines into the same number of cells; else the one that the header has most of."""
+
+    def cells(sign: str) -> tuple[bool, int]:
+        rows = islice(csv.reader(io.StringIO(text, newline=""), delimiter=sign), 20)
+        counts = [len(row) for row in rows if row] or [0]
+        return len(set(counts)) == 1 and counts[0] > 1, counts[0]
+
+    return max(DELIMITERS, key=cells)
 
 
 def _text(file: Path) -> str:
