@@ -47,31 +47,32 @@ def _kits(files: list[Path]) -> list[Path]:
     found: set[Path] = set()
     left = list(files)
     while left:
-        named = {SHARED / "kits" / f"{name}.py" for name in _named(left.pop())}
+        named = {SHARED / "kits" / f"{name}.py" for name in _read(left.pop())[0]}
         new = {file for file in named - found if file.is_file()}
         found |= new
         left += new
     return sorted(found)
 
 
-def _named(file: Path) -> list[str]:
-    words = " ".join(f"{one} {several}" for one, several in KITS.findall(_content(file, file.stat().st_mtime_ns)[0]))
-    return re.findall(r"\w+", words)
-
-
 def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.parent.name}/{file.name}\0".encode())
-        digest.update(_content(file, file.stat().st_mtime_ns)[1])
+        digest.update(_read(file)[1])
     return digest.hexdigest()[:16]
 
 
+def _read(file: Path) -> tuple[frozenset[str], bytes]:
+    """The names in a file's imports of kits, and the digest of its content."""
+    return _content(file, file.stat().st_mtime_ns)
+
+
 @cache
-def _content(file: Path, changed: int) -> tuple[str, bytes]:
-    """A file's text and the digest of it; many workloads share files. `changed` is the file's time."""
+def _content(file: Path, changed: int) -> tuple[frozenset[str], bytes]:
+    """Many workloads share files, so each is read once. `changed` is the file's time."""
     content = file.read_bytes()
-    return content.decode(), hashlib.sha256(content).digest()
+    imports = " ".join(f"{one} {several}" for one, several in KITS.findall(content.decode()))
+    return frozenset(re.findall(r"\w+", imports)), hashlib.sha256(content).digest()
 
 
 @dataclass(frozen=True)
