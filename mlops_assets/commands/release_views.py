@@ -115,7 +115,12 @@ def facts(
         "thing": release.thing,
         "version": release.version,
         "release": release.id,
-        "candidate": {"number": candidate.number, "digest": candidate.digest, "uri": candidate.model_uri},
+        "candidate": {
+            "number": candidate.number,
+            "variant": candidate.variant,
+            "digest": candidate.digest,
+            "uri": candidate.model_uri,
+        },
         "run": candidate.run_id,
         "data": {"name": candidate.data_name, "version": candidate.data_version, "digest": candidate.data_digest},
         "code": {"commit": candidate.git_commit, "dirty": candidate.git_dirty, "digest": candidate.code_version},
@@ -143,10 +148,11 @@ def live(facts: Mapping[str, Any]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    data, code = facts["data"], facts["code"]
+    data, code, variant = facts["data"], facts["code"], facts["candidate"]["variant"]
+    which = f" ({variant})" if variant else ""
     rows = {
         "version": f"[bold]{facts['thing']} {facts['version']}[/] (release {facts['release']})",
-        "candidate": f"{facts['candidate']['uri']}, digest {facts['candidate']['digest'][:12]}",
+        "candidate": f"{facts['candidate']['uri']}{which}, digest {facts['candidate']['digest'][:12]}",
         "data": f"{data['name']}-v{data['version']}, digest {data['digest'][:12]}",
         "code": f"{code['commit'][:12] or 'not in Git'}{' with changes' if code['dirty'] else ''}",
         "since": facts["since"],
