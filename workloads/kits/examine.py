@@ -5,6 +5,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -124,10 +125,10 @@ def _range(values: list[float]) -> tuple[float, float]:
     return least, _rounded(high + span, math.ceil)
 
 
-def _rounded(value: float, way: object) -> float:
+def _rounded(value: float, way: Callable[[float], int]) -> float:
     """A number of two digits, rounded up or down (`math.ceil`, `math.floor`)."""
     if not value:
         return 0.0
     exponent = math.floor(math.log10(abs(value))) - 1
-    digits = way(round(value / 10.0**exponent, 6))  # type: ignore[operator]
+    digits = way(round(value / 10.0**exponent, 6))
     return float(f"{digits}e{exponent}")

@@ -17,8 +17,14 @@ from workloads.contract import TRAIN, TrainingJob, TrainingResult
 from workloads.kits.tabular import features, targets
 
 STORED, SERVED = "model.skops", "model.onnx"
-# What a stored model may hold beyond skops' own list; never what a file asks for.
-TRUSTED = ["sklearn.tree._tree.Tree"]
+# What a stored model may hold beyond skops' own list: scikit-learn's own classes that only hold numbers. It is never
+# what a file asks for; an estimator that needs another class is refused when its two forms are compared.
+TRUSTED = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+]
 ONNX_OPSETS = {"": 17, "ai.onnx.ml": 3}
 
 
