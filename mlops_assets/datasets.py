@@ -67,6 +67,8 @@ def dataset(workload: Workload) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         version = registry.version(workload.data.name, context.partition_key)
         ledger.record_data(version)
+        for line in registry.mend(version):
+            context.log.warning(line)
         files = registry.files(workload.data.name, version.version)
         context.log.info(f"{version.tag}: {len(files)} files of digest {version.digest[:12]}, source {version.source}")
         found = inspect(workload, version, files, registry)

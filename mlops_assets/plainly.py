@@ -17,12 +17,14 @@ from resources.ledger_store import NoLedger
 from resources.serve_api import ServingUnavailable
 from resources.serving import RolloutFailed
 from resources.tracking import NoSuchVersion, TrackingUnavailable
+from workloads.disk import DiskFull, disk_full
 
 OURS = (
     CannotRelease,
     ComputeUnavailable,
     DataError,
     DatabaseUnavailable,
+    DiskFull,
     NoLedger,
     NoSuchVersion,
     NothingReleased,
@@ -58,3 +60,7 @@ def _sentence() -> Iterator[None]:
         yield
     except OURS as error:
         raise dg.Failure(str(error)) from None
+    except OSError as error:
+        if full := disk_full(error):
+            raise dg.Failure(str(full)) from None
+        raise

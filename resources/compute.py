@@ -19,6 +19,7 @@ from resources.compute_jobs import ComputeUnavailable, RayJobs, State, Status
 from resources.compute_tiers import Room, asked, bundle, fits, nearest, wanted
 from resources.settings import Settings
 from workloads.contract import Tier
+from workloads.results import FAILED
 
 __all__ = ["Compute", "ComputeUnavailable", "Job", "JobFailed", "NotPlaceable", "State", "Status"]
 
@@ -285,7 +286,8 @@ def _failure(job: Job, name: str, status: Status, last: list[str]) -> str:
     if status.state is State.SUCCEEDED:
         how = "ended without a result"
     elif status.exit_code is not None:
-        how = f"failed with exit code {status.exit_code}"
+        said = next((line.removeprefix(FAILED) for line in reversed(last) if line.startswith(FAILED)), "")
+        how = f"failed with exit code {status.exit_code}{': ' + said if said else ''}"
     else:
         how = f"failed: {status.message}"
     return "\n".join([f"{job.title} {how} (job {name}). The end of its log:", *last])

@@ -57,6 +57,7 @@ class DataRegistry(Versions):
         try:
             self.store.copy(file, partial)
             if digests(partial)["sha256"] != file.sha256:  # the cache is damaged
+                self.mend(version)
                 partial.unlink()
                 self.store.fetch(file, partial)
             if (actual := digests(partial)["sha256"]) != file.sha256:
@@ -68,6 +69,31 @@ class DataRegistry(Versions):
         finally:
             partial.unlink(missing_ok=True)
         return path
+
+    def mend(self, version: DataVersion) -> list[str]:
+        """Put the remote's content in place of every file that is damaged in DVC's cache; a line on each.
+
+        Nothing fails here: what is needed and cannot be had is said where it is needed, by `files`.
+        """
+        lines = []
+        for file in version.files:
+            cached = self.store.cached(file)
+            if not cached.exists() or digests(cached)["sha256"] == file.sha256:
+                continue
+            partial = cached.with_name(f"{cached.name}.{os.getpid()}")
+            try:
+                self.store.fetch(file, partial)
+                whole = digests(partial)["sha256"] == file.sha256
+                if whole:
+                    partial.chmod(cached.stat().st_mode & 0o777)
+                    os.replace(partial, cached)
+                lines.append(f"{file.path} was damaged in the cache ({cached}) and " + (
+                    "is repaired from the DVC remote" if whole else "is damaged in the DVC remote too"))  # fmt: skip
+            except DataUnavailable as error:
+                lines.append(f"{file.path} is damaged in the cache ({cached}): {error}")
+            finally:
+                partial.unlink(missing_ok=True)
+        return lines
 
     def verify(self, name: str, version: str) -> list[FileCheck]:
         """Digests of all files of a version, computed now: of DVC's cache, or else of the remote."""

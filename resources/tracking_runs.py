@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from resources.settings import Settings
+from workloads.disk import writing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -105,8 +106,12 @@ class Runs:
                 points, values, notes = points[900:], values[90:], notes[90:]
 
     def log_files(self, run_id: str, folder: Path, artifact_path: str) -> str:
-        """Copy a folder into the run's artifacts; returns the URI of the copy."""
-        with self._answers():
+        """Copy a folder into the run's artifacts; returns the URI of the copy.
+
+        Raises:
+            DiskFull: there is no room for a file; it is named.
+        """
+        with self._answers(), writing():
             self.client.log_artifacts(run_id, str(folder), artifact_path)
             return f"{self.client.get_run(run_id).info.artifact_uri.rstrip('/')}/{artifact_path}"
 

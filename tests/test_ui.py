@@ -1,36 +1,16 @@
 """What a person sees in Dagster's UI, in a real browser: graph, pictures, and the launchpad with its parameters."""
 
-import shutil
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from browser_fixtures import needs_browser
 from graph_fixtures import Delivered, World
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytest_plugins = ("graph_fixtures",)
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-PATIENCE = 60_000  # milliseconds
-
-pytestmark = [
-    pytest.mark.platform,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path to look at the UI with"),
-]
-
-
-@pytest.fixture
-def page() -> Iterator["Page"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1100})
-        page.set_default_timeout(PATIENCE)
-        yield page
-        browser.close()
+pytest_plugins = ("graph_fixtures", "browser_fixtures")
+pytestmark = [pytest.mark.platform, needs_browser]
 
 
 def test_the_graph_shows_every_workload(page: "Page", world: World, live: Delivered) -> None:

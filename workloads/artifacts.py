@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from workloads.contract import Predictor
 
 MANIFEST, GOLDEN = "manifest.json", "golden.json"
+MEND = "put the file back, or train this version of the data again"
 
 
 class BrokenArtifacts(Exception):
@@ -93,9 +94,9 @@ class Manifest(BaseModel):
         for file in self.files:
             path = (folder / file.path).resolve()
             if not path.is_relative_to(folder.resolve()) or not path.is_file():
-                raise BrokenArtifacts(f"{folder} lacks the file {file.path}")
+                raise BrokenArtifacts(f"{folder} lacks the file {file.path}; {MEND}")
             if path.stat().st_size != file.size or sha256(path) != file.sha256:
-                raise BrokenArtifacts(f"{path} was changed: its SHA-256 is not the one in {MANIFEST}")
+                raise BrokenArtifacts(f"{path} was changed: its SHA-256 is not the one in {MANIFEST}; {MEND}")
 
 
 def write_golden(folder: Path, predictor: Predictor, requests: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workloads.artifacts import BrokenArtifacts, Manifest, digest_of
 from workloads.contract import Tier, Trial
 
+FAILED = "training failed: "  # begins the last line of a program that failed
 RESULT = "result.json"
 
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from workloads.artifacts import Manifest, in_parts, sha256, write_golden
 from workloads.contract import TEST, TRAIN, VALIDATION, Predictor, TrainingJob, Workload
+from workloads.disk import DiskFull, writing
 from workloads.loading import workload_of
-from workloads.results import RESULT, DataFile, ParityFigures, Result, Spec, finished, write_last
+from workloads.results import FAILED, RESULT, DataFile, ParityFigures, Result, Spec, finished, write_last
 
 __all__ = ["DataFile", "Result", "Spec", "finished", "main", "run"]
 
@@ -65,10 +66,15 @@ def run(spec: Spec, out: Path, progress: Progress = say) -> Result:
 
     Raises:
         TrainingError: an input is not what the spec says.
+        DiskFull: a file could not be written; it is named.
         DeclarationError: the package declares no workload.
         pydantic.ValidationError: the parameters are not the workload's.
     """
-    out = out.resolve()
+    with writing(out):
+        return _run(spec, out.resolve(), progress)
+
+
+def _run(spec: Spec, out: Path, progress: Progress) -> Result:
     if (done := finished(spec, out)) is not None:
         progress(1, f"done before: {out / RESULT} is the result of this spec")
         return done
@@ -214,11 +220,13 @@ def main(package: str | None, arguments: list[str] | None = None) -> None:
         result = asked.run()
     except KeyboardInterrupt:
         sys.exit("training was stopped")
+    except (TrainingError, DiskFull) as error:
+        sys.exit(f"{FAILED}{error}")
     except Exception as error:
         import traceback
 
         traceback.print_exc()
-        sys.exit(f"training failed: {' '.join(str(error).split()) or type(error).__name__}")
+        sys.exit(f"{FAILED}{' '.join(str(error).split()) or type(error).__name__}")
     if asked.as_json:
         print(json.dumps(result.model_dump(mode="json")))
     else:
