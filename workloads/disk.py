@@ -45,9 +45,7 @@ def disk_full(error: BaseException | None, folder: Path | None = None) -> DiskFu
             if number in REASONS:
                 reason, mend = REASONS[number]
                 file = place or _last(folder)
-                return DiskFull(
-                    f"{reason}: {file} could not be written whole; {mend}, then run this again. Nothing was registered"
-                )
+                return DiskFull(f"{reason}: {file} could not be written whole; {mend}, then run this again")
         error = error.__cause__ or error.__context__
     return None
 
