@@ -175,6 +175,8 @@ def test_a_changed_byte_in_the_cache_is_found_and_never_read(spare: DataRegistry
     local = spare.files("wine", "1.0.0")["train"]
     harm(local)
     assert digests(spare.files("wine", "1.0.0")["train"])["sha256"] == file.sha256  # from the remote
+    assert all(check.intact for check in spare.verify("wine", "1.0.0"))  # and so is the cache
+    harm(spare.store.cached(file))
     remote = spare.settings.home / "data-remote" / "files" / "md5" / file.md5[:2] / file.md5[2:]
     harm(remote)
     local.unlink()

@@ -51,7 +51,7 @@ class Store:
                 remote.fs.get_file(remote.oid_to_path(file.md5), str(out))
         except Exception as error:  # every kind of remote has its own errors
             raise DataUnavailable(
-                f"{file.path} is not whole in the local cache, and the DVC remote does not give it: "
+                f"{file.path} is not in the local cache, or damaged there, and the DVC remote does not give it: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
