@@ -136,12 +136,14 @@ def _elements(column: Any) -> "np.ndarray | None":
 def _values(name: str, now: Any, before: Any) -> Panel | None:
     """Shares of single values, where these are few."""
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    counts = [
-        {entry["values"]: entry["counts"] for entry in column.drop_null().value_counts().to_pylist()}
-        for column in (now, before)
-        if column is not None
-    ]
+    def counted(column: Any) -> dict[Any, int]:
+        known = column.filter(pc.is_finite(column)) if pa.types.is_floating(column.type) else column.drop_null()
+        return {entry["values"]: entry["counts"] for entry in known.value_counts().to_pylist()}
+
+    counts = [counted(column) for column in (now, before) if column is not None]
     names = set().union(*counts)
     if not 0 < len(names) <= MOST_VALUES:
         return None
