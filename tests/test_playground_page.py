@@ -27,7 +27,7 @@ def digits(world: World) -> Delivered:
 
 def choose(page: "Page", world: World, endpoint: str) -> None:
     page.goto(world.settings.playground, wait_until="domcontentloaded")
-    page.get_by_label("endpoint").click()
+    page.get_by_label("endpoint", exact=True).click()
     page.get_by_role("option", name=endpoint, exact=True).click()
 
 
@@ -76,12 +76,12 @@ def test_any_registered_version_is_chosen_and_a_broken_file_is_said(
     choose(page, world, "digits")
     current = world.doors.ledger.current("digits")
     assert current is not None
-    page.get_by_label("version").click()
+    page.get_by_label("version", exact=True).click()
     options = page.get_by_role("option").all_inner_texts()
     assert options[0] == f"{current.version} · live"
     assert len(options) >= 3
     page.get_by_role("option", name=options[1], exact=True).click()
-    page.get_by_text("Example", exact=True).click()
+    page.get_by_text("Example", exact=True).first.click()
     page.get_by_text("what is sent: 8 × 8").wait_for()
     page.get_by_role("button", name="Predict").click()
     page.get_by_text("data/digits/processed/test.parquet").wait_for()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def form(
                 key = f"{endpoint} {field.place} {field.title} {number}"
                 value = _widget(field, value_at(example, field.place, number), example, key)
                 if field is wrong:
-                    st.markdown(f":red[{error}]")
+                    _said(str(error))
                 if value is None:
                     complete = complete and not field.required
                 else:
@@ -66,6 +67,11 @@ def _widget(field: Field, example: Any, examples: Mapping[str, Any], key: str) -
     return _json(field, value, about)
 
 
+def _said(text: str) -> None:
+    """What is wrong with the field above; the text may be anybody's."""
+    st.html(f'<div style="color:#D55E00;font-size:.85rem;margin-top:-.6rem">{escape(text)}</div>')
+
+
 def _number(value: Any, kind: type) -> Any:
     """A number to start from; a float32 that JSON shows as 4.309999942779541 is 4.31."""
     if not isinstance(value, int | float):
@@ -78,7 +84,7 @@ def _json(field: Field, value: Any, about: dict[str, Any]) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        st.markdown(f":red[this is not JSON: {error}]")
+        _said(f"this is not JSON: {error}")
         return None
 
 
@@ -104,7 +110,7 @@ def _picture(field: Field, examples: Mapping[str, Any], key: str) -> Any:
                 at = st.number_input("which", 1, len(own), 1, key=f"{key} which") - 1
                 values = np.asarray(own[at], float).reshape(field.shape)
     except NoPicture as error:
-        st.markdown(f":red[{error}]")
+        _said(str(error))
         values = None
     if values is None:
         return None
