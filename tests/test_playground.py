@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from mlops_assets.playground.drawing import LARGEST_FILE, Frame, NoPicture, read
 from mlops_assets.playground.forms import body_of, concerned, place_of, value_at
 from mlops_assets.playground.schemas import fields_of
-from resources.settings import REPOSITORY
+from resources.settings import REPOSITORY, Settings
 from workloads.loading import load
 from workloads.serving.schema import either, matrix, with_columns
 
@@ -218,3 +218,14 @@ def test_every_workload_of_the_repository_has_a_form() -> None:
         kinds = {field.kind for field in fields_of(schema, example)}
         assert kinds, workload.name
         assert "json" not in kinds, workload.name
+
+
+def test_a_page_whose_platform_is_away_says_so(home_settings: Settings) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    page = AppTest.from_file(str(REPOSITORY / "mlops_assets" / "playground" / "page.py"), default_timeout=60).run()
+    assert not page.exception
+    assert [title.value for title in page.title] == ["Playground"]
+    (said,) = page.warning
+    assert "does not answer" in said.value
+    assert page.button[0].label == "Look again"
