@@ -22,6 +22,7 @@ HEAVY = (
     "pandas",
     "pyarrow",
     "onnxruntime",
+    "streamlit",
 )
 ROOMS = ("workloads", "resources", "mlops_assets", "jobs", "sensors", "faces")
 FACES = (

@@ -88,6 +88,9 @@ def test_a_model_tells_what_it_is_and_every_gate_is_a_check(world: World, live: 
     assert set(checks) == {f"datasets/{name}" for name in GATES} | {f"models/{name}" for name in MODEL_GATES}
     assert all(check.passed and check.blocking for check in checks.values())
     assert checks["models/floor"].metadata["threshold"].value == live.workload.gates.floor
+    groups = checks["models/slices_color_intensity"].metadata["groups"].records
+    assert sum(group.data["n"] for group in groups) == 56
+    assert all(group.data["from"] <= group.data["value"] <= group.data["to"] for group in groups)
 
 
 def test_a_dataset_shows_how_its_columns_are_distributed(world: World, live: Delivered) -> None:
