@@ -144,6 +144,7 @@ def test_a_split_appears_whole_or_not_at_all(spec: BatchSpec, tmp_path: Path) ->
     score._publish(there, TEST, tmp_path / "partial" / TEST, rows)
     scored = there.scored()[TEST]
     assert (scored.rows, len(scored.parts), scored.source) == (rows, 1, spec.data[TEST].sha256)
+    assert len(parquet.read_table(there.destination / TEST)) == rows  # the folder is read as one table
     part = there.destination / TEST / scored.parts[0].path
     part.write_bytes(part.read_bytes()[:-1] + b"!")
     assert Scored.read(there.destination / TEST) is None  # so it is scored anew

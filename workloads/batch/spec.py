@@ -2,7 +2,7 @@
 
 <destination>/<split>/
     part-00000.parquet ...    a row for each input row, in the input's order
-    scored.json               what the parts hold, with their digests
+    _scored.json              what the parts hold, with their digests
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from workloads.artifacts import File, digest_of, sha256
 from workloads.results import RESULT, Task
 
-SCORED = "scored.json"
+SCORED = "_scored.json"  # readers of a folder of Parquet files pass over what begins so
 
 
 class BatchSpec(Task):
