@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from fault_fixtures import Breaker, sentence
-from graph_fixtures import until
+from graph_fixtures import Delivered, until
 
 from resources.database import connect
 from resources.embedded.web import request
@@ -84,14 +84,14 @@ def test_caches_that_were_damaged_are_repaired(breaker: Breaker) -> None:
     assert own.read_bytes() == cached.read_bytes() == whole
 
 
-def test_an_artifact_that_was_damaged_is_not_served(breaker: Breaker) -> None:
+def test_an_artifact_that_was_damaged_is_not_served(breaker: Breaker, corrupted: Delivered) -> None:
     doors, version = breaker.world.doors, breaker.delivered.version
-    newest, current = doors.ledger.candidates("wine")[-1], doors.ledger.current("wine")
+    other, current = doors.ledger.candidates("wine", corrupted.version)[-1], doors.ledger.current("wine")
     assert current is not None
-    folder = doors.tracking.artifacts(newest.artifacts_uri, newest.digest)
+    folder = doors.tracking.artifacts(other.artifacts_uri, other.digest)
     file = max(folder.iterdir(), key=lambda each: each.stat().st_size)
     whole = file.read_bytes()
-    url = f"{doors.serving.address('wine')}/example?version={newest.number}"
+    url = f"{doors.serving.address('wine')}/example?version={other.number}"
     damage(file)
     try:
         status, body = until(lambda: answer if (answer := request(url))[0] not in (404, 503) else None)
