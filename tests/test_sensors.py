@@ -276,7 +276,7 @@ def test_a_plan_that_is_not_what_is_released_is_rolled_out(world: World, live: D
     assert candidate
     filters = dg.RunsFilter(job_name=rollout_name("wine"), tags={"dagster/sensor_name": "registry"})
     before = world.instance.get_runs_count(filters)
-    serving.wait("wine", serving.publish("wine", [plan_entry(first, candidate)]))
+    serving.wait("wine", serving.publish("wine", [plan_entry(candidate, first)]))
     assert world.predict(live.workload, live.version)["release_id"] == first.id
     run = world.by_sensor("registry", filters, before)
     assert run.is_success, world.said(run.run_id)
