@@ -41,5 +41,5 @@ class Prediction(BaseModel):
 
 
 def answers(outputs: np.ndarray) -> list[dict[str, Any]]:
-    """One `Prediction` per row, with the digits that a float32 holds."""
-    return [{"estimate": float(f"{value:.7g}")} for value in outputs[:, 0].tolist()]
+    """One `Prediction` per row, with the six digits that a float32 surely holds."""
+    return [{"estimate": float(f"{value:.6g}")} for value in outputs[:, 0].tolist()]
