@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
-from graph_fixtures import World
+from graph_fixtures import World, until
 
 from mlops_assets import build
 from resources.settings import REPOSITORY
@@ -93,8 +94,8 @@ def test_its_prediction_is_live_and_traced(world: World, team: Team, served: dic
     assert answer["version"] == "1.0.0"
     assert [list(prediction) for prediction in answer["predictions"]] == [["estimate"], ["estimate"]]
     assert all(100 < prediction["estimate"] < 2200 for prediction in answer["predictions"])
-    found = team.mlops("trace", answer["prediction_id"])
-    assert str(team.folder / "flats.csv") in json.dumps(found)
+    until(lambda: world.doors.predictions.find(UUID(answer["prediction_id"])))  # written in the background
+    assert "data/rent/raw/flats.csv" in json.dumps(team.mlops("trace", answer["prediction_id"]))
     assert world.materialization("datasets", "rent", served["version"]).metadata["dagster/row_count"].value == 600
     model = world.materialization("models", "rent", served["version"])
     assert model.metadata["test_r2"].value > 0.95
