@@ -1,6 +1,5 @@
 """What each training worker does: Lightning on its shard of the rows, a checkpoint to Ray Train after each epoch."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from workloads.data import TARGET
 from workloads.fashion_mnist.data import IMAGE
 from workloads.fashion_mnist.model import CHECKPOINT, network, normalised
 from workloads.kits import lightning as kit
+from workloads.kits.ray_session import tell
 
 
 class Classifier(kit.Module):
@@ -41,12 +41,6 @@ class Report(RayTrainReportCallback):
         super().on_train_epoch_end(trainer, module)
         if trainer.is_global_zero:
             tell(self.lines, (trainer.current_epoch + 1) / trainer.max_epochs, text)
-
-
-def tell(lines: Path, share: float, text: str) -> None:
-    """A line of progress for `train`, which waits in another process."""
-    with lines.open("a") as file:
-        file.write(json.dumps([share, text]) + "\n")
 
 
 def fit(config: dict[str, Any]) -> None:

@@ -4,18 +4,12 @@ Works in a Ray job, on that job's cluster, and by hand, on a Ray that it starts 
 second attempt on the same checkpoint folder, go on after the last whole epoch.
 """
 
-import json
-import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from math import ceil
-from pathlib import Path
 from typing import Any
 
-from workloads.contract import TRAIN, VALIDATION, Tier, TrainingJob, TrainingResult
+from workloads.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
 from workloads.data import TARGET, read_split
 from workloads.fashion_mnist.data import IMAGE, LABELS
+from workloads.kits.ray_session import passed_on, session
 from workloads.training import main
 
 LOST_WORKERS = 3  # so many times a training goes on after losing one
@@ -25,7 +19,7 @@ SCORE = "validation_accuracy"
 def train(job: TrainingJob) -> TrainingResult:
     """Fit over `tier.workers` workers; the checkpoint with the best validation accuracy becomes the model."""
     lines = job.checkpoints / "progress.jsonl"
-    with _ray(job.tier), _passed_on(lines, job.progress):
+    with session(job.tier), passed_on(lines, job.progress):
         from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
@@ -69,52 +63,6 @@ def train(job: TrainingJob) -> TrainingResult:
         curves=history,
         resumed_from=resumed_from,
     )
-
-
-@contextmanager
-def _ray(tier: Tier) -> Iterator[None]:
-    """The Ray of this process or of its job, else one of its own that ends with the training."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        ray.init(address=address, log_to_driver=False)
-    else:
-        cpus, gpus = ceil(tier.workers * tier.cpus), ceil(tier.workers * tier.gpus)
-        ray.init(address="local", num_cpus=cpus, num_gpus=gpus or None, include_dashboard=False, log_to_driver=False)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _passed_on(lines: Path, progress: Callable[[float, str], None]) -> Iterator[None]:
-    """What the workers write into a file, a line at a time, is passed on as progress."""
-    lines.write_text("")
-    done = threading.Event()
-
-    def follow() -> None:
-        with lines.open() as file:
-            while True:
-                last = done.is_set()
-                for line in file:
-                    share, text = json.loads(line)
-                    progress(0.05 + 0.85 * share, text)
-                if last:
-                    return
-                done.wait(0.2)
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _fit(config: dict[str, Any]) -> None:

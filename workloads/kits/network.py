@@ -4,8 +4,6 @@
 """
 
 import json
-import logging
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 
 from workloads.artifacts import in_parts
 from workloads.kits.sklearn import SERVED
+from workloads.kits.torch_onnx import exported
 
 WEIGHTS = "model.safetensors"
 # (numbers in a row, outputs, parameters) -> a network from standardised rows to a logit for each class, or one number.
@@ -67,7 +66,8 @@ def save(whole: nn.Module, rows: Tensor, about: Mapping[str, Any], folder: Path)
     whole = whole.to(memory_format=torch.contiguous_format).cpu().eval()
     # One entry, since safetensors writes several in no fixed order.
     save_file(whole.state_dict(), folder / WEIGHTS, metadata={"about": json.dumps(about)})
-    (folder / SERVED).write_bytes(onnx(whole, rows, {name: json.dumps(value) for name, value in about.items()}))
+    inside = {name: json.dumps(value) for name, value in about.items()}
+    (folder / SERVED).write_bytes(exported(whole, {"features": rows}, {"features": ["rows"]}, inside))
 
 
 def about(folder: Path) -> dict[str, Any]:
@@ -99,40 +99,6 @@ def reference(artifacts: Path, inputs: np.ndarray, network: Network) -> np.ndarr
     body = Standardised(net, torch.zeros(stored["standardised"]), torch.ones(stored["standardised"]))
     whole = Probabilities(body) if stored["classes"] is not None else Estimates(body, 0.0, 1.0)
     return outputs(load(whole, artifacts), inputs)
-
-
-def onnx(whole: nn.Module, rows: Tensor, inside: Mapping[str, str]) -> bytes:
-    """The served form: one input `features`, any number of rows, all weights in the one file."""
-    from onnx.helper import set_model_props
-
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)  # torchvision is not used
-    warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
-    program = torch.onnx.export(
-        whole,
-        (rows,),
-        input_names=["features"],
-        output_names=["outputs"],
-        dynamic_shapes=({0: torch.export.Dim("rows")},),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    model = program.model_proto
-    _strip(model)
-    set_model_props(model, dict(inside))
-    return model.SerializeToString()
-
-
-def _strip(model: Any) -> None:
-    """Take out the exporter's notes on source files and lines: they would change the digest, and not the model."""
-    del model.metadata_props[:]
-    for part in [model.graph, *model.functions]:
-        del part.metadata_props[:]
-        for item in [*part.node, *part.value_info, *getattr(part, "initializer", ())]:
-            del item.metadata_props[:]
-            item.doc_string = ""
-    for item in [*model.graph.input, *model.graph.output]:
-        del item.metadata_props[:]
 
 
 def standard(values: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
