@@ -158,10 +158,11 @@ def _examined(wanted: Wanted, rows: str, example: str | None) -> "Examined | Non
         if wanted.csv is not None:
             return look(wanted.csv, wanted.target, wanted.task)
         if example is not None:
+            from workloads.kits.docstrings import standard_library
             from workloads.kits.tabular import bundled
 
             with TemporaryDirectory() as folder:
-                bundled(example, Path(folder))
+                {"numbers": bundled, "texts": standard_library}[rows](example, Path(folder))
                 return look(Path(folder, f"{example}.csv"), "target", wanted.task)
     except ValueError as error:
         raise CannotGenerate(str(error)) from None

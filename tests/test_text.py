@@ -72,7 +72,7 @@ def searched(splits: Path, ray_address: str, tmp_path_factory: pytest.TempPathFa
 def workers() -> list[psutil.Process]:
     """The processes that train a trial now."""
     below = psutil.Process().children(recursive=True)
-    return [process for process in below if "Candidate" in " ".join(process.cmdline())]
+    return [process for process in below if "Trainable" in " ".join(process.cmdline())]
 
 
 def test_search_goes_on_where_it_was_killed(searched: Searched):

@@ -80,14 +80,14 @@ def words_of(docstring: str) -> str | None:
     return text if len(re.findall(r"[A-Za-z]{2,}", text)) >= FEWEST_WORDS else None
 
 
-def standard_library(out: Path, target: str) -> Fetched:
-    """Put the docstrings of `PACKAGES` into `out`, as one CSV file with the columns `text` and `target`.
+def standard_library(target: str, out: Path) -> Fetched:
+    """Put the docstrings of `PACKAGES` into `out`, as `<target>.csv` with the columns `text` and `target`.
 
     Args:
         target: `package` (which one it is of), or `parameters` (how many the documented function has).
     """
     root = Path(sysconfig.get_paths()["stdlib"])
-    with (out / FILE).open("w", newline="") as stream:
+    with (out / f"{target}.csv").open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["text", "target"])
         for package in PACKAGES:

@@ -63,21 +63,13 @@ def numbers(file: Path, target: str, task: Task) -> Examined:
     if task == "classification":
         classes, floor = _classes(table, target)
         return Examined(target, rows, columns, classes, floor, 1e-5, left_out=left_out)
-    wanted = table.numbers(target)
-    mean = sum(wanted) / len(wanted)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in wanted) / len(wanted))
-    if not deviation:
-        raise ValueError(f"{table.name}: {target!r} is the same number in all rows; there is nothing to tell")
-    tolerance = max(1e-4 * deviation, 1e-5 * max(map(abs, wanted)))
-    return Examined(target, rows, columns, None, 0.0, _rounded(tolerance, math.ceil), left_out=left_out)
+    return Examined(target, rows, columns, None, 0.0, _tolerance(table, target), left_out=left_out)
 
 
 def texts(file: Path, target: str, task: Task) -> Examined:
     """Texts and their classes: the texts are the column `text`, or the only other one."""
     table = _table(file, target)
     others = [name for name in table.header if name != target]
-    if task != "classification":
-        table.numbers(target)
     if "text" not in others and len(others) != 1:
         raise ValueError(f"{table.name} must have a column `text`, or no other column than {target!r} and the texts")
     text = "text" if "text" in others else others[0]
@@ -87,7 +79,7 @@ def texts(file: Path, target: str, task: Task) -> Examined:
     if task == "classification":
         classes, floor = _classes(table, target)
         return Examined(target, rows, {}, classes, floor, 1e-3, text, left_out)
-    return Examined(target, rows, {}, None, 0.0, 1e-3, text, left_out)
+    return Examined(target, rows, {}, None, 0.0, 10 * _tolerance(table, target), text, left_out)
 
 
 def _table(file: Path, target: str) -> Csv:
@@ -115,6 +107,16 @@ def _classes(table: Csv, target: str) -> tuple[list[str], float]:
             f"taken{hint}"
         )
     return sorted(counts), math.floor(max(counts.values()) / len(table.rows) * 100) / 100
+
+
+def _tolerance(table: Csv, target: str) -> float:
+    """How much of a number that is told may be lost by rounding to float32."""
+    wanted = table.numbers(target)
+    mean = sum(wanted) / len(wanted)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in wanted) / len(wanted))
+    if not deviation:
+        raise ValueError(f"{table.name}: {target!r} is the same number in all rows; there is nothing to tell")
+    return _rounded(max(1e-4 * deviation, 1e-5 * max(map(abs, wanted))), math.ceil)
 
 
 def _range(values: list[float]) -> tuple[float, float]:
