@@ -174,7 +174,7 @@ def test_candidates_follow_from_the_seed_and_stay_in_bounds(seed: int, count: in
     assert found == search.candidates(asked, count + 5)[:count]
     assert len({each.model_dump_json() for each in found}) == count
     for each in found:
-        assert 1e-4 <= each.learning_rate <= 5e-3
+        assert 3e-4 <= each.learning_rate <= 3e-3
         assert (each.trials, each.epochs, each.seed) == (asked.trials, asked.epochs, seed)
     assert all(each.width == asked.width for each in search.candidates(asked, count, ["width"]))
 

@@ -19,7 +19,7 @@ class TransformerParameters(Parameters):
         gt=0,
         le=1,
         description="Largest rate of the schedule, which rises for a tenth of all steps and then falls.",
-        json_schema_extra={"search": {"from": 1e-4, "to": 5e-3, "log": True}},
+        json_schema_extra={"search": {"from": 3e-4, "to": 3e-3, "log": True}},
     )
     weight_decay: float = Field(0.01, ge=0, le=1, description="Decay of weights in AdamW.")
     dropout: float = Field(

@@ -1,5 +1,7 @@
 """Trains wine's random forest: `python -m workloads.wine.train --max-depth 5` (a second on one core).
 
+With `--search-trials 20` the forest's parameters are searched for first.
+
 No scaler before the trees: so the ONNX form decides exactly as the trained one does.
 """
 
@@ -11,23 +13,16 @@ from workloads.contract import TRAIN, TrainingJob, TrainingResult
 from workloads.kits import sklearn as kit
 from workloads.training import main
 from workloads.wine.data import classes_of, rows
+from workloads.wine.search import forest, search
 
 
 def train(job: TrainingJob) -> TrainingResult:
-    """Fit on the training split; write the trained and the served form."""
-    from sklearn.ensemble import RandomForestClassifier
-
-    parameters = job.parameters
-    forest = RandomForestClassifier(
-        n_estimators=parameters.trees,
-        max_depth=parameters.max_depth,
-        min_samples_leaf=parameters.min_samples_leaf,
-        max_features=parameters.max_features,
-        random_state=parameters.seed,
-    )
-    trained = kit.train(job, forest, classes_of(rows(job.data[TRAIN])))
-    nodes = sum(tree.tree_.node_count for tree in forest.estimators_)
-    return TrainingResult(metrics={**trained.metrics, "nodes": float(nodes)})
+    """Fit on the training split, with parameters found by a search where one is asked for; write both forms."""
+    found, trials = search(job) if job.parameters.search_trials else (job.parameters, [])
+    model = forest(found)
+    trained = kit.train(job, model, classes_of(rows(job.data[TRAIN])))
+    nodes = sum(tree.tree_.node_count for tree in model.estimators_)
+    return TrainingResult(metrics={**trained.metrics, "nodes": float(nodes)}, trials=trials)
 
 
 def reference(artifacts: Path, inputs: np.ndarray) -> np.ndarray:

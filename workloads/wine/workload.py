@@ -1,5 +1,7 @@
 """Wine: which cultivar a wine is made of, from its chemical analysis; a forest with scikit-learn."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from workloads.contract import Data, Gates, Metric, Parameters, Parity, Slice, Workload
@@ -7,12 +9,38 @@ from workloads.wine.data_parameters import WineData
 
 
 class ForestParameters(Parameters):
-    """A random forest's parameters."""
+    """A random forest's parameters, and how long better ones are searched for."""
 
-    trees: int = Field(100, ge=1, le=1000, description="Number of trees.")
-    max_depth: int | None = Field(None, ge=1, le=64, description="Depth that no tree exceeds; none: no bound.")
-    min_samples_leaf: int = Field(1, ge=1, le=100, description="Rows that every leaf must hold at least.")
-    max_features: float = Field(0.3, gt=0, le=1, description="Share of the columns that each split looks at.")
+    trees: int = Field(
+        100, ge=1, le=1000, description="Number of trees.", json_schema_extra={"search": [50, 100, 200, 400]}
+    )
+    max_depth: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Depth that no tree exceeds; none: no bound.",
+        json_schema_extra={"search": [None, 4, 8, 16]},
+    )
+    min_samples_leaf: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Rows that every leaf must hold at least.",
+        json_schema_extra={"search": {"from": 1, "to": 10}},
+    )
+    max_features: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="Share of the columns that each split looks at.",
+        json_schema_extra={"search": {"from": 0.1, "to": 1.0}},
+    )
+    search_trials: int = Field(
+        0, ge=0, le=1000, description="Forests tried: this one, and others around it. 0: no search."
+    )
+    search_backend: Literal["auto", "serial", "ray"] = Field(
+        "auto", description="How the search runs. auto: whichever is quicker for so many rows, trees and cores."
+    )
 
 
 workload = Workload(
