@@ -1,7 +1,7 @@
 """What workloads of a kind share: plain machine learning, no platform. A workload may use a kit, or none.
 
-Data:        `csvfile` (a CSV file, read strictly), `tabular` (rows of numbers, and what is to be told from them), `texts`
-             (with `duplicates` and `docstrings`), `pictures` and `idx`,
+Data:        `csvfile` (a CSV file, read strictly), `tabular` (rows of numbers, and what is to be told from them),
+             `texts` (with `duplicates` and `docstrings`), `pictures` and `idx`,
              `parameters` (of their pipelines; imports nothing heavy, so that a declaration may name them).
 Training:    `sklearn` (any scikit-learn estimator), `plain` (NumPy alone), `lightning` (any network), `transformers`
              (texts; `transformer_parameters` for declarations), `search` (what may be tried), `ray_session`.
