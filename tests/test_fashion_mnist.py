@@ -23,6 +23,7 @@ from workloads.training import NoServices, run
 
 FASHION = workload_of("workloads.fashion_mnist")
 PARAMETERS = {"epochs": 2, "batch_size": 32}
+TOLERANCE = 0.02  # by which the figures of two trainings alike may differ: see docs/search.md
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,13 @@ def test_network_learns_over_two_workers(trained: tuple[Path, Result]):
     assert {file.path for file in result.artifacts.files} == {"golden.json", "model.onnx", "model.safetensors"}
     assert {"learning_curves.png", "confusion_matrix.png", "surest_mistakes.png"} <= set(result.plots)
     assert not list((out / "checkpoints").iterdir())
+
+
+def test_the_same_again_gives_the_same_figures(trained: tuple[Path, Result], splits: Path, tmp_path: Path):
+    """Two workers add their gradients over a network: to the bit on one machine as measured, and not promised."""
+    again = run(spec(splits), tmp_path)
+    assert again.metrics == pytest.approx(trained[1].metrics, abs=TOLERANCE)
+    assert again.curves.keys() == trained[1].curves.keys()
 
 
 def test_served_form_decides_as_the_trained_one(trained: tuple[Path, Result]):
