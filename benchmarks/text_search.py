@@ -1,6 +1,6 @@
 """A search with ASHA against a full one: the same candidates, each trained to its end.
 
-    python benchmarks/text_search.py --out DIR [--trials 16] [--epochs 4]
+    python benchmarks/text_search.py --out DIR [--trials 16] [--epochs 4] [--rows 2000]
 
 Says epochs, time, and how the two models differ on the same test rows, with a 95 % interval (paired bootstrap). What is
 in DIR already is taken or gone on with, so that a stopped measurement loses little. Leave the machine alone meanwhile.
@@ -26,9 +26,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--rows", type=int, help="texts for training and validation together (default: all)")
     asked = parser.parse_args()
     text = workload_of("workloads.text")
-    data = splits(text, asked.out / "data")
+    data = splits(text, asked.out / "data", asked.rows)
     figures: dict[str, Any] = {}
     scores = {}
     for name, early in (("asha", True), ("full", False)):
@@ -51,11 +52,11 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-def splits(text: Any, folder: Path) -> dict[str, DataFile]:
+def splits(text: Any, folder: Path, rows: int | None) -> dict[str, DataFile]:
     """The workload's own data, made by its own pipeline."""
     raw, processed = folder / "raw", folder / "processed"
     if not (processed / "test.parquet").exists():
-        parameters = text.data.parameters()
+        parameters = text.data.parameters(rows=rows)
         for made in (raw, processed):
             made.mkdir(parents=True, exist_ok=True)
         text.resolve(text.data.fetch)(parameters, raw)
