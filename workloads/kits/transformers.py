@@ -6,6 +6,7 @@ that is all an endpoint needs, see `text_onnx`. DistilBERT: Sanh et al. (2019); 
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from workloads.kits.texts import targets, texts
 from workloads.kits.torch_onnx import exported
 from workloads.kits.transformer_parameters import PER_HEAD, TransformerParameters
 
+DIVERGED = 1e9  # stands for an infinite loss, which JSON cannot say
 STORED, CHECKPOINT = "model.safetensors", "fit.pt"
 PAD, UNKNOWN, START, END = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
@@ -171,6 +173,7 @@ class Fit:
             self.schedule.step()
             total += loss.item() * len(chosen)
         figures = {"train_loss": total / len(self.train), **self._measured()}
+        figures = {name: value if math.isfinite(value) else DIVERGED for name, value in figures.items()}
         for name, value in figures.items():
             self.history.setdefault(name, []).append(value)
         if self.best_epoch == self.done - 1:
@@ -219,7 +222,7 @@ class Fit:
         if self.about["classes"] is not None:
             return {"validation_loss": loss, self.score: right / len(self.validation)}
         variance = (self.validation.wanted.var(correction=0) / self.about["spread"] ** 2).item()
-        return {"validation_loss": loss, self.score: 1 - loss / max(variance, 1e-12)}
+        return {"validation_loss": loss, self.score: max(-DIVERGED, 1 - loss / max(variance, 1e-12))}
 
 
 def _rate(step: int, steps: int) -> float:
