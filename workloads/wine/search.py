@@ -17,8 +17,8 @@ from workloads.kits.search import candidates, tried
 from workloads.kits.tabular import features, targets
 
 FOLDS = 5
-# From so many rows times trees, over all fits, Ray is quicker than one core: to start a pool of it takes as long as
-# some 30 million take here (benchmarks/wine_search.py).
+# From so many rows times trees, over all fits, Ray is taken to be quicker than one core: an estimate from what its
+# pool takes to start and what a forest takes to grow. benchmarks/wine_search.py measures both ways.
 RAY_PAYS = 60_000_000
 
 
