@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import dagster as dg
@@ -70,6 +71,24 @@ def test_a_killed_run_goes_on_in_another_with_the_same_training(breaker: Breaker
     assert breaker.world.wait(retry).is_success, breaker.world.said(retry)
     assert tracked(breaker, run) == [("FINISHED", retry)]
     assert len(breaker.known.candidates) == len(before.candidates) + 1
+    assert until(lambda: nobody_trains(breaker))
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="this system sets no limits of another process")
+def test_there_is_no_room_in_the_artifact_store(breaker: Breaker) -> None:
+    before = breaker.known
+    folder = breaker.world.doors.ledger.candidates("wine")[-1].artifacts_uri.removeprefix("file://")
+    largest = max(file.stat().st_size for file in Path(folder).iterdir())
+    run = launch(breaker)
+    with breaker.held():
+        process_of(breaker, run).rlimit(psutil.RLIMIT_FSIZE, (largest - 1, largest - 1))
+    assert breaker.world.wait(run).is_failure
+    said = breaker.world.said(run)
+    assert f"files may not grow so large here: {breaker.home}/mlflow-artifacts/" in said, said
+    assert "could not be written whole; raise that limit (`ulimit -f`), then run this again" in said
+    assert "Traceback" not in said
+    assert tracked(breaker, run) == [("FAILED", run)]
+    assert breaker.known == before
     assert until(lambda: nobody_trains(breaker))
 
 
