@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from graph_fixtures import Delivered, World, until
@@ -130,7 +129,7 @@ def test_data_is_followed_to_its_predictions(world: World, prediction: str, by: 
 @pytest.mark.parametrize(
     ("command", "key", "sentence"),
     [
-        ("trace", str(uuid4()), "is in the log of dev"),
+        ("trace", "0190f7a1-2b3c-7d4e-8f50-123456789abc", "is in the log of dev"),
         ("trace", "not-an-id", "'not-an-id' is no prediction id: a UUID"),
         ("impact", "wine-v77.0.0", "nothing was made from 'wine-v77.0.0'"),
         ("impact", "0123456789abcdef", "nothing was made from"),
