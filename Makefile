@@ -23,7 +23,10 @@ demo-all: $(STAMP) ## the same with every workload
 	@$(BIN)/mlops demo --all
 
 test: $(STAMP) ## run the tests, on real services
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; $(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & rest=$$!; \
+	echo 'Tests on the platform; those that need none run beside them and are shown afterwards.'; \
+	$(BIN)/python -m pytest -m platform; platform=$$?; wait $$rest; rest=$$?; cat "$$log"; \
+	test $$platform -eq 0 -a $$rest -eq 0
 
 lint: $(STAMP) ## check style and format
 	@$(BIN)/ruff check .

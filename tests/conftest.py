@@ -26,17 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group: the process that runs it, where pytest-xdist divides the suite")
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`make test` runs what needs the platform in one process, and the rest beside it in another."""
+    if "platform" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.platform)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the suite: one has the platform, from the start; the other takes the rest, file by file."""
-
-    def on_platform(item: pytest.Item) -> bool:
-        return "platform" in getattr(item, "fixturenames", ())
-
-    # Stable: the order stays otherwise.
-    items.sort(key=lambda item: (not on_platform(item), item.get_closest_marker("last") is not None))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("platform" if on_platform(item) else item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)  # stable: the order stays otherwise
 
 
 def temporary_home() -> Path:
