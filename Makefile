@@ -22,11 +22,13 @@ demo: $(STAMP) ## from nothing to live, traced predictions
 demo-all: $(STAMP) ## the same with every workload
 	@$(BIN)/mlops demo --all
 
+# Job control, since a shell without it has its background commands ignore SIGINT, and all that they start.
 test: $(STAMP) ## run the tests, on real services
-	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; $(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & rest=$$!; \
+	@set -m; log=$$(mktemp); trap 'kill -INT $$beside 2>/dev/null; rm -f "$$log"' EXIT; \
+	$(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & beside=$$!; \
 	echo 'Tests on the platform; those that need none run beside them and are shown afterwards.'; \
-	$(BIN)/python -m pytest -m platform; platform=$$?; wait $$rest; rest=$$?; cat "$$log"; \
-	test $$platform -eq 0 -a $$rest -eq 0
+	$(BIN)/python -m pytest -m platform; platform=$$?; test $$platform -ne 2 || exit 2; \
+	wait $$beside; rest=$$?; cat "$$log"; test $$platform -eq 0 -a $$rest -eq 0
 
 lint: $(STAMP) ## check style and format
 	@$(BIN)/ruff check .

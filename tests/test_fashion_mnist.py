@@ -128,8 +128,14 @@ def test_lost_worker_and_killed_job_cost_an_epoch_each(splits: Path, ray_address
 
 def workers() -> list[psutil.Process]:
     """The processes of this Ray's training workers."""
-    below = psutil.Process().children(recursive=True)
-    return [process for process in below if "RayTrainWorker" in " ".join(process.cmdline())]
+    return [process for process in psutil.Process().children(recursive=True) if "RayTrainWorker" in command(process)]
+
+
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ends just now
+        return ""
 
 
 def test_resnet18_has_both_forms_and_they_agree(tmp_path: Path):

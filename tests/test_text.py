@@ -71,8 +71,14 @@ def searched(splits: Path, ray_address: str, tmp_path_factory: pytest.TempPathFa
 
 def workers() -> list[psutil.Process]:
     """The processes that train a trial now."""
-    below = psutil.Process().children(recursive=True)
-    return [process for process in below if "Trainable" in " ".join(process.cmdline())]
+    return [process for process in psutil.Process().children(recursive=True) if "Trainable" in command(process)]
+
+
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ends just now
+        return ""
 
 
 def test_search_goes_on_where_it_was_killed(searched: Searched):

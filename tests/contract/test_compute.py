@@ -151,7 +151,7 @@ def test_a_cancelled_step_stops_its_job(place: Place, toy, tmp_path: Path) -> No
     eventually(one.starts)
     name = place.compute().attach(one.job)
     process.send_signal(signal.SIGINT)
-    process.wait(20)
+    process.wait(60)
     assert place.compute().status(name).state is State.STOPPED
     assert not alive(one.starts()[0])
     assert place.compute().attach(one.job) is None
