@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from pydantic import ValidationError
-from workload_support import program, spec_of
+from workload_support import children_named, program, spec_of
 
 from workloads.contract import TIERS
 from workloads.data import ROW_ID, TARGET, write_split
@@ -128,14 +128,7 @@ def test_lost_worker_and_killed_job_cost_an_epoch_each(splits: Path, ray_address
 
 def workers() -> list[psutil.Process]:
     """The processes of this Ray's training workers."""
-    return [process for process in psutil.Process().children(recursive=True) if "RayTrainWorker" in command(process)]
-
-
-def command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:  # it ends just now
-        return ""
+    return children_named("RayTrainWorker")
 
 
 def test_resnet18_has_both_forms_and_they_agree(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Text's search on a real Ray: early stopping, killed trials, a killed search; and the model that comes of it."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import psutil
 import pytest
 from pydantic import ValidationError
 from text_support import TEXT, made
-from workload_support import program, spec_of
+from workload_support import children_named, program, spec_of
 
 from workloads.contract import TIERS
 from workloads.kits.text_onnx import LONGEST, MOST_TEXTS
@@ -56,10 +57,11 @@ def searched(splits: Path, ray_address: str, tmp_path_factory: pytest.TempPathFa
     lost = False
     for line in iter(job.stdout.readline, ""):
         said.append(line[7:].strip())
-        if "1 of 16 trials are over" in said[-1] and not lost:
+        over = re.search(rf"(\d+) of {TRIALS} trials are over", said[-1])  # two may end between two lines
+        if over and int(over[1]) >= 1 and not lost:
             workers()[0].send_signal(signal.SIGKILL)
             lost = True
-        if "5 of 16 trials are over" in said[-1]:
+        if over and int(over[1]) >= 5:
             job.kill()
             break
     _, errors = job.communicate()
@@ -71,14 +73,7 @@ def searched(splits: Path, ray_address: str, tmp_path_factory: pytest.TempPathFa
 
 def workers() -> list[psutil.Process]:
     """The processes that train a trial now."""
-    return [process for process in psutil.Process().children(recursive=True) if "Trainable" in command(process)]
-
-
-def command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:  # it ends just now
-        return ""
+    return children_named("Trainable")
 
 
 def test_search_goes_on_where_it_was_killed(searched: Searched):

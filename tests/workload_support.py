@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from workloads.artifacts import sha256
 from workloads.contract import TEST, TRAIN, VALIDATION
 from workloads.loading import workload_of
@@ -45,3 +47,15 @@ def program(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def children_named(text: str) -> list[psutil.Process]:
+    """The processes below this one whose command line holds a text."""
+
+    def command(process: psutil.Process) -> str:
+        try:
+            return " ".join(process.cmdline())
+        except psutil.Error:  # it ends just now
+            return ""
+
+    return [process for process in psutil.Process().children(recursive=True) if text in command(process)]

@@ -16,6 +16,8 @@ Thing = Annotated[str, typer.Argument(help="What it is about, for example wine."
 Version = Annotated[int | None, typer.Option("--version", min=1, help="Number of the candidate; default: the newest.")]
 Why = Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Reason = Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)]
+Waiting = Annotated[int | None, typer.Option("--version", min=1, help="Default: the newest that waits.")]
 RollOut = Annotated[bool, typer.Option(help="Also let the endpoint follow, and wait until it does.")]
 EXIT = {"pass": 0, "refuse": 1, "inconclusive": 2}
 FAILED = 3
@@ -63,8 +65,8 @@ def release(
 
 def approve(
     thing: Thing,
-    why: Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)],
-    version: Annotated[int | None, typer.Option("--version", min=1, help="Default: the newest that waits.")] = None,
+    why: Reason,
+    version: Waiting = None,
     roll_out: RollOut = True,
     as_json: AsJson = False,
 ) -> None:
@@ -77,8 +79,8 @@ def approve(
 
 def reject(
     thing: Thing,
-    why: Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)],
-    version: Annotated[int | None, typer.Option("--version", min=1, help="Default: the newest that waits.")] = None,
+    why: Reason,
+    version: Waiting = None,
     as_json: AsJson = False,
 ) -> None:
     """Refuse a candidate that waits for a person; what is released stays."""
