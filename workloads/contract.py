@@ -52,10 +52,11 @@ class Data:
         fetch: `module:function`, `(parameters, out: Path) -> Fetched`; downloads the raw files into `out` and verifies
             their checksums. Raises with one clear sentence where the source is away.
         process: `module:function`, `(parameters, raw: Path, out: Path) -> None`; writes `<split>.parquet` for
-            train, validation and test into `out`. Each row has a column `row_id` (string), the row's identity.
+            each split into `out`. Each row has a column `row_id` (string), the row's identity.
         describe: `module:function`, `(parameters, processed: Path) -> Mapping`; schema, splits with sizes, statistics,
             as JSON.
         schema: `module:function`, `() -> pandera.DataFrameSchema` that every split must satisfy.
+        splits: names of the files that `process` writes. Data that nothing is trained on has one, named as it likes.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Data:
     describe: str = "data:describe"
     schema: str = "data:schema"
     parameters: type[DataParameters] = DataParameters
+    splits: Sequence[str] = (TRAIN, VALIDATION, TEST)
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,11 @@ class Services(Protocol):
 
     def setting(self, name: str) -> str | None:
         """A value configured for this endpoint, or None."""
+        ...
+
+    def secret(self, name: str) -> str | None:
+        """A value that nobody else may see, or None: `database` (URL of vectors, sessions and feedback),
+        `language_model_key`, `admin_key`. It must not be logged or stored."""
         ...
 
 
@@ -317,14 +324,43 @@ class Parity:
 # --- the declaration ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Workload:
-    """One model, from its data to its endpoint. The folder's name is the workload's name.
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What every declaration says. The folder's name is its name.
 
     Attributes:
-        name: name of the folder, of the asset group, and of the endpoint.
+        name: name of the folder and of the asset group.
         description: one sentence, shown in the UI.
-        data: what it learns from.
+        data: what it is made from, or asked about.
+        owners: `team:name` or e-mail addresses.
+        kinds: what the UI shows beside the assets' own.
+    """
+
+    name: str
+    description: str
+    data: Data
+    owners: Sequence[str] = ()
+    kinds: frozenset[str] = frozenset()
+    package: str = ""  # set by `load`: the Python package of the folder
+
+    @property
+    def folder(self) -> Path:
+        spec = find_spec(self.package)
+        assert spec is not None
+        assert spec.origin is not None
+        return Path(spec.origin).parent
+
+    def resolve(self, reference: str) -> Any:
+        """Import what a reference names, relative to the declaration's package."""
+        module, _, attribute = reference.partition(":")
+        return getattr(import_module(f"{self.package}.{module}"), attribute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload(Declared):
+    """One model, from its data to its endpoint, which has its name.
+
+    Attributes:
         parameters: pydantic model of its parameters.
         variants: named sets of values over the parameters' defaults. One materialization trains them all, in parallel,
             and the best of them by the deciding metric on validation is judged; empty: the defaults alone.
@@ -340,13 +376,9 @@ class Workload:
         parity: served form against trained form, where they differ.
         tier: name in `TIERS` of what its training asks for, unless somebody asks for another.
         approval: `manual`: a candidate that passes its gates waits until a person approves it.
-        owners: `team:name` or e-mail addresses.
         retrain_after_hours: a model older than this is not fresh.
     """
 
-    name: str
-    description: str
-    data: Data
     parameters: type[Parameters]
     metrics: Sequence[Metric]
     gates: Gates
@@ -361,31 +393,16 @@ class Workload:
     parity: Parity | None = None
     tier: str = "cpu-small"
     approval: Literal["automatic", "manual"] = "automatic"
-    owners: Sequence[str] = ()
-    kinds: frozenset[str] = frozenset()
     retrain_after_hours: int = 24 * 30
-    package: str = ""  # set by `load`: the Python package of the folder
 
     @cached_property
     def metric(self) -> Metric:
         """The metric that decides."""
         return next(metric for metric in self.metrics if metric.name == self.gates.metric)
 
-    @property
-    def folder(self) -> Path:
-        spec = find_spec(self.package)
-        assert spec is not None
-        assert spec.origin is not None
-        return Path(spec.origin).parent
-
     def for_source(self, source: str) -> "Workload":
         """This workload with the gates that hold for data of a source."""
         return replace(self, gates=self.gates_by_source.get(source, self.gates))
-
-    def resolve(self, reference: str) -> Any:
-        """Import what a reference names, relative to the workload's package."""
-        module, _, attribute = reference.partition(":")
-        return getattr(import_module(f"{self.package}.{module}"), attribute)
 
 
 class DeclarationError(Exception):
