@@ -65,7 +65,7 @@ class Ledger(DataPages, AliasPages, BatchPages):
 
     def _add_candidate(self, connection: "psycopg.Connection[Any]", new: NewCandidate) -> Candidate:
         values = asdict(new)
-        values |= {name: jsonb(values[name]) for name in ("parameters", "metrics")}
+        values |= {name: jsonb(values[name]) for name in ("parameters", "metrics", "parts")}
         values["parity"] = None if new.parity is None else jsonb(new.parity)
         columns = ", ".join(values)
         self._lock(connection, new.thing)
@@ -99,6 +99,15 @@ class Ledger(DataPages, AliasPages, BatchPages):
     def candidates_of_data(self, name: str, version: str) -> list[Candidate]:
         """Everything that was made from a data version, newest last."""
         return self._read_all(Candidate, "SELECT * FROM candidate", data_name=name, data_version=version)
+
+    def compositions(self, releases: Sequence[int]) -> list[Candidate]:
+        """The candidates that are put together of any of these releases (ids), newest last."""
+        return self._query(
+            Candidate,
+            "SELECT * FROM candidate WHERE EXISTS"
+            " (SELECT FROM jsonb_each_text(parts) AS part WHERE part.value::bigint = ANY(%s)) ORDER BY id",
+            [list(releases)],
+        )
 
     def add_report(self, candidate: int, report: GateReport) -> int:
         """Enter a report about a candidate (its id), unless it is the newest already. Returns the report's id."""

@@ -32,6 +32,7 @@ class NewCandidate:
         tier: compute tier that it was made on; empty where nobody wrote it down.
         seconds: that making it took there, on the program's own clock; None where nobody wrote it down.
         variant: name of the parameter set, where several were trained at once.
+        parts: the releases (ids) that it is put together of, by role; empty where it is one piece.
     """
 
     thing: str
@@ -55,6 +56,7 @@ class NewCandidate:
     tier: str = ""
     seconds: float | None = None
     variant: str = ""
+    parts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS candidate (
 ALTER TABLE candidate ADD COLUMN IF NOT EXISTS tier text NOT NULL DEFAULT '';
 ALTER TABLE candidate ADD COLUMN IF NOT EXISTS seconds double precision;
 ALTER TABLE candidate ADD COLUMN IF NOT EXISTS variant text NOT NULL DEFAULT '';
+ALTER TABLE candidate ADD COLUMN IF NOT EXISTS parts jsonb NOT NULL DEFAULT '{}';
 CREATE INDEX IF NOT EXISTS candidate_data ON candidate (data_name, data_version);
 
 CREATE TABLE IF NOT EXISTS report (

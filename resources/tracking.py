@@ -95,9 +95,9 @@ class Tracking(Trials):
         return f"{self.settings.mlflow}/#/models/{self._name(thing)}/versions/{number}"
 
     def _name(self, thing: str) -> str:
-        if not re.fullmatch(r"[a-z0-9_]+", thing):
+        if not re.fullmatch(r"[a-z0-9_]+(/[a-z0-9_]+)?", thing):
             raise ValueError(f"{thing!r} is not the name of a thing: lower-case letters, digits and underscores")
-        return self.settings.qualified(thing)
+        return self.settings.qualified(thing.replace("/", "."))  # the registry's names hold no slash
 
     def _version(self, name: str, run_id: str, source: str, tags: Mapping[str, str]) -> int:
         from mlflow.exceptions import MlflowException

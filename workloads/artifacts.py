@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
@@ -36,9 +36,16 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def signature_of(predictor: type[Predictor]) -> str:
-    """Digest of the JSON schemas of request and prediction; it changes exactly when callers see a change."""
-    return digest_of([predictor.Request.model_json_schema(), predictor.Prediction.model_json_schema()])
+class Served(Protocol):
+    """What an endpoint may serve: a `Predictor`, or an `App`."""
+
+    @classmethod
+    def forms(cls) -> list[type[BaseModel]]: ...
+
+
+def signature_of(served: type[Served]) -> str:
+    """Digest of the JSON schemas of requests and answers; it changes exactly when callers see a change."""
+    return digest_of([form.model_json_schema() for form in served.forms()])
 
 
 class File(BaseModel):
@@ -67,7 +74,7 @@ class Manifest(BaseModel):
     golden: str = GOLDEN
 
     @classmethod
-    def write(cls, folder: Path, package: str, predictor: type[Predictor]) -> "Manifest":
+    def write(cls, folder: Path, package: str, served: type[Served]) -> "Manifest":
         """Describe what the folder holds now, in `manifest.json`."""
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
         files = [
@@ -75,7 +82,7 @@ class Manifest(BaseModel):
             for path in paths
         ]
         digest = digest_of([file.model_dump() for file in files])
-        manifest = cls(files=files, digest=digest, request_schema=signature_of(predictor), package=package)
+        manifest = cls(files=files, digest=digest, request_schema=signature_of(served), package=package)
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         return manifest
 

@@ -222,6 +222,11 @@ class Predictor(ABC):
     def answers(self, outputs: Any) -> list[dict[str, Any]]:
         """One JSON-ready answer per row, each as `Prediction` describes."""
 
+    @classmethod
+    def forms(cls) -> list[type[BaseModel]]:
+        """What callers see: another form of any of them is another signature."""
+        return [cls.Request, cls.Prediction]
+
     def request_schema(self) -> dict[str, Any]:
         """JSON schema of the requests that this very model takes: forms are made of it, `/info` shows it.
 

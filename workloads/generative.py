@@ -222,6 +222,11 @@ class App(ABC):
     routes: ClassVar[Sequence[Route]]
 
     @classmethod
+    def forms(cls) -> list[type[BaseModel]]:
+        """What callers see: another form of any of them is another signature."""
+        return [form for route in cls.routes for form in (route.request, route.answer) if form]
+
+    @classmethod
     @abstractmethod
     def load(cls, composition: Composition, services: Services) -> Self:
         """Load; runs in a thread. Raises where a part is not whole, for example vectors of another embedder."""
