@@ -1,72 +1,73 @@
-"""What is launched together: for each workload its whole chain, and its release and rollout alone."""
+"""What is launched together: each declaration's whole chain, each release alone, and each rollout alone."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
+from mlops_assets.endpoints import endpoint_key
 from mlops_assets.releases import answering
-from workloads.contract import Workload
+from mlops_assets.things import followers, served, things_of
+from workloads.contract import Declared
 
 # These jobs submit and wait: in process they start three times sooner than with a process a step.
 EXECUTOR = dg.in_process_executor
 
 
-def pipeline_name(workload: str) -> str:
-    """Job that takes a data tag to a live endpoint: dataset, model, release, endpoint."""
-    return f"{workload}_pipeline"
+def pipeline_name(declared: str) -> str:
+    """Job that takes a data tag to a live endpoint: dataset, what is made from it, releases, endpoints."""
+    return f"{declared}_pipeline"
 
 
-def release_name(workload: str) -> str:
-    """Job that decides on a candidate and rolls the endpoint out; it trains nothing."""
-    return f"{workload}_release"
+def renewal_name(word: str) -> str:
+    """Job that takes a thing which no data tag makes (a prompt, a language model) to a live endpoint."""
+    return f"{word}_pipeline"
 
 
-def approve_name(workload: str) -> str:
+def release_name(word: str) -> str:
+    """Job that decides on a candidate and rolls the endpoints out; it makes nothing."""
+    return f"{word}_release"
+
+
+def approve_name(word: str) -> str:
     """Job that enters a person's answer to a candidate that waits, and rolls out what is released then."""
-    return f"{workload}_approve"
+    return f"{word}_approve"
 
 
-def rollout_name(workload: str) -> str:
+def rollout_name(declared: str) -> str:
     """Job that makes the endpoint serve what is released, no more."""
-    return f"{workload}_rollout"
+    return f"{declared}_rollout"
 
 
-def pipelines(workloads: Sequence[Workload]) -> list:
-    """The jobs of all workloads."""
-    return [job for workload in workloads for job in _jobs(workload)]
+def pipelines(declared: Sequence[Declared]) -> list:
+    """The jobs of all declarations."""
+    return [job for one in declared for job in _jobs(one, declared)]
 
 
-def _jobs(workload: Workload) -> list:
-    dataset, model, release, endpoint = (
-        dg.AssetKey([stage, workload.name]) for stage in ("datasets", "models", "releases", "endpoints")
-    )
+def _jobs(one: Declared, every: Sequence[Declared]) -> list:
+    name, things = one.name, things_of(one)
+    follow = [[thing.released, *(endpoint_key(each.name) for each in followers(thing, every))] for thing in things]
 
     def job(name: str, description: str, *keys: dg.AssetKey, config: dg.ConfigMapping | None = None):
         return dg.define_asset_job(
             name,
-            selection=dg.AssetSelection.assets(*keys),
+            selection=dg.AssetSelection.assets(*dict.fromkeys(keys)),
             description=description,
             executor_def=EXECUTOR,
             config=config,
-            tags={"workload": workload.name},
+            tags={"workload": one.name},
         )
 
-    return [
-        job(
-            pipeline_name(workload.name),
-            f"{workload.name}: from a data tag to the live endpoint.",
-            dataset,
-            model,
-            release,
-            endpoint,
-        ),
-        job(release_name(workload.name), f"{workload.name}: decide and roll out.", release, endpoint),
-        job(
-            approve_name(workload.name),
-            f"{workload.name}: say yes or no to a candidate that waits for a person, and roll out.",
-            release,
-            endpoint,
-            config=answering(workload.name),
-        ),
-        job(rollout_name(workload.name), f"{workload.name}: serve what is released.", endpoint),
-    ]
+    chain = [key for thing, keys in zip(things, follow, strict=True) for key in (thing.made, *keys)]
+    dataset = dg.AssetKey(["datasets", name])
+    jobs = [job(pipeline_name(name), f"{name}: from a data tag to the live endpoint.", dataset, *chain)]
+    for thing, keys in zip(things, follow, strict=True):
+        approving = f"{thing.name}: say yes or no to a candidate that waits for a person, and roll out."
+        jobs += [
+            job(release_name(thing.word), f"{thing.name}: decide and roll out.", *keys),
+            job(approve_name(thing.word), approving, *keys, config=answering(thing)),
+        ]
+        if not thing.partitioned:
+            jobs.append(job(renewal_name(thing.word), f"{thing.name}: judge, decide, roll out.", thing.made, *keys))
+    if served([one]):
+        jobs.append(job(rollout_name(name), f"{name}: serve what is released.", endpoint_key(name)))
+    return jobs

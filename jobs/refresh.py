@@ -13,10 +13,10 @@ from pydantic import Field, create_model
 from mlops_assets.plainly import plainly
 from resources.data_registry import DataRegistry
 from resources.settings import Settings
-from workloads.contract import Workload
+from workloads.contract import Declared
 
 
-def refresh(workloads: Sequence[Workload]) -> dg.JobDefinition:
+def refresh(workloads: Sequence[Declared]) -> dg.JobDefinition:
     """The job that refreshes one dataset; which one, and what part of the version is raised, are its configuration."""
     datasets = {workload.data.name: workload for workload in workloads}
     config_type: Any = create_model(
@@ -43,7 +43,7 @@ def refresh(workloads: Sequence[Workload]) -> dg.JobDefinition:
     return refresh_data
 
 
-def daily(job: dg.JobDefinition, workloads: Sequence[Workload], settings: Settings) -> dg.ScheduleDefinition:
+def daily(job: dg.JobDefinition, workloads: Sequence[Declared], settings: Settings) -> dg.ScheduleDefinition:
     """Every night at two; it starts stopped where a service is external, whose owner then starts it."""
 
     @dg.schedule(

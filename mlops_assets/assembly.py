@@ -1,5 +1,6 @@
-"""Puts everything together: workloads become assets, jobs, sensors and schedules over the doors."""
+"""Puts everything together: declarations become assets, jobs, sensors and schedules over the doors."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -13,35 +14,44 @@ from mlops_assets.delivery import Delivery
 from mlops_assets.endpoints import endpoint
 from mlops_assets.models import model
 from mlops_assets.releases import aliases_of, release
+from mlops_assets.things import served, things_of
 from resources.doors import Doors
 from resources.settings import settings
 from sensors.data_tags import data_tags
 from sensors.registry import registry
+from workloads.contract import Declared, Workload
 from workloads.loading import load
 
 
 def assemble(folder: Path) -> dg.Definitions:
     """The definitions of a folder of workloads. See `mlops_assets.build`."""
-    workloads = load(folder)
+    declared = load(folder)
     chosen = settings()
     doors = Doors(chosen)
-    jobs = pipelines(workloads)
-    refreshing = refresh(workloads)
+    jobs = pipelines(declared)
+    refreshing = refresh(declared)
     return dg.Definitions(
-        assets=[
-            part(workload)
-            for workload in workloads
-            for part in (tags_of, dataset, model, aliases_of, release, endpoint, batch)
-        ],
+        assets=[asset for one in declared for asset in assets(one)],
         jobs=[*jobs, refreshing, retention],
-        sensors=[data_tags(workloads, jobs, chosen), registry(workloads, jobs, chosen)],
-        schedules=[daily(refreshing, workloads, chosen), nightly(chosen)],
+        sensors=[data_tags(declared, jobs, chosen), registry(declared, jobs, chosen)],
+        schedules=[daily(refreshing, declared, chosen), nightly(chosen)],
         resources={
             "registry": doors.registry,
             "compute": doors.compute,
             "tracking": doors.tracking,
             "ledger": doors.ledger,
-            "delivery": Delivery({workload.name: workload for workload in workloads}, doors),
+            "delivery": Delivery(declared, doors),
         },
         executor=EXECUTOR,
     )
+
+
+def assets(declared: Declared) -> Iterator[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets of one declaration."""
+    yield from (tags_of(declared), dataset(declared))
+    if isinstance(declared, Workload):
+        yield from (model(declared), batch(declared))
+    for thing in things_of(declared):
+        yield from (aliases_of(thing), release(thing))
+    for one in served([declared]):
+        yield endpoint(one)

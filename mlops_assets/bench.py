@@ -1,19 +1,24 @@
-"""How a workload's models are judged: by its declared gates, on the test split of the data that they were made from."""
+"""How the candidates of each kind of thing are judged; what decides about them is one mechanism for all.
+
+A workload's models are judged by its declared gates, on the test split of the data that they were made from.
+"""
 
 from typing import TYPE_CHECKING
 
 from mlops_assets import gates
-from mlops_assets.releasing import Releasing
+from mlops_assets.releasing import Bench, Releasing
+from mlops_assets.things import Thing
 from resources.ledger import Candidate
 from resources.reports import GateReport
 from workloads.contract import TEST, OnInconclusive, Workload
+from workloads.generative import Application, Index
 from workloads.training import NoServices
 
 if TYPE_CHECKING:
     from resources.doors import Doors
 
 
-class Bench:
+class ModelBench:
     """The bench of one workload's models."""
 
     def __init__(self, workload: Workload, doors: "Doors") -> None:
@@ -41,6 +46,22 @@ class Bench:
         return self.workload.for_source(source)
 
 
-def releasing(workload: Workload, doors: "Doors") -> Releasing:
-    """The mechanism of release for a workload's models."""
-    return Releasing(workload.name, doors.ledger, doors.tracking, Bench(workload, doors))
+def bench(thing: Thing, doors: "Doors") -> Bench:
+    """The bench of a thing's kind."""
+    match thing.declared:
+        case Workload():
+            return ModelBench(thing.declared, doors)
+        case Index():
+            from mlops_assets.index_bench import IndexBench
+
+            return IndexBench(thing.declared, doors)
+        case Application():
+            from mlops_assets.part_bench import PartBench
+
+            return PartBench(thing.declared, thing.role, doors)
+    raise TypeError(f"nothing says how {thing.name} is judged")
+
+
+def releasing(thing: Thing, doors: "Doors") -> Releasing:
+    """The mechanism of release for a thing."""
+    return Releasing(thing.name, doors.ledger, doors.tracking, bench(thing, doors))

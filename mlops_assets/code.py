@@ -8,32 +8,32 @@ from functools import cache
 from pathlib import Path
 
 import workloads
-from workloads.contract import Workload
+from workloads.contract import Declared
 
 SHARED = Path(workloads.__file__).parent
 KITS = re.compile(r"\bworkloads\.kits(?:\.(\w+)| import (.+))")  # of an import, which stands in one line
 SOURCES = ("*.py", "*.json")
 
 
-def own_code(workload: Workload) -> str:
+def own_code(workload: Declared) -> str:
     """Digest of what the workload itself says: its folder, and the kits in use."""
     own = _files(workload.folder)
     return _digest([*own, *_kits(own)])
 
 
-def training_code(workload: Workload) -> str:
+def training_code(workload: Declared) -> str:
     """Digest of what a trained model depends on: its workload's folder, the kits in use, and what all share."""
     own = _files(workload.folder)
     return _digest([*own, *_kits(own), *_files(SHARED)])
 
 
-def serving_code(workload: Workload) -> str:
+def serving_code(workload: Declared) -> str:
     """Digest of what an endpoint runs: its workload's folder, the kits in use, and the server."""
     own = _files(workload.folder)
-    return _digest([*own, *_kits(own), *_files(SHARED / "serving"), SHARED / "contract.py"])
+    return _digest([*own, *_kits(own), *_files(SHARED / "serving"), SHARED / "contract.py", SHARED / "generative.py"])
 
 
-def batch_code(workload: Workload) -> str:
+def batch_code(workload: Declared) -> str:
     """Digest of what batch predictions are made by: what an endpoint runs, and the program that scores."""
     return _digest([*_files(SHARED / "batch"), SHARED / "data.py"])[:8] + serving_code(workload)[:8]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from resources.data_version import DataError, DataVersion, FileCheck, version_order
-from workloads.contract import Workload
+from workloads.contract import Declared
 
 EXAMPLES = 5
 EARLIER = 25  # versions that a new one is compared with: the first, and the latest others
@@ -54,7 +54,7 @@ class Registry(Protocol):
 
 
 def inspect(
-    workload: Workload, version: DataVersion, files: Mapping[str, Path], registry: Registry
+    workload: Declared, version: DataVersion, files: Mapping[str, Path], registry: Registry
 ) -> list[GateResult]:
     """Run all gates on a version whose splits lie in `files`; in the order of `GATES`."""
     contents = _once(lambda: _contents(files))
@@ -109,7 +109,7 @@ def checksums(version: DataVersion, files: Mapping[str, Path], registry: Registr
     return GateResult("checksums", not bad, said, len(bad), bad[:EXAMPLES])
 
 
-def schema(workload: Workload, files: Mapping[str, Path]) -> GateResult:
+def schema(workload: Declared, files: Mapping[str, Path]) -> GateResult:
     """The workload's own pandera schema, on every split."""
     import pandas as pd
     from pandera.errors import SchemaErrors

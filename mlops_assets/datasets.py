@@ -13,14 +13,14 @@ from mlops_assets.plainly import plainly
 from resources.data_registry import DataRegistry
 from resources.data_version import DataVersion
 from resources.ledger import Ledger
-from workloads.contract import Workload
+from workloads.contract import Declared
 
 
 def registry_key(workload: str) -> dg.AssetKey:
     return dg.AssetKey(["registry", workload])
 
 
-def tags_of(workload: Workload) -> dg.AssetSpec:
+def tags_of(workload: Declared) -> dg.AssetSpec:
     """The dataset's tags, which come to be outside Dagster; the data_tags sensor reports each."""
     return dg.AssetSpec(
         key=registry_key(workload.name),
@@ -42,7 +42,7 @@ def tag_seen(workload: str, version: DataVersion) -> dg.AssetMaterialization:
     )
 
 
-def dataset(workload: Workload) -> dg.AssetsDefinition:
+def dataset(workload: Declared) -> dg.AssetsDefinition:
     """The asset that resolves a data tag to verified files, and its gates."""
     key = dg.AssetKey(["datasets", workload.name])
 

@@ -1,21 +1,20 @@
 """From a release to replicas that answer with it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_assets.code import serving_code
+from mlops_assets.composing import NothingReleased, composed
+from mlops_assets.things import parts_of, served
 from resources.doors import Doors
 from resources.ledger import Candidate, Release
 from resources.serving import RolloutFailed
-from workloads.contract import Workload
+from workloads.contract import Declared, Workload
+from workloads.generative import Application
 
 ACKNOWLEDGE_SECONDS = 60.0
-
-
-class NothingReleased(Exception):
-    """There is no release to serve; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -32,57 +31,69 @@ class Live:
 
 
 class Delivery:
-    """Rolls releases out to the endpoints of some workloads."""
+    """Rolls releases out to the endpoints of some declarations."""
 
-    def __init__(self, workloads: Mapping[str, Workload], doors: Doors) -> None:
-        self.workloads = workloads
+    def __init__(self, declared: Iterable[Declared], doors: Doors) -> None:
+        self.declared = {one.name: one for one in served(declared)}
         self.doors = doors
 
-    def behind(self, thing: str) -> Release | None:
-        """The current release, where the endpoint's plan is another; None where they agree or nothing is released."""
-        release = self.doors.ledger.current(thing)
-        if release is None:
-            return None
-        plan = self.doors.serving.plan(thing)
-        return release if plan is None or plan.version.release_id != release.id else None
+    def behind(self, endpoint: str) -> list[Release]:
+        """The current releases that an endpoint's plan has not: newest last; none where nothing can be served."""
+        ledger = self.doors.ledger
+        current = [ledger.current(thing) for thing in parts_of(self.declared[endpoint]).values()]
+        releases = [release for release in current if release]
+        plan = self.doors.serving.plan(endpoint)
+        if len(releases) < len(current):
+            return []
+        serving = plan and plan.version.release_id and ledger.release(plan.version.release_id)
+        candidate = ledger.candidate_by_id(serving.candidate) if serving else None
+        planned = {serving.id, *candidate.parts.values()} if serving and candidate else set()
+        return sorted((one for one in releases if one.id not in planned), key=lambda one: one.id)
 
-    def roll_out(self, thing: str, log: Callable[[str], Any] = lambda text: None) -> Live:
+    def roll_out(self, endpoint: str, log: Callable[[str], Any] = lambda text: None) -> Live:
         """Make every live replica answer with the current release, and wait until each has said so.
 
         Raises:
             NothingReleased: the ledger holds no release of the thing.
             resources.serving.RolloutFailed: a replica could not load it; the old version goes on answering.
         """
-        ledger, serving = self.doors.ledger, self.doors.serving
-        release = ledger.current(thing)
-        if release is None:
-            raise NothingReleased(
-                f"nothing of {thing} is released yet: train it, or decide with `mlops release {thing}`"
-            )
+        start = time.monotonic()
+        ledger, serving, declared = self.doors.ledger, self.doors.serving, self.declared[endpoint]
+        release = self._release(declared)
         candidate = ledger.candidate_by_id(release.candidate)
         assert candidate is not None
-        start = time.monotonic()
-        workload = self.workloads[thing]
-        offer(thing, self.doors)
+        offer(endpoint, self.doors)
         # The plan first: where the server's code changed, its new replicas must not start with the old version.
-        number = serving.publish(thing, [plan_entry(candidate, release)])
-        serving.deploy(workload.package, thing, workload.predictor, code_version=serving_code(workload))
+        number = serving.publish(endpoint, [plan_entry(candidate, release)])
+        what = declared.app if isinstance(declared, Application) else declared.predictor
+        serving.deploy(declared.package, endpoint, what, code_version=serving_code(declared))
         try:
-            acks = serving.wait(thing, number, ACKNOWLEDGE_SECONDS)
+            acks = serving.wait(endpoint, number, ACKNOWLEDGE_SECONDS)
         except RolloutFailed as failure:
-            ledger.alert(thing, "rollout-failed", f"{thing} {release.version}: {failure}")
+            ledger.alert(endpoint, "rollout-failed", f"{endpoint} {release.version}: {failure}")
             raise
         live = Live(
             release=release,
             candidate=candidate,
             plan=number,
             replicas=len(acks),
-            url=serving.address(thing),
-            model_url=self.doors.tracking.version_url(thing, candidate.number),
+            url=serving.address(endpoint),
+            model_url=self.doors.tracking.version_url(endpoint, candidate.number),
             seconds=round(time.monotonic() - start, 3),
         )
-        log(f"{thing} {release.version} is live on {live.replicas} replica(s), plan {number}, after {live.seconds} s")
+        log(
+            f"{endpoint} {release.version} is live on {live.replicas} replica(s), plan {number}, after {live.seconds} s"
+        )
         return live
+
+    def _release(self, declared: Workload | Application) -> Release:
+        """What its endpoint shall serve."""
+        if isinstance(declared, Application):
+            return composed(declared, self.doors)
+        if release := self.doors.ledger.current(declared.name):
+            return release
+        name = declared.name
+        raise NothingReleased(f"nothing of {name} is released yet: train it, or decide with `mlops release {name}`")
 
 
 def offer(thing: str, doors: Doors) -> None:

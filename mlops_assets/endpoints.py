@@ -1,4 +1,7 @@
-"""`endpoints/<workload>`: what is released, served. Materializing it rolls it out with no failed request."""
+"""`endpoints/<name>`: what is released, served. Materializing it rolls it out with no failed request.
+
+A workload's endpoint follows its model; an application's follows its index, its prompt and its language model.
+"""
 
 from datetime import timedelta
 
@@ -7,35 +10,42 @@ import dagster as dg
 from mlops_assets.code import serving_code
 from mlops_assets.delivery import Delivery
 from mlops_assets.plainly import plainly
+from mlops_assets.things import parts_of
 from workloads.contract import Workload
+from workloads.generative import Application
+
+FRESH_HOURS = 24 * 30  # how old what an application serves may be
 
 
-def endpoint_key(workload: str) -> dg.AssetKey:
-    return dg.AssetKey(["endpoints", workload])
+def endpoint_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["endpoints", name])
 
 
-def endpoint(workload: Workload) -> dg.AssetsDefinition:
+def endpoint(declared: Workload | Application) -> dg.AssetsDefinition:
     """The live endpoint; fresh for as long as its release returns the same digest and the server's code is the same."""
 
+    hours = declared.retrain_after_hours if isinstance(declared, Workload) else FRESH_HOURS
+
     @dg.asset(
-        key=endpoint_key(workload.name),
-        group_name=workload.name,
-        description=f"{workload.description} Served over HTTP.",
-        deps=[dg.AssetKey(["releases", workload.name])],
+        key=endpoint_key(declared.name),
+        group_name=declared.name,
+        description=f"{declared.description} Served over HTTP.",
+        deps=[dg.AssetKey(["releases", *thing.split("/")]) for thing in parts_of(declared).values()],
         kinds={"endpoint", "ray"},
-        owners=list(workload.owners),
-        code_version=serving_code(workload),
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=workload.retrain_after_hours)),
+        owners=list(declared.owners),
+        code_version=serving_code(declared),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)),
     )
     @plainly
     def roll_out(context: dg.AssetExecutionContext, delivery: dg.ResourceParam[Delivery]) -> dg.MaterializeResult:
-        live = delivery.roll_out(workload.name, context.log.info)
+        live = delivery.roll_out(declared.name, context.log.info)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(live.candidate.digest),
             metadata={
                 "version": live.release.version,
                 "release": live.release.id,
                 "partition": live.candidate.data_version,
+                **(live.candidate.parameters if live.candidate.parts else {}),
                 "plan": live.plan,
                 "replicas": live.replicas,
                 "url": dg.MetadataValue.url(live.url),

@@ -7,7 +7,7 @@ import click
 import dagster as dg
 
 from resources.data_version import VERSION, version_order
-from workloads.contract import Workload
+from workloads.contract import Declared
 
 
 class UnregisteredTag(click.ClickException):
@@ -43,7 +43,7 @@ def partitions_name(workload: str) -> str:
     return f"{workload}_data"
 
 
-def partitions_of(workload: Workload) -> dg.DynamicPartitionsDefinition:
+def partitions_of(workload: Declared) -> dg.DynamicPartitionsDefinition:
     return DynamicPartitionsDefinition(name=partitions_name(workload.name))
 
 

@@ -68,6 +68,13 @@ class Projection:
             if alias not in asked and actual.get(alias) != number
         ]
 
+    def restore(self) -> None:
+        """Set aliases as the ledger has them, whoever moved them: of a composition nobody decides by an alias."""
+        self.project()
+        for difference in self.inspect():
+            self.ledger.put_back(self.thing, "alias", f"{difference}; it was put back", [difference.alias])
+        self.project()
+
     def _tell(self, candidate: Candidate, verdict: str) -> None:
         """Show a gate's verdict in MLflow. Nothing depends on it."""
         try:

@@ -1,7 +1,7 @@
-"""`releases/<workload>`: which candidate is current, decided by the gates or by a person, and written in the ledger.
+"""`releases/<thing>`: which candidate is current, decided by the gates or by a person, and written in the ledger.
 
 By itself only the newest data version's newest candidate is considered: retraining an old tag releases nothing, and a
-backfill over all tags releases at most one.
+backfill over all tags releases at most one. A thing without data versions of its own (a prompt) has its newest one.
 """
 
 from collections.abc import Iterator
@@ -12,20 +12,11 @@ from pydantic import Field
 
 from mlops_assets.bench import releasing
 from mlops_assets.delivery import Delivery
-from mlops_assets.models import model_key
 from mlops_assets.partitions import newest
 from mlops_assets.plainly import plainly
 from mlops_assets.releasing import Outcome
+from mlops_assets.things import Thing
 from resources.ledger import Candidate, Ledger, Release
-from workloads.contract import Workload
-
-
-def release_key(workload: str) -> dg.AssetKey:
-    return dg.AssetKey(["releases", workload])
-
-
-def aliases_key(workload: str) -> dg.AssetKey:
-    return dg.AssetKey(["aliases", workload])
 
 
 class Answer(dg.Config):
@@ -44,86 +35,92 @@ class ReleaseConfig(dg.Config):
     answer: Answer | None = Field(None, description="An answer to a candidate that waits for approval.")
 
 
-def adopt_config(workload: str, number: int) -> dict:
+def adopt_config(thing: Thing, number: int) -> dict:
     """Run configuration that enters a hand-moved alias as that person's decision."""
-    return {"ops": {f"releases__{workload}": {"config": {"adopt": number}}}}
+    return {"ops": {_op(thing): {"config": {"adopt": number}}}}
 
 
-def answering(workload: str) -> dg.ConfigMapping:
+def answering(thing: Thing) -> dg.ConfigMapping:
     """The launchpad of a job that answers: the fields of `Answer`, handed on to the release."""
 
     @dg.config_mapping
     def answer(config: Answer) -> dict:
-        return {"ops": {f"releases__{workload}": {"config": {"answer": config.model_dump(exclude_none=True)}}}}
+        return {"ops": {_op(thing): {"config": {"answer": config.model_dump(exclude_none=True)}}}}
 
     return answer
 
 
-def aliases_of(workload: Workload) -> dg.AssetSpec:
+def _op(thing: Thing) -> str:
+    return "__".join(thing.released.path)
+
+
+def aliases_of(thing: Thing) -> dg.AssetSpec:
     """The registry's aliases, which people may move outside Dagster; the registry sensor reports each move."""
     return dg.AssetSpec(
-        key=aliases_key(workload.name),
-        group_name=workload.name,
+        key=thing.aliases,
+        group_name=thing.declared.name,
         description="`@candidate`, `@champion` and `@previous` in MLflow: a projection of the ledger.",
-        deps=[release_key(workload.name)],
+        deps=[thing.released],
         kinds={"aliases", "mlflow"},
-        owners=list(workload.owners),
+        owners=list(thing.declared.owners),
     )
 
 
-def aliases_seen(workload: str, aliases: dict[str, int]) -> dg.AssetMaterialization:
+def aliases_seen(thing: Thing, aliases: dict[str, int]) -> dg.AssetMaterialization:
     """What is reported when a decision has been projected: the version of each alias."""
-    return dg.AssetMaterialization(aliases_key(workload), metadata={f"@{name}": aliases[name] for name in aliases})
+    return dg.AssetMaterialization(thing.aliases, metadata={f"@{name}": aliases[name] for name in aliases})
 
 
-def release(workload: Workload) -> dg.AssetsDefinition:
+def release(thing: Thing) -> dg.AssetsDefinition:
     """The asset of what is released; its data version is the released digest: a refused candidate changes nothing."""
-    newest_model = dg.AssetDep(model_key(workload.name), partition_mapping=dg.LastPartitionMapping())
+    newest_made = dg.AssetDep(thing.made, partition_mapping=dg.LastPartitionMapping() if thing.partitioned else None)
 
     @dg.asset(
-        key=release_key(workload.name),
-        group_name=workload.name,
-        description=f"Which version of {workload.name} is released, and why, as `mlops live {workload.name}` says.",
-        deps=[newest_model],
+        key=thing.released,
+        group_name=thing.declared.name,
+        description=f"Which version of {thing.name} is released, and why, as `mlops live {thing.name}` says.",
+        deps=[newest_made],
         kinds={"release", "postgres", "mlflow"},
-        owners=list(workload.owners),
+        owners=list(thing.declared.owners),
         output_required=False,
     )
     @plainly
     def decide(
         context: dg.AssetExecutionContext, config: ReleaseConfig, delivery: dg.ResourceParam[Delivery]
     ) -> Iterator[dg.MaterializeResult]:
-        ledger = delivery.doors.ledger
-        mechanism = releasing(workload, delivery.doors)
-        candidate, outcome = _candidate(context.instance, workload, ledger), None
+        ledger, tracking = delivery.doors.ledger, delivery.doors.tracking
+        mechanism = releasing(thing, delivery.doors)
+        about = newest(context.instance, thing.declared.name) if thing.partitioned else None
+        candidate, outcome = _candidate(thing, about, ledger), None
         if config.adopt is not None:
             outcome = mechanism.adopt(config.adopt)
         elif answer := config.answer:
             decide_so = mechanism.approve if answer.decision == "approve" else mechanism.reject
             outcome = decide_so(answer.who, answer.why, answer.number)
         elif candidate:
-            outcome = mechanism.consider(candidate, "dagster", "the newest candidate of the newest data version")
-        current = ledger.current(workload.name)
+            of = " of the newest data version" if thing.partitioned else ""
+            outcome = mechanism.consider(candidate, "dagster", f"the newest candidate{of}")
+        current = ledger.current(thing.name)
         if outcome:
             context.log.info(f"{outcome.result}: {outcome.why}")
         if waiting := [each.number for each in mechanism.held()]:
             context.log.warning(
-                f"version {', '.join(map(str, waiting))} waits: `mlops approve {workload.name} --why ...`, or the job "
-                f"{workload.name}_approve"
+                f"version {', '.join(map(str, waiting))} waits: `mlops approve {thing.name} --why ...`, or the job "
+                f"{thing.word}_approve"
             )
         if current:  # also after a refusal: that is decided too, and leaves what is released as it was
-            address = delivery.doors.tracking.version_url(workload.name, current.number)
-            context.log_event(aliases_seen(workload.name, delivery.doors.tracking.aliases(workload.name)))
+            address = tracking.version_url(thing.name, current.number)
+            context.log_event(aliases_seen(thing, tracking.aliases(thing.name)))
             yield dg.MaterializeResult(
                 data_version=dg.DataVersion(current.digest), metadata=describe(current, outcome, waiting, address)
             )
         # A hand-moved alias was put back, and a run about an older data version is not to blame for the newest one.
-        about = context.run.tags.get("dagster/partition", newest(context.instance, workload.name))
-        considered = config.adopt is None and candidate is not None and about == candidate.data_version
+        of_run = context.run.tags.get("dagster/partition", about) if thing.partitioned else None
+        considered = config.adopt is None and candidate is not None and (not about or of_run == candidate.data_version)
         if outcome and outcome.result == "refused" and (considered or config.answer):
-            raise dg.Failure(f"{workload.name}: {outcome.why}. What was released before stays released.")
+            raise dg.Failure(f"{thing.name}: {outcome.why}. What was released before stays released.")
         if current is None:
-            context.log.warning(f"nothing of {workload.name} is released, so no endpoint is rolled out")
+            context.log.warning(f"nothing of {thing.name} is released, so no endpoint is rolled out")
 
     return decide
 
@@ -147,7 +144,7 @@ def describe(current: Release, outcome: Outcome | None, waiting: list[int], addr
     }
 
 
-def _candidate(instance: dg.DagsterInstance, workload: Workload, ledger: Ledger) -> Candidate | None:
-    version = newest(instance, workload.name)
-    candidates = ledger.candidates(workload.name, version) if version else []
+def _candidate(thing: Thing, version: str | None, ledger: Ledger) -> Candidate | None:
+    """The newest candidate, of a data version where the thing has such."""
+    candidates = ledger.candidates(thing.name, version) if version or not thing.partitioned else []
     return candidates[-1] if candidates else None

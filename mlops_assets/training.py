@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.abandoned import withdraw
-from mlops_assets.bench import Bench, releasing
+from mlops_assets.bench import ModelBench, releasing
 from mlops_assets.code import Source, source, training_code
 from mlops_assets.delivery import offer
+from mlops_assets.things import model_of
 from resources.compute import Job, JobFailed
 from resources.data_version import DataVersion
 from resources.database import DatabaseUnavailable
@@ -106,11 +107,11 @@ class Training:
         for one in tracked:
             doors.tracking.close_run(one.run_id, "FINISHED")
         offer(self.workload.name, doors)
-        releases = releasing(self.workload, doors)
+        releases = releasing(model_of(self.workload), doors)
         best = trained[-1]
         report = releases.report(best.candidate)
         releases.project()
-        gates = Bench(self.workload, doors).declared(best.candidate).gates
+        gates = ModelBench(self.workload, doors).declared(best.candidate).gates
         return Judged(best=best, report=report, gates=gates, variants=trained)
 
     def _jobs(self, doors: Doors, data: DataVersion, parameters: Mapping[str, Parameters], tier: str) -> list[Job]:

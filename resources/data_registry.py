@@ -25,7 +25,7 @@ from resources.data_version import (
 from resources.registry.git import git
 from resources.registry.pipeline import parameters_of, write_pipeline
 from resources.registry.versions import BRANCH, Versions
-from workloads.contract import Workload
+from workloads.contract import Declared
 from workloads.digests import digests
 
 Progress = Callable[[str], None]
@@ -120,7 +120,7 @@ class DataRegistry(Versions):
 
     def release(
         self,
-        workload: Workload,
+        workload: Declared,
         bump: Bump = "patch",
         source: str | None = None,
         parameters: Mapping[str, Any] | None = None,

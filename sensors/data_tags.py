@@ -13,12 +13,13 @@ from resources.data_registry import DataRegistry
 from resources.data_version import split_tag, tag_of, version_order
 from resources.ledger import Ledger
 from resources.settings import Settings
-from workloads.contract import Workload
+from workloads.contract import Declared
+from workloads.generative import Application
 
 AT_ONCE = 200  # tags that one tick registers; an evaluation may take a minute, and the next tick goes on
 
 
-def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
+def data_tags(workloads: Sequence[Declared], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
     """One `git ls-remote` a tick. The cursor (digest of its answer) is for speed, the run key for correctness.
 
     The first sight of a registry with many tags registers them all and trains only the newest of each dataset; a
@@ -62,7 +63,10 @@ def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings)
             events += [tag_seen(workload.name, versions[each]) for each in new]
             if added := [version for version in new if version not in registered]:
                 additions.append(partitions_of(workload).build_add_request(added))
-            if known and (known[-1] in registered or known[-1] in new):
+            if isinstance(workload, Application) and known and not ledger.current(workload.things()["index"]):
+                left += 1  # nothing can be asked of it before its index is released; look again at the next tick
+                context.log.info(f"{workload.name} waits for a release of {workload.things()['index']}")
+            elif known and (known[-1] in registered or known[-1] in new):
                 # Asked for at every change, also where a crash left it registered and not trained: the run key
                 # lets each content of each tag through once.
                 newest = versions[known[-1]]
@@ -80,13 +84,13 @@ def data_tags(workloads: Sequence[Workload], jobs: Sequence, settings: Settings)
     return sense
 
 
-def _commits(workload: Workload, tags: dict[str, str]) -> dict[str, str]:
+def _commits(workload: Declared, tags: dict[str, str]) -> dict[str, str]:
     """Commit of each version of a workload's data."""
     named = ((split_tag(tag), commit) for tag, commit in tags.items())
     return {version: commit for (name, version), commit in named if name == workload.data.name}
 
 
-def _alert_moved(workload: Workload, commits: dict[str, str], ledger: Ledger) -> set[str]:
+def _alert_moved(workload: Declared, commits: dict[str, str], ledger: Ledger) -> set[str]:
     """The versions whose tag points at another commit than the ledger holds; each is alerted."""
     moved = set()
     for version, known in ledger.commits(workload.data.name).items():

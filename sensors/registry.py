@@ -10,16 +10,19 @@ from jobs.pipelines import release_name, rollout_name
 from mlops_assets.abandoned import settle
 from mlops_assets.bench import releasing
 from mlops_assets.delivery import Delivery
-from mlops_assets.releases import adopt_config, aliases_key
+from mlops_assets.projection import Projection
+from mlops_assets.releases import adopt_config
+from mlops_assets.things import served, things_of
 from resources.ledger import Ledger
 from resources.settings import Settings
-from workloads.contract import Workload
+from workloads.contract import Declared
+from workloads.generative import Application
 
 RETRY_SECONDS = 600  # a run that failed is asked for again after that, for as long as there is something to do
 FOLLOWS_SECONDS = 20  # within which whoever releases rolls out by himself
 
 
-def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
+def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
     """Acts only where alias, ledger and plan differ.
 
     Alias moves that a crash left undone are done. An alias that somebody moved by hand becomes a run that enters it as
@@ -39,27 +42,30 @@ def registry(workloads: Sequence[Workload], jobs: Sequence, settings: Settings) 
         delivery: dg.ResourceParam[Delivery],
     ) -> dg.SensorResult | dg.SkipReason:
         requests, events = [], []
-        for workload in workloads:
-            name = workload.name
+        attempt = int(time.time() // RETRY_SECONDS)
+        for thing in (thing for one in declared for thing in things_of(one)):
+            name = thing.name
             for left in settle(name, delivery.doors, context.instance):
                 context.log.info(f"{name}: {left}")
-            attempt = int(time.time() // RETRY_SECONDS)
-            done = releasing(workload, delivery.doors).repair(adopt=False)
+            done = releasing(thing, delivery.doors).repair(adopt=False)
             for move in done.moves:
                 context.log.info(f"{name}: @{move.alias} was set to version {move.number}")
             for difference in done.differences:
                 context.log.warning(f"{name}: {difference}")
                 if difference.decides:
                     key = f"{name}:adopt:{difference.mlflow}:{ledger.entries(name)}:{attempt}"
-                    config = adopt_config(name, difference.mlflow)
-                    requests.append(dg.RunRequest(job_name=release_name(name), run_key=key, run_config=config))
+                    config = adopt_config(thing, difference.mlflow)
+                    requests.append(dg.RunRequest(job_name=release_name(thing.word), run_key=key, run_config=config))
             if done.moves or done.differences:
                 found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
-                events.append(dg.AssetMaterialization(aliases_key(name), metadata=found))
-            release = delivery.behind(name)
-            if release and (datetime.now(UTC) - release.created_at).total_seconds() > FOLLOWS_SECONDS:
-                key = f"{name}:rollout:{release.id}:{attempt}"
-                requests.append(dg.RunRequest(job_name=rollout_name(name), run_key=key))
+                events.append(dg.AssetMaterialization(thing.aliases, metadata=found))
+        for one in served(declared):
+            if isinstance(one, Application):
+                Projection(one.name, ledger, delivery.doors.tracking).restore()
+            behind = delivery.behind(one.name)
+            if behind and (datetime.now(UTC) - behind[-1].created_at).total_seconds() > FOLLOWS_SECONDS:
+                key = f"{one.name}:rollout:{'+'.join(str(release.id) for release in behind)}:{attempt}"
+                requests.append(dg.RunRequest(job_name=rollout_name(one.name), run_key=key))
         if not requests and not events:
             return dg.SkipReason("aliases, ledger and plans agree")
         return dg.SensorResult(run_requests=requests, asset_events=events)

@@ -8,7 +8,7 @@ from echo.workload import workload as echo
 from mlflow.entities import RunInfo
 from release_support import OpenDoors, artifacts
 
-from mlops_assets.bench import Bench
+from mlops_assets.bench import ModelBench
 from mlops_assets.releasing import Releasing
 from resources.ledger import Candidate, NewCandidate
 from workloads.contract import Workload
@@ -30,7 +30,7 @@ class Shop:
         self.releasing = self.of(self.workload)
 
     def of(self, workload: Workload) -> Releasing:
-        return Releasing(self.thing, self.doors.ledger, self.doors.tracking, Bench(workload, self.doors))
+        return Releasing(self.thing, self.doors.ledger, self.doors.tracking, ModelBench(workload, self.doors))
 
     def train(self, wrong=(), **fields) -> Candidate:
         """A registered candidate, as the model asset makes them."""

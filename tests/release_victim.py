@@ -12,7 +12,7 @@ from pathlib import Path
 from echo.workload import workload as echo
 from release_support import Splits
 
-from mlops_assets.bench import Bench
+from mlops_assets.bench import ModelBench
 from mlops_assets.releasing import Releasing
 from resources.ledger import AliasMove, Ledger
 from resources.settings import Settings
@@ -61,7 +61,7 @@ def main(test: Path, steps: dict[str, str]) -> None:
             continue
         doors = type("Doors", (), {"settings": settings, "registry": Splits(test)})()
         doors.ledger, doors.tracking = MortalLedger(settings), MortalTracking(settings)
-        releasing = Releasing(thing, doors.ledger, doors.tracking, Bench(echo, doors))
+        releasing = Releasing(thing, doors.ledger, doors.tracking, ModelBench(echo, doors))
         if step.startswith("repair: "):
             step = step.removeprefix("repair: ")
             releasing.repair()

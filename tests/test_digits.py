@@ -20,6 +20,7 @@ from workload_support import spec_of
 
 from mlops_assets import lineage
 from mlops_assets.bench import releasing
+from mlops_assets.things import model_of
 from workloads.contract import TEST, InvalidInput
 from workloads.digits import data
 from workloads.digits.data_parameters import DigitsData
@@ -290,7 +291,7 @@ def test_any_registered_version_answers_and_is_traced(world: World, delivered: D
 
 @pytest.mark.platform
 def test_any_variant_may_be_released_by_hand(world: World, delivered: Delivered) -> None:
-    mechanism, before = releasing(DIGITS, world.doors), world.doors.ledger.current("digits")
+    mechanism, before = releasing(model_of(DIGITS), world.doors), world.doors.ledger.current("digits")
     assert before is not None
     other = next(one for one in world.doors.ledger.candidates("digits") if one.number != before.number)
     outcome = mechanism.override(other, "a person", "another one is enough")

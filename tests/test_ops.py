@@ -16,14 +16,11 @@ from typer.testing import CliRunner
 
 from jobs.pipelines import EXECUTOR, approve_name, pipeline_name, pipelines
 from mlops_assets import lineage
-from mlops_assets.batches import batch
+from mlops_assets.assembly import assets
 from mlops_assets.cli import app
-from mlops_assets.datasets import dataset, tags_of
 from mlops_assets.delivery import Delivery
-from mlops_assets.endpoints import endpoint
 from mlops_assets.estimates import estimate
-from mlops_assets.models import EXPECTED, model
-from mlops_assets.releases import aliases_of, release
+from mlops_assets.models import EXPECTED
 from resources.doors import Doors
 from workloads.contract import TEST, TIERS, Workload
 
@@ -43,12 +40,11 @@ class Careful:
 
     @property
     def definitions(self) -> dg.Definitions:
-        parts = (tags_of, dataset, model, aliases_of, release, endpoint, batch)
         doors = {"registry": self.doors.registry, "ledger": self.doors.ledger}
         return dg.Definitions(
-            assets=[part(self.workload) for part in parts],
+            assets=[*assets(self.workload)],
             jobs=pipelines([self.workload]),
-            resources={**doors, "delivery": Delivery({self.workload.name: self.workload}, self.doors)},
+            resources={**doors, "delivery": Delivery([self.workload], self.doors)},
             executor=EXECUTOR,
         )
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from mlops_assets.cli import app
 from mlops_assets.commands import release as commands
+from mlops_assets.delivery import Delivery
 from resources.settings import Settings
 
 pytest_plugins = ("release_fixtures",)
@@ -21,7 +22,8 @@ pytest_plugins = ("release_fixtures",)
 def mlops(pair: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, object]]:
     """Runs `mlops <command> <thing> ...`; returns exit code and what was printed, read where it is JSON."""
     workload = replace(pair.workload, name=pair.thing)
-    monkeypatch.setattr(commands, "_open", lambda thing: (workload, pair.doors, pair.of(workload)))
+    monkeypatch.setattr(commands, "_open", lambda thing: (Delivery([workload], pair.doors), pair.of(workload)))
+    monkeypatch.setattr(commands, "_ledger", lambda thing: pair.doors.ledger)
 
     def run(command: str, *arguments: str) -> tuple[int, object]:
         result = CliRunner().invoke(app, [command, pair.thing, *arguments])
@@ -76,7 +78,7 @@ def test_gates_exit_code_is_the_verdict(mlops: Callable[..., tuple[int, object]]
 def test_a_person_says_yes_or_no(mlops: Callable[..., tuple[int, object]], monkeypatch: pytest.MonkeyPatch) -> None:
     shop = mlops.shop
     workload = replace(shop.workload, name=shop.thing, approval="manual")
-    monkeypatch.setattr(commands, "_open", lambda thing: (workload, shop.doors, shop.of(workload)))
+    monkeypatch.setattr(commands, "_open", lambda thing: (Delivery([workload], shop.doors), shop.of(workload)))
     for number, (answer, result, live) in enumerate((("reject", "rejected", 2), ("approve", "released", 4)), 3):
         shop.of(workload).consider(shop.train(), "test", "because")
         assert mlops("live", "--json")[1]["waiting_for_approval"] == [number]

@@ -10,7 +10,7 @@ from mlflow.entities import RunInfo
 from release_shop import BAD, Shop
 from release_support import OpenDoors, loads, numbers, opened
 
-from mlops_assets.bench import Bench
+from mlops_assets.bench import ModelBench
 from mlops_assets.promotion import promote
 from mlops_assets.releasing import CannotRelease, Releasing
 from resources.data_version import DataVersion
@@ -272,7 +272,9 @@ def test_promoting_moves_no_alias_and_decides_nothing_there(pair: Shop) -> None:
     assert there.ledger.data("echo") == [data]
     assert (there.tracking.aliases(pair.thing), there.ledger.current(pair.thing)) == ({}, None)
     # The other environment's platform judges for itself, against what is released there.
-    outcome = Releasing(pair.thing, there.ledger, there.tracking, Bench(echo, there)).consider(copy, "prod", "its own")
+    outcome = Releasing(pair.thing, there.ledger, there.tracking, ModelBench(echo, there)).consider(
+        copy, "prod", "its own"
+    )
     assert (outcome.result, outcome.release.version) == ("released", "1.0.0")
     assert (outcome.report.environment, outcome.report.champion_digest) == ("prodtest", None)
     assert there.tracking.aliases(pair.thing) == {"candidate": 1, "champion": 1}

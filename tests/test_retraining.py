@@ -14,6 +14,7 @@ from graph_fixtures import Delivered, World
 
 from mlops_assets.bench import releasing
 from mlops_assets.delivery import Delivery
+from mlops_assets.things import model_of
 from workloads.contract import TEST, Workload
 from workloads.loading import workload_of
 
@@ -31,8 +32,8 @@ def fashion(world: World) -> Delivered:
     run = world.sensed(workload, version)
     candidate = world.doors.ledger.candidates(workload.name, version)[-1]
     assert candidate.dagster_run == run.run_id
-    releasing(workload, world.doors).override(candidate, "a person", "few rows are enough here")
-    Delivery({workload.name: workload}, world.doors).roll_out(workload.name)
+    releasing(model_of(workload), world.doors).override(candidate, "a person", "few rows are enough here")
+    Delivery([workload], world.doors).roll_out(workload.name)
     return Delivered(workload, version, run)
 
 

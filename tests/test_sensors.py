@@ -285,7 +285,7 @@ def test_a_plan_that_is_not_what_is_released_is_rolled_out(world: World, live: D
 
 def test_where_all_agrees_the_registry_sensor_does_nothing(world: World, live: Delivered) -> None:
     sensor = registry([live.workload], pipelines([live.workload]), world.settings)
-    delivery = Delivery({"wine": live.workload}, world.doors)
+    delivery = Delivery([live.workload], world.doors)
     context = dg.build_sensor_context(
         instance=world.instance, resources={"ledger": world.doors.ledger, "delivery": delivery}
     )

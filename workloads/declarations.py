@@ -7,7 +7,7 @@ read as text, so nothing heavy is imported.
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -16,22 +16,32 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from workloads.contract import TIERS, DeclarationError, Gates, Workload
+from workloads.contract import TEST, TIERS, TRAIN, VALIDATION, DeclarationError, Declared, Gates, Workload
+from workloads.generative import Application, Index
 
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 Wrong = Iterator[tuple[str, str]]  # field, and what is wrong with it
 
 
-def check(workload: Workload, file: Path) -> None:
+def check(declared: Declared, file: Path) -> None:
     """Raises DeclarationError for the first thing that is wrong with what `file` declares."""
-    for rules in (_types, _workload, _gates, _parameters, _references):
-        for field, why in rules(workload, file):
+    for rules in (_types, _declared, *RULES[type(declared)], _references):
+        for field, why in rules(declared, file):
             raise DeclarationError(f"{file}: {field} {why}")
 
 
-def _types(workload: Workload, file: Path) -> Wrong:
-    yield from _typed(workload, "")
+def check_together(declared: Sequence[Declared], folder: Path) -> None:
+    """Raises DeclarationError where one declaration names another that is not there."""
+    indexes = [one.name for one in declared if isinstance(one, Index)]
+    for one in declared:
+        if isinstance(one, Application) and one.index not in indexes:
+            file, known = folder / one.name / "workload.py", ", ".join(indexes) or "none"
+            raise DeclarationError(f"{file}: index is {one.index!r}, and the indexes that there are: {known}")
+
+
+def _types(declared: Declared, file: Path) -> Wrong:
+    yield from _typed(declared, "")
 
 
 def _typed(value: Any, place: str) -> Wrong:
@@ -61,28 +71,59 @@ def _adapter(kind: type) -> TypeAdapter:
     return TypeAdapter(shape)
 
 
-def _workload(workload: Workload, file: Path) -> Wrong:
-    if workload.name != file.parent.name:
-        yield "name", f"is {workload.name!r}; it must be the folder's name, {file.parent.name!r}"
-    for field, name in (("name", workload.name), ("data.name", workload.data.name)):
+def _declared(declared: Declared, file: Path) -> Wrong:
+    if declared.name != file.parent.name:
+        yield "name", f"is {declared.name!r}; it must be the folder's name, {file.parent.name!r}"
+    for field, name in (("name", declared.name), ("data.name", declared.data.name)):
         if not WORD.fullmatch(name):
             yield field, f"is {name!r}; it must be lower-case letters, digits and _, beginning with a letter"
-    for field, text in (("description", workload.description), ("data.description", workload.data.description)):
+    for field, text in (("description", declared.description), ("data.description", declared.data.description)):
         if not text.strip():
             yield field, "is empty; say in one sentence what it is"
-    if workload.tier not in TIERS:
-        yield "tier", f"is {workload.tier!r}, which is none of {', '.join(TIERS)}"
-    if workload.retrain_after_hours < 1:
-        yield "retrain_after_hours", f"is {workload.retrain_after_hours}; it must be at least 1"
-    for number, owner in enumerate(workload.owners):
+    if not declared.data.splits or len(set(declared.data.splits)) < len(declared.data.splits):
+        yield "data.splits", f"is {list(declared.data.splits)}; it must name at least one split, and none twice"
+    for number, owner in enumerate(declared.owners):
         if not OWNER.fullmatch(owner):
             yield f"owners.{number}", f"is {owner!r}; write team:<name> or an e-mail address"
-    for kind in workload.kinds:
+    for kind in declared.kinds:
         if not WORD.fullmatch(kind):
             yield "kinds", f"has {kind!r}; a kind is lower-case letters, digits and _"
+    yield from _defaults(declared.data.parameters, "data.parameters")
 
 
-def _gates(workload: Workload, file: Path) -> Wrong:
+def _workload(workload: Workload, file: Path) -> Wrong:
+    yield from _tier(workload, file)
+    if workload.retrain_after_hours < 1:
+        yield "retrain_after_hours", f"is {workload.retrain_after_hours}; it must be at least 1"
+    if missing := {TRAIN, VALIDATION, TEST} - set(workload.data.splits):
+        yield "data.splits", f"lacks {', '.join(sorted(missing))}, which a model needs"
+
+
+def _tier(declared: Workload | Index, file: Path) -> Wrong:
+    if declared.tier not in TIERS:
+        yield "tier", f"is {declared.tier!r}, which is none of {', '.join(TIERS)}"
+
+
+def _index(index: Index, file: Path) -> Wrong:
+    yield from _defaults(index.parameters, "parameters")
+    gates = index.gates
+    for name in ("recall", "margin"):
+        if not 0 < getattr(gates, name) <= 1:
+            yield f"gates.{name}", f"is {getattr(gates, name)}; it must be above 0 and at most 1"
+    for name in ("k", "queries", "latency_ms"):
+        if getattr(gates, name) <= 0:
+            yield f"gates.{name}", f"is {getattr(gates, name)}; it must be above 0"
+
+
+def _application(application: Application, file: Path) -> Wrong:
+    yield from _defaults(application.settings, "settings")
+    if application.repeats < 1:
+        yield "repeats", f"is {application.repeats}; it must be at least 1"
+    if not (file.parent / application.prompt).is_file():
+        yield "prompt", f"names {application.prompt!r}, which is not beside the declaration"
+
+
+def _gates(workload: Workload | Application, file: Path) -> Wrong:
     names = [metric.name for metric in workload.metrics]
     for number, name in enumerate(names):
         if not WORD.fullmatch(name):
@@ -90,6 +131,8 @@ def _gates(workload: Workload, file: Path) -> Wrong:
         if name in names[:number]:
             yield f"metrics.{number}.name", f"is {name!r}, as that of another metric"
     yield from _rules(workload.gates, "gates", names, file)
+    if not isinstance(workload, Workload):
+        return
     for source, gates in workload.gates_by_source.items():
         yield from _rules(gates, f"gates_by_source.{source}", names, file)
         if gates.metric != workload.gates.metric:
@@ -139,8 +182,7 @@ def _parameters(workload: Workload, file: Path) -> Wrong:
     for name in ("tier", "variants"):
         if name in workload.parameters.model_fields:
             yield "parameters", f"must not have a `{name}`: the launchpad has one beside them"
-    for place, model in (("parameters", workload.parameters), ("data.parameters", workload.data.parameters)):
-        yield from _defaults(model, place)
+    yield from _defaults(workload.parameters, "parameters")
     for name, values in workload.variants.items():
         if not WORD.fullmatch(name):
             yield f"variants.{name}", "must be named in lower-case letters, digits and _, beginning with a letter"
@@ -171,16 +213,12 @@ def _defaults(model: type[BaseModel], place: str) -> Wrong:
         yield f"{place}.{at}", f"has the default {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
-def _references(workload: Workload, file: Path) -> Wrong:
+def _references(declared: Declared, file: Path) -> Wrong:
+    parity = declared.parity if isinstance(declared, Workload) else None
     references = {
-        "train": workload.train,
-        "predictor": workload.predictor,
-        "rows": workload.rows,
-        "evaluate": workload.evaluate,
-        "plot": workload.plot,
-        "example": workload.example,
-        "parity.reference": workload.parity and workload.parity.reference,
-        **{f"data.{part}": getattr(workload.data, part) for part in ("fetch", "process", "describe", "schema")},
+        **{name: getattr(declared, name) for name in REFERENCES[type(declared)]},
+        "parity.reference": parity and parity.reference,
+        **{f"data.{part}": getattr(declared.data, part) for part in ("fetch", "process", "describe", "schema")},
     }
     for field, reference in references.items():
         if reference is None:
@@ -209,3 +247,15 @@ def _top_level(file: Path, changed: int) -> frozenset[str]:
             case _:
                 continue
     return frozenset(names)
+
+
+RULES = {
+    Workload: (_workload, _gates, _parameters),
+    Index: (_tier, _index),
+    Application: (_gates, _application),
+}
+REFERENCES = {
+    Workload: ("train", "predictor", "rows", "evaluate", "plot", "example"),
+    Index: ("chunk",),
+    Application: ("app", "evaluate"),
+}

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from workloads.contract import Declared, Gates, Metric, OnInconclusive, Parameters, Services
 
 COMPOSITION = "composition.json"
+PART = "part.json"  # file of a part's artifact folder that holds its content
 EXTRACTIVE = "extractive"  # provider of the answerer that needs no language model
 ROLES = ("index", "prompt", "language_model")  # of the parts of a composition; also the kinds of the things they are
 

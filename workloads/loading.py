@@ -7,12 +7,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from workloads.contract import DeclarationError, Workload
-from workloads.declarations import check
+from workloads.contract import DeclarationError, Declared, Workload
+from workloads.declarations import check, check_together
 
 
-def load(folder: Path) -> list[Workload]:
-    """The workloads declared in `<folder>/<name>/workload.py`, by name.
+def load(folder: Path) -> list[Declared]:
+    """What is declared in `<folder>/<name>/workload.py`, by name.
 
     The folder is a Python package (its parent is put on the import path), so that a team's own repository can hold one
     under any name.
@@ -32,20 +32,29 @@ def load(folder: Path) -> list[Workload]:
             f"{folder} cannot be imported as {folder.name!r}, which names something else already, or it is no package "
             "(it needs an __init__.py); give the folder another name"
         )
-    found = [workload_of(f"{folder.name}.{file.parent.name}") for file in sorted(folder.glob("*/workload.py"))]
+    found = [declared_of(f"{folder.name}.{file.parent.name}") for file in sorted(folder.glob("*/workload.py"))]
     if not found:
         raise DeclarationError(f"{folder} holds no workload: none of its folders has a workload.py")
     owners: dict[str, str] = {}
-    for workload in found:
-        other = owners.setdefault(workload.data.name, workload.name)
-        if other != workload.name:
-            file = folder / workload.name / "workload.py"
-            raise DeclarationError(f"{file}: data.name is {workload.data.name!r}, as that of the workload {other!r}")
+    for declared in found:
+        other = owners.setdefault(declared.data.name, declared.name)
+        if other != declared.name:
+            file = folder / declared.name / "workload.py"
+            raise DeclarationError(f"{file}: data.name is {declared.data.name!r}, as that of the workload {other!r}")
+    check_together(found, folder)
     return found
 
 
 def workload_of(package: str) -> Workload:
-    """The workload that a package (`workloads.wine`) declares.
+    """The workload that a package (`workloads.wine`) declares; raises as `declared_of`, and for another kind."""
+    declared = declared_of(package)
+    if not isinstance(declared, Workload):
+        raise DeclarationError(f"{package} declares no Workload but an {type(declared).__name__}: nothing is trained")
+    return declared
+
+
+def declared_of(package: str) -> Declared:
+    """What a package (`workloads.wine`) declares.
 
     Raises:
         DeclarationError: as `load`.
@@ -61,8 +70,8 @@ def workload_of(package: str) -> Workload:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         at = f", line {lines[-1]}" if lines else ""
         raise DeclarationError(f"{file}{at}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    if not isinstance(declared, Workload):
-        raise DeclarationError(f"{file}: no object named `workload` of type Workload")
-    workload = replace(declared, package=package)
-    check(workload, file)
-    return workload
+    if not isinstance(declared, Declared):
+        raise DeclarationError(f"{file}: no object named `workload` of type Workload, Index or Application")
+    declared = replace(declared, package=package)
+    check(declared, file)
+    return declared

@@ -59,10 +59,10 @@ def estimate(
     from mlops_assets.estimates import estimate as expected
     from resources.doors import Doors
     from resources.settings import settings
-    from workloads.contract import TIERS
+    from workloads.contract import TIERS, Workload
     from workloads.loading import load
 
-    workloads = {workload.name: workload for workload in load(settings().workloads)}
+    workloads = {one.name: one for one in load(settings().workloads) if isinstance(one, Workload)}
     if name not in workloads:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(workloads)}", param_hint="name")
     workload = workloads[name]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from resources.data_registry import DataRegistry
     from resources.data_version import DataVersion, ReleasedData
-    from workloads.contract import Workload
+    from workloads.contract import Declared
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Folder = Annotated[Path | None, typer.Option("--workloads", help="Folder of workloads, instead of MLOPS_WORKLOADS.")]
@@ -145,14 +145,14 @@ def _registry() -> "DataRegistry":
     return DataRegistry(settings())
 
 
-def _workloads(folder: Path | None) -> "list[Workload]":
+def _workloads(folder: Path | None) -> "list[Declared]":
     from resources.settings import settings
     from workloads.loading import load
 
     return load(folder or settings().workloads)
 
 
-def _workload(name: str, folder: Path | None) -> "Workload":
+def _workload(name: str, folder: Path | None) -> "Declared":
     from resources.data_version import DataError
 
     found = {workload.data.name: workload for workload in _workloads(folder)}

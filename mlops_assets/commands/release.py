@@ -7,12 +7,13 @@ import typer
 from mlops_assets.commands import release_views as views
 
 if TYPE_CHECKING:
+    from mlops_assets.delivery import Delivery
     from mlops_assets.releasing import Outcome, Releasing
-    from resources.doors import Doors
-    from resources.ledger import Candidate
-    from workloads.contract import Workload
+    from resources.ledger import Candidate, Ledger
 
-Thing = Annotated[str, typer.Argument(help="What it is about, for example wine.", show_default=False)]
+Thing = Annotated[
+    str, typer.Argument(help="What it is about, for example wine, index/corpus or prompt/rag.", show_default=False)
+]
 Version = Annotated[int | None, typer.Option("--version", min=1, help="Number of the candidate; default: the newest.")]
 Why = Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
@@ -35,7 +36,7 @@ def gate(thing: Thing, version: Version = None, as_json: AsJson = False) -> None
     The exit code is the verdict: 0 pass, 1 refuse, 2 inconclusive; 3 where it could not be judged.
     """
     with views.errors(FAILED):
-        _, _, releasing = _open(thing)
+        _, releasing = _open(thing)
         candidate = _candidate(releasing, version)
         report = releasing.report(candidate)
         views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, candidate))
@@ -54,13 +55,13 @@ def release(
     if force and not why:
         raise typer.BadParameter("say why the gate is overridden; it is kept in the ledger", param_hint="--why")
     with views.errors(FAILED):
-        workload, doors, releasing = _open(thing)
+        delivery, releasing = _open(thing)
         candidate = _candidate(releasing, version)
         if force:
             outcome = releasing.override(candidate, views.user(), why)
         else:
             outcome = releasing.consider(candidate, views.user(), why or "asked for by hand", again=True)
-        _finish(workload, doors, outcome, roll_out, as_json)
+        _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
 def approve(
@@ -72,9 +73,9 @@ def approve(
 ) -> None:
     """Release a candidate that waits for a person. Exit code 1: its gate refuses it now."""
     with views.errors(FAILED):
-        workload, doors, releasing = _open(thing)
+        delivery, releasing = _open(thing)
         outcome = releasing.approve(views.user(), why, version)
-        _finish(workload, doors, outcome, roll_out, as_json)
+        _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
 def reject(
@@ -85,9 +86,9 @@ def reject(
 ) -> None:
     """Refuse a candidate that waits for a person; what is released stays."""
     with views.errors(FAILED):
-        workload, doors, releasing = _open(thing)
+        delivery, releasing = _open(thing)
         outcome = releasing.reject(views.user(), why, version)
-        _finish(workload, doors, outcome, False, as_json)
+        _finish(delivery, releasing, outcome, False, as_json)
 
 
 def rollback(
@@ -101,26 +102,26 @@ def rollback(
 ) -> None:
     """Release what was released before, again. Nothing is trained or judged."""
     with views.errors(FAILED):
-        workload, doors, releasing = _open(thing)
+        delivery, releasing = _open(thing)
         outcome = releasing.rollback(views.user(), why, to)
-        _finish(workload, doors, outcome, roll_out, as_json)
+        _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
 def live(thing: Thing, as_json: AsJson = False) -> None:
     """What is live now: version, release, candidate, data, since when, by whom and why. Exit code 1: nothing."""
     with views.errors(FAILED):
-        _, doors, releasing = _open(thing)
-        current = doors.ledger.current(thing)
-        waiting = [each.number for each in releasing.held()]
+        ledger = _ledger(thing)
+        current = ledger.current(thing)
+        waiting = [each.number for each in ledger.waiting(thing)]
         if current is None:
             facts = {"thing": thing, "version": None, "waiting_for_approval": waiting}
             views.show(facts if waiting else None, as_json, lambda: views.nothing_live(thing, waiting))
             raise typer.Exit(1)
-        candidate = doors.ledger.candidate_by_id(current.candidate)
-        previous, report = doors.ledger.previous(thing), doors.ledger.report(current.candidate)
+        candidate = ledger.candidate_by_id(current.candidate)
+        previous, report = ledger.previous(thing), ledger.report(current.candidate)
         facts = views.facts(current, candidate, previous, report)
         facts |= {
-            "aliases_pending": [move.alias for move in doors.ledger.pending_moves(thing)],
+            "aliases_pending": [move.alias for move in ledger.pending_moves(thing)],
             "waiting_for_approval": waiting,
         }
         views.show(facts, as_json, lambda: views.live(facts))
@@ -135,28 +136,54 @@ def promote(
     with views.errors(FAILED):
         from mlops_assets.promotion import promote as copy
 
-        _, doors, _ = _open(thing)
-        candidate = copy(thing, to, doors.ledger, doors.tracking)
+        _, releasing = _open(thing)
+        candidate = copy(thing, to, releasing.ledger, releasing.tracking)
         text = f"{candidate.model_uri} is a candidate in {to}; its own gate decides there"
         facts = {"environment": to, "number": candidate.number, "model_uri": candidate.model_uri}
         views.show(facts, as_json, lambda: text)
 
 
-def _open(thing: str) -> "tuple[Workload, Doors, Releasing]":
+def _open(thing: str) -> "tuple[Delivery, Releasing]":
+    """How a thing is released, and how what follows it is served."""
     from mlops_assets.bench import releasing
+    from mlops_assets.delivery import Delivery
     from mlops_assets.releasing import CannotRelease
+    from mlops_assets.things import find, things_of
     from resources.doors import Doors
+    from resources.settings import settings
+    from workloads.generative import Application
+    from workloads.loading import load
+
+    declared = load(settings().workloads)
+    doors = Doors(settings())
+    if found := find(thing, declared):
+        return Delivery(declared, doors), releasing(found, doors)
+    for one in declared:
+        if isinstance(one, Application) and one.name == thing:
+            parts = ", ".join(one.things().values())
+            raise CannotRelease(f"{thing} is put together of {parts}, and follows them: name one of these")
+    names = ", ".join(each.name for one in declared for each in things_of(one))
+    raise CannotRelease(
+        f"there is no {thing!r} in {settings().workloads}, only {names}; MLOPS_WORKLOADS names another folder"
+    )
+
+
+def _ledger(thing: str) -> "Ledger":
+    """The ledger, where it can know of the thing."""
+    from mlops_assets.releasing import CannotRelease
+    from mlops_assets.things import served, things_of
+    from resources.ledger import Ledger
     from resources.settings import settings
     from workloads.loading import load
 
-    workloads = {workload.name: workload for workload in load(settings().workloads)}
-    if thing not in workloads:
+    declared = load(settings().workloads)
+    names = list(dict.fromkeys(each.name for one in declared for each in [*things_of(one), *served([one])]))
+    if thing not in names:
         raise CannotRelease(
-            f"there is no {thing!r} in {settings().workloads}, only {', '.join(workloads)}; MLOPS_WORKLOADS names "
-            "another folder"
+            f"there is no {thing!r} in {settings().workloads}, only {', '.join(names)}; MLOPS_WORKLOADS names another "
+            "folder"
         )
-    doors = Doors(settings())
-    return workloads[thing], doors, releasing(workloads[thing], doors)
+    return Ledger(settings())
 
 
 def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
@@ -172,15 +199,14 @@ def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
     raise CannotRelease(f"{releasing.thing} has no candidate {number}; the newest are {numbers}")
 
 
-def _finish(workload: "Workload", doors: "Doors", outcome: "Outcome", roll_out: bool, as_json: bool) -> None:
-    """Let the endpoint follow where it is behind, say what came of it, exit with 1 where nothing was released."""
-    from mlops_assets.delivery import Delivery
+def _finish(delivery: "Delivery", releasing: "Releasing", outcome: "Outcome", roll_out: bool, as_json: bool) -> None:
+    """Let endpoints that are behind follow, say what came of it, exit with 1 where nothing was released."""
+    from mlops_assets.things import parts_of
 
-    switched = None
+    following = [name for name, one in delivery.declared.items() if releasing.thing in parts_of(one).values()]
+    switched = []
     if roll_out and outcome.release:
-        delivery = Delivery({workload.name: workload}, doors)
-        if delivery.behind(workload.name):
-            switched = delivery.roll_out(workload.name)
+        switched = [delivery.roll_out(name) for name in following if delivery.behind(name)]
     facts = {
         "result": outcome.result,
         "why": outcome.why,
@@ -188,8 +214,8 @@ def _finish(workload: "Workload", doors: "Doors", outcome: "Outcome", roll_out: 
         "release": outcome.release.id if outcome.release else None,
         "number": outcome.release.number if outcome.release else None,
         "verdict": outcome.report.verdict if outcome.report else None,
-        "endpoint": {"url": switched.url, "plan": switched.plan, "seconds": switched.seconds} if switched else None,
+        "endpoint": next(({"url": one.url, "plan": one.plan, "seconds": one.seconds} for one in switched), None),
     }
-    views.show(facts, as_json, lambda: views.outcome(workload.name, outcome, facts["endpoint"]))
+    views.show(facts, as_json, lambda: views.outcome(releasing.thing, outcome, facts["endpoint"]))
     if outcome.result in ("held", "refused"):
         raise typer.Exit(1)

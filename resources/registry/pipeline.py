@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from resources.data_version import DataError
-from workloads.contract import DataParameters, Workload
+from workloads.contract import DataParameters, Declared
 
 RUNNER = "workloads.pipeline"
 
 
-def parameters_of(workload: Workload, values: Mapping[str, Any]) -> DataParameters:
+def parameters_of(workload: Declared, values: Mapping[str, Any]) -> DataParameters:
     """The pipeline's parameters with some set, files with their whole path.
 
     Raises:
@@ -41,7 +41,7 @@ def parameters_of(workload: Workload, values: Mapping[str, Any]) -> DataParamete
         raise DataError(f"{workload.data.name}: {'; '.join(said)} (parameters: {known})") from error
 
 
-def _with_files(workload: Workload, parameters: DataParameters) -> DataParameters:
+def _with_files(workload: Declared, parameters: DataParameters) -> DataParameters:
     from workloads.pipeline import file_parameters
 
     files = {name: getattr(parameters, name).expanduser().resolve() for name in file_parameters(type(parameters))}
@@ -51,7 +51,7 @@ def _with_files(workload: Workload, parameters: DataParameters) -> DataParameter
     return parameters.model_copy(update=files)
 
 
-def write_pipeline(workload: Workload, parameters: DataParameters, root: Path) -> Path:
+def write_pipeline(workload: Declared, parameters: DataParameters, root: Path) -> Path:
     """Write `pipelines/<name>/` into the registry at `root`; returns its `dvc.yaml`."""
     import yaml
 
@@ -67,7 +67,7 @@ def write_pipeline(workload: Workload, parameters: DataParameters, root: Path) -
     return file
 
 
-def _stages(workload: Workload, chosen: DataParameters, folder: Path, code: list[str]) -> dict[str, Any]:
+def _stages(workload: Declared, chosen: DataParameters, folder: Path, code: list[str]) -> dict[str, Any]:
     from workloads.pipeline import fetch_parameters, file_parameters
 
     data, out, parameters = workload.data, f"data/{workload.data.name}", workload.data.parameters
@@ -103,7 +103,7 @@ def _stages(workload: Workload, chosen: DataParameters, folder: Path, code: list
     }
 
 
-def _copy_code(workload: Workload, out: Path) -> list[str]:
+def _copy_code(workload: Declared, out: Path) -> list[str]:
     """Copy the modules that the stages run; returns their paths within `out`, sorted."""
     references = (workload.data.fetch, workload.data.process, workload.data.describe)
     wanted = [f"{workload.package}.{reference.partition(':')[0]}" for reference in references]

@@ -1,0 +1,146 @@
+"""From released parts to what an application's endpoint serves: its composition, a candidate made of releases.
+
+Each part was judged by its own gate, around what the others were then. So a composition is released as soon as a part
+is, and going back is going back with a part.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_assets.code import serving_code, source
+from mlops_assets.projection import Projection
+from resources.doors import Doors
+from resources.ledger import Candidate, ChampionMoved, NewCandidate, Release
+from workloads.artifacts import Manifest, digest_of, signature_of
+from workloads.generative import PART, ROLES, Application, Composition, Part
+
+ATTEMPTS = 5
+
+
+class NothingReleased(Exception):
+    """There is no release to serve; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A candidate for a place in a composition; `release` is None where it is not released (yet)."""
+
+    candidate: Candidate
+    release: Release | None
+
+
+def released(application: Application, doors: Doors) -> dict[str, Chosen]:
+    """What is released of each part, by role.
+
+    Raises:
+        NothingReleased: of one of them nothing is; names it.
+    """
+    found, missing = {}, []
+    for role, thing in application.things().items():
+        if release := doors.ledger.current(thing):
+            found[role] = Chosen(_candidate(release, doors), release)
+        else:
+            missing.append(thing)
+    if missing:
+        raise NothingReleased(
+            f"{application.name} is put together of {', '.join(application.things().values())}, and nothing of "
+            f"{' and '.join(missing)} is released yet: `mlops gate {missing[0]}` says why"
+        )
+    return found
+
+
+def composition(application: Application, chosen: Mapping[str, Chosen], doors: Doors) -> Composition:
+    """What an application is put together of, each part's content read from its artifacts.
+
+    Raises:
+        workloads.artifacts.BrokenArtifacts: an artifact folder is not what was registered.
+        resources.tracking.TrackingUnavailable: MLflow, which knows where it is, does not answer.
+    """
+    return Composition(application.name, **{role: _part(chosen[role], doors) for role in ROLES})
+
+
+def composed(application: Application, doors: Doors) -> Release:
+    """The release of the composition of what is released now; entered where a part has changed since. Idempotent.
+
+    Raises:
+        NothingReleased: as `released`.
+    """
+    ledger = doors.ledger
+    for _ in range(ATTEMPTS):
+        chosen = released(application, doors)
+        parts = {role: one.release.id for role, one in chosen.items() if one.release}
+        current = ledger.current(application.name)
+        before = _candidate(current, doors) if current else None
+        if current and before and before.parts == parts:
+            return current
+        candidate = ledger.add_candidate(_new(application, chosen, parts, doors))
+        why = ", ".join(f"{one.release.thing} {one.release.version}" for one in chosen.values() if one.release)
+        try:
+            against = before.id if before else None
+            release = ledger.decide(candidate.id, "release", actor="dagster", why=why, against=against)
+        except ChampionMoved:
+            continue  # somebody else composed meanwhile; look again
+        assert release is not None
+        Projection(application.name, ledger, doors.tracking).project()
+        return release
+    raise NothingReleased(f"the parts of {application.name} changed {ATTEMPTS} times meanwhile; try again")
+
+
+def _new(application: Application, chosen: Mapping[str, Chosen], parts: dict[str, int], doors: Doors) -> NewCandidate:
+    """The composition as a version in MLflow, and as a candidate; its data are those of the index."""
+    tracking, index = doors.tracking, chosen["index"].candidate
+    served, commit = application.resolve(application.app), source(application.folder)
+    versions = {role: one.release.version for role, one in chosen.items() if one.release}
+    key = f"composition:{digest_of(parts)}"
+    run_id = tracking.open_run(
+        application.name, key, " ".join(f"{role} {versions[role]}" for role in versions), versions
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        composition(application, chosen, doors).write(Path(folder))
+        manifest = Manifest.write(Path(folder), application.package, served)
+        uri = tracking.log_files(run_id, Path(folder), "model")
+    tracking.close_run(run_id, "FINISHED")
+    number = tracking.register(application.name, run_id, uri, {"digest": manifest.digest, **versions})
+    return NewCandidate(
+        thing=application.name,
+        kind="composition",
+        number=number,
+        digest=manifest.digest,
+        run_id=run_id,
+        artifacts_uri=uri,
+        model_uri=tracking.model_uri(application.name, number),
+        data_name=index.data_name,
+        data_version=index.data_version,
+        data_digest=index.data_digest,
+        code_version=serving_code(application),
+        git_commit=commit.commit,
+        git_dirty=commit.dirty,
+        parameters=versions,
+        signature=signature_of(served),
+        parts=parts,
+    )
+
+
+def _part(chosen: Chosen, doors: Doors) -> Part:
+    candidate, release = chosen.candidate, chosen.release
+    folder = doors.tracking.artifacts(candidate.artifacts_uri, candidate.digest)
+    manifest = Manifest.read(folder)
+    manifest.verify(folder)
+    return Part(
+        thing=candidate.thing,
+        release=release.id if release else None,
+        version=release.version if release else str(candidate.number),
+        number=candidate.number,
+        digest=candidate.digest,
+        data=f"{candidate.data_name}-v{candidate.data_version}",
+        content=json.loads((folder / PART).read_text()),
+    )
+
+
+def _candidate(release: Release, doors: Doors) -> Candidate:
+    candidate = doors.ledger.candidate_by_id(release.candidate)
+    assert candidate is not None
+    return candidate
