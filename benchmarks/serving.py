@@ -34,7 +34,7 @@ import psutil
 from resources.serving import Serving
 from resources.settings import settings
 from workloads.serving.artifacts import local_folder
-from workloads.serving.replica import EndpointServices
+from workloads.training import NoServices
 
 CONNECTIONS = 8
 ROUNDS = 3
@@ -57,7 +57,7 @@ def floor(package: str, folder: Path, port: int) -> None:
     import uvicorn
 
     kind = import_module(f"{package}.predict").Predictor
-    predictor = kind.load(folder, EndpointServices({}))
+    predictor = kind.load(folder, NoServices())
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -13,7 +13,8 @@ from shift.predict import Predictor
 from resources.serving import Serving
 from workloads.artifacts import Manifest, write_golden
 from workloads.serving.endpoint import Endpoint
-from workloads.serving.replica import Config, EndpointServices, Replica
+from workloads.serving.replica import Config, Replica
+from workloads.training import NoServices
 
 
 def version(folder: Path, shift: float, release_id: int = 1) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def version(folder: Path, shift: float, release_id: int = 1) -> dict[str, Any]:
     artifacts = folder / str(shift)
     artifacts.mkdir(parents=True, exist_ok=True)
     (artifacts / "shift.txt").write_text(str(shift))
-    write_golden(artifacts, Predictor.load(artifacts, EndpointServices({})), [{"rows": [[1, 2], [3, 4]]}])
+    write_golden(artifacts, Predictor.load(artifacts, NoServices()), [{"rows": [[1, 2], [3, 4]]}])
     manifest = Manifest.write(artifacts, "shift", Predictor)
     return {
         "release_id": release_id,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -174,16 +175,17 @@ class Application(Declared):
 class Call:
     """A request to an application, already read and validated.
 
+    A call whose caller hangs up is cancelled.
+
     Attributes:
+        id: its own; where the reply is logged, the prediction's id.
         body: an instance of the route's `request` model, None where it has none.
         path: values of the path's placeholders, for example `{"id": ...}`.
-        key: what the caller sent as `Authorization: Bearer`, if anything.
-        gone: says whether the caller has hung up.
     """
 
+    id: UUID
     body: Any = None
     path: Mapping[str, str] = field(default_factory=dict)
-    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ class Reply:
     """What an application answers.
 
     Attributes:
-        body: JSON-ready; where `stream` is given, what is logged when the stream has ended.
+        body: JSON-ready. Where `stream` is given, it is filled while that goes on; the server ends the stream with an
+            event `done` that holds it, and logs what it holds by then. `refused` in it, if true, is counted.
         stream: events of a stream (SSE), each a (name, JSON-ready data).
         logged: whether this is an answer that can be traced: it gets a prediction id and a row in the log.
     """
@@ -202,9 +205,18 @@ class Reply:
     logged: bool = False
 
 
+class Failed(Exception):
+    """An application's methods raise it where they cannot answer: HTTP status, short code, and why and what to do."""
+
+    def __init__(self, status: int, code: str, message: str):
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
 @dataclass(frozen=True)
 class Route:
-    """One of an application's routes: `method` of the class answers `verb` at `path` (placeholders as `{id}`)."""
+    """One of an application's routes: the coroutine `method` of the class, `(call: Call) -> Reply`, answers `verb` at
+    `path` (placeholders as `{id}`). The method's docstring is what the endpoint's page says of it."""
 
     verb: Literal["GET", "POST", "DELETE"]
     path: str
@@ -231,6 +243,10 @@ class App(ABC):
     @abstractmethod
     def load(cls, composition: Composition, services: Services) -> Self:
         """Load; runs in a thread. Raises where a part is not whole, for example vectors of another embedder."""
+
+    def info(self) -> Mapping[str, Any]:
+        """What `/info` says of it, beside its parts."""
+        return {}
 
     @abstractmethod
     async def close(self) -> None:

@@ -53,6 +53,9 @@ class NoServices:
     def setting(self, name: str) -> str | None:
         return None
 
+    def secret(self, name: str) -> str | None:
+        return None
+
 
 def say(share: float, text: str) -> None:
     """One line of progress on stdout."""

@@ -6,7 +6,7 @@ from typing import Any
 from ray import serve
 
 from workloads.serving.endpoint import Endpoint
-from workloads.serving.replica import Config, Replica, predictor_of
+from workloads.serving.replica import Config, Replica, served_by
 
 MAX_ONGOING_REQUESTS = 256  # per replica; what comes beyond waits in the proxy
 
@@ -32,7 +32,7 @@ def build(args: dict[str, Any]) -> serve.Application:
     """The application of a `Config`, given as a mapping, and of `replicas`, their number."""
     names = {field.name for field in fields(Config)}
     config = {name: value for name, value in args.items() if name in names}
-    predictor_of(Config(**config))  # what cannot be imported fails here, while the replicas that run go on
+    served_by(Config(**config))  # what cannot be imported fails here, while the replicas that run go on
     deployment = serve.deployment(
         Deployment,
         name="endpoint",

@@ -1,4 +1,7 @@
-"""From a plan's version to a predictor in memory: its artifact folder is brought here, verified, loaded and tried."""
+"""From a plan's version to what answers by it: its artifact folder is brought here, verified, loaded and tried.
+
+A version is a model, or an application's composition (`composed.py`).
+"""
 
 import json
 import shutil
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from workloads.artifacts import BrokenArtifacts, Manifest, in_parts, signature_of
+from workloads.artifacts import BrokenArtifacts, Manifest, Served, in_parts, signature_of
 from workloads.contract import Predictor, Services
 from workloads.serving.plan import Plan, Version
 
@@ -19,28 +22,37 @@ GOLDEN_TOLERANCE = 1e-4  # largest difference of any output
 
 @dataclass(frozen=True)
 class Loaded:
-    """A version in memory. A request takes one and answers wholly by it, so that body, header and log agree.
+    """A version in memory. A request takes one and answers wholly by it, so that body, header and log agree."""
+
+    plan: Plan
+
+    @property
+    def version(self) -> Version:
+        return self.plan.version
+
+    def retire(self) -> None:
+        """No further request is given it: what it holds is given back once the last one that has it ends."""
+
+
+@dataclass(frozen=True)
+class LoadedModel(Loaded):
+    """A model.
 
     Attributes:
         example: a request that it is known to answer.
         pace: seconds that a request of so many bits of body length takes, as measured.
     """
 
-    plan: Plan
     predictor: Predictor
     example: dict[str, Any]
     pace: dict[int, float] = field(default_factory=lambda: defaultdict(lambda: float("inf")))
-
-    @property
-    def version(self) -> Version:
-        return self.plan.version
 
     @cached_property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         return ((b"content-type", b"application/json"), (b"x-model-version", self.version.version.encode()))
 
 
-def load(plan: Plan, kind: type[Predictor], services: Services, cache: Path) -> Loaded:
+def load(plan: Plan, kind: type[Predictor], services: Services, cache: Path) -> LoadedModel:
     """The plan's version, after every file was hashed again and the golden rows were answered as they were.
 
     Raises:
@@ -53,21 +65,21 @@ def load(plan: Plan, kind: type[Predictor], services: Services, cache: Path) -> 
     predictor = kind.load(folder, services)
     golden = json.loads((folder / manifest.golden).read_bytes())
     _check_golden(folder, predictor, golden)
-    return Loaded(plan, predictor, golden[0]["request"])
+    return LoadedModel(plan, predictor, golden[0]["request"])
 
 
-def verified_folder(uri: str, digest: str, kind: type[Predictor], cache: Path) -> tuple[Path, Manifest]:
+def verified_folder(uri: str, digest: str, kind: type[Served], cache: Path) -> tuple[Path, Manifest]:
     """The local folder of an artifact URI, every file of which was hashed again, with its manifest.
 
     Raises:
-        BrokenArtifacts: it is not the digest's, a file is missing or changed, or `kind` reads other requests than the
-            model was made for.
+        BrokenArtifacts: it is not the digest's, a file is missing or changed, or `kind` reads other requests than what
+            was stored.
     """
     folder = local_folder(uri, digest, cache)
     manifest = _verified(folder, digest)
     if manifest.request_schema != signature_of(kind):
         raise BrokenArtifacts(
-            f"the model {digest[:12]} was made for other requests than the code here reads; train it again"
+            f"version {digest[:12]} was made for other requests than the code here reads; make it again"
         )
     return folder, manifest
 

@@ -13,13 +13,15 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workloads.contract import Predictor
-from workloads.serving.artifacts import Loaded, load
+from workloads.generative import App
+from workloads.serving import artifacts, composed
+from workloads.serving.artifacts import Loaded
 from workloads.serving.log import LogWriter
 from workloads.serving.plan import Plan, Plans, Version
 from workloads.serving.shelf import Shelf
@@ -41,14 +43,14 @@ class Config:
     Attributes:
         endpoint: name of the workload.
         package: its Python package.
-        predictor: its `module:class`.
+        serves: `module:class` in it, a `Predictor` or an `App`.
         schema: schema of the tables in the database.
-        connection: file, readable by its owner only, that holds the database's URL.
+        connection: file, readable by its owner only, that holds the secrets (`Services.secret`).
         state: folder for the copy of the last plan and for artifacts brought from afar.
         paths: folders to import the package from.
         route: URL path of the endpoint.
         log_inputs, log_sample: which requests' inputs the prediction log keeps.
-        settings: values for the predictor (`Services.setting`).
+        settings: values for what is served (`Services.setting`).
         code_version: digest of the code; another one replaces the replicas.
     """
 
@@ -57,7 +59,7 @@ class Config:
     schema: str
     connection: str
     state: str
-    predictor: str = "predict:Predictor"
+    serves: str = "predict:Predictor"
     paths: list[str] = field(default_factory=list)
     route: str = "/"
     log_inputs: Literal["all", "sample", "none"] = "all"
@@ -66,23 +68,27 @@ class Config:
     code_version: str = ""
 
 
-def predictor_of(config: Config) -> type[Predictor]:
-    """The predictor's class, imported from where the configuration says."""
+def served_by(config: Config) -> type[Predictor] | type[App]:
+    """The class of what is served, imported from where the configuration says."""
     for path in config.paths:
         if path not in sys.path:
             sys.path.append(path)
-    module, _, attribute = config.predictor.partition(":")
+    module, _, attribute = config.serves.partition(":")
     return getattr(import_module(f"{config.package}.{module}"), attribute)
 
 
 class EndpointServices:
-    """The `Services` of an endpoint: what its configuration says."""
+    """The `Services` of an endpoint: what its configuration says, and the file that this names."""
 
-    def __init__(self, settings: dict[str, str]):
-        self._settings = settings
+    def __init__(self, config: Config):
+        self._settings = {"endpoint": config.endpoint, "schema": config.schema, **config.settings}
+        self._secrets = Path(config.connection)
 
     def setting(self, name: str) -> str | None:
         return self._settings.get(name)
+
+    def secret(self, name: str) -> str | None:
+        return json.loads(self._secrets.read_text()).get(name)  # anew each time: it may have been changed
 
 
 class Replica:
@@ -95,13 +101,13 @@ class Replica:
 
     def __init__(self, config: Config, name: str):
         self.config, self.name = config, name
-        self.kind = predictor_of(config)
+        self.kind = served_by(config)
         self.started = time.monotonic()
         self.current: Loaded | None = None
         self.error: str | None = None
         self.log = LogWriter(self.connect, config.schema, config.endpoint)
         self._plans = Plans(config.schema)
-        self._services = EndpointServices(config.settings)
+        self.services = EndpointServices(config)
         self.shelf = Shelf(config.endpoint, config.schema, lambda version: self._load(Plan(0, version)))
         self._failed: tuple[int, float] | None = None  # number of a plan that did not load, and when
         self._loading = False
@@ -120,8 +126,10 @@ class Replica:
         self._stop.set()
         self._bell[1].send(b"!")
         self.shelf.close()
-        self.log.close()
         self._thread.join(3)
+        if self.current is not None:
+            self.current.retire()
+        self.log.close()
         if not self.follows:
             for end in self._bell:
                 end.close()
@@ -142,7 +150,8 @@ class Replica:
         """A connection by the file that the configuration names; it is read anew each time."""
         import psycopg
 
-        url = json.loads(Path(self.config.connection).read_text())["database"]
+        url = self.services.secret("database")
+        assert url is not None
         return psycopg.connect(url, connect_timeout=3, application_name=f"mlops endpoint {self.config.endpoint}")
 
     def _follow(self) -> None:
@@ -208,11 +217,13 @@ class Replica:
         old = self.current
         try:
             if old is not None and old.version.digest == plan.version.digest:
-                self.current = Loaded(plan, old.predictor, old.example, old.pace)
+                self.current = replace(old, plan=plan)
             else:
                 self._loading = True
                 self.current = self._load(plan)
-        except Exception as error:  # a predictor may raise anything; it must not end the replica
+                if old is not None:
+                    old.retire()
+        except Exception as error:  # what is loaded may raise anything; it must not end the replica
             logger.exception("endpoint %s: plan %d does not load", self.config.endpoint, plan.number)
             return f"{type(error).__name__}: {error}"[:2000]
         finally:
@@ -222,7 +233,8 @@ class Replica:
         return None
 
     def _load(self, plan: Plan) -> Loaded:
-        return load(plan, self.kind, self._services, Path(self.config.state, "artifacts"))
+        loaded_by = composed.load if issubclass(self.kind, App) else artifacts.load
+        return loaded_by(plan, self.kind, self.services, Path(self.config.state, "artifacts"))  # type: ignore[arg-type]
 
     def _state(self) -> dict[str, Any]:
         now = self.current

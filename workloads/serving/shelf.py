@@ -38,6 +38,10 @@ class _Place:
         failed = self.loading.done() and self.loading.exception() is not None
         return failed and time.monotonic() - self.since > RETRY_SECONDS
 
+    def retire(self) -> None:
+        if self.loading.done() and not self.loading.cancelled() and self.loading.exception() is None:
+            self.loading.result().retire()
+
 
 class Shelf:
     """The shelf of one replica. `load` brings a version into memory, and raises where that cannot be done."""
@@ -103,10 +107,12 @@ class Shelf:
                     oldest = next((name for name, one in self._places.items() if one.loading.done()), None)
                     if oldest is None:
                         raise Busy(f"{KEPT} versions are being loaded now")
-                    del self._places[oldest]
+                    self._places.pop(oldest).retire()
                 place = self._places[version.digest] = _Place(self._pool.submit(self._load, version))
             self._places.move_to_end(version.digest)
             return place.loading
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for place in self._places.values():
+            place.retire()
