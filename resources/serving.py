@@ -64,29 +64,29 @@ class Serving:
 
     # --- applications ---
 
-    def deploy(self, package: str, name: str, predictor: str = "predict:Predictor", *, code_version: str = "",
+    def deploy(self, package: str, name: str, serves: str = "predict:Predictor", *, code_version: str = "",
                settings: Mapping[str, str] | None = None, replicas: int = 1, timeout: float = 120) -> None:  # fmt: skip
-        """Have the application of a workload run, and wait until it does. Nothing is done where it runs as asked.
+        """Have the endpoint of a declaration run, and wait until it does. Nothing is done where it runs as asked.
 
         Args:
-            package: the workload's Python package, for example `workloads.wine`.
-            name: the workload's name.
-            predictor: `module:class` in the package.
+            package: the declaration's Python package, for example `workloads.wine`.
+            name: the declaration's name.
+            serves: `module:class` in the package: a `Predictor`, or an application's `App`.
             code_version: digest of the code; replicas of another one are replaced.
-            settings: what the predictor gets by `Services.setting`; it is shown in Serve's dashboard: no secrets.
+            settings: what it gets by `Services.setting`; it is shown in Serve's dashboard: no secrets.
 
         Raises:
             ServingUnavailable: Serve does not answer, or the application does not start; with Serve's own reason.
             DatabaseUnavailable: PostgreSQL does not answer.
         """
-        application = self._application(package, name, predictor, code_version, dict(settings or {}), replicas)
+        application = self._application(package, name, serves, code_version, dict(settings or {}), replicas)
+        self._write_connection()  # also for replicas that run: a secret may have changed
         with self._database() as connection, _one_at_a_time(connection):
             running = self.api.applications()
             wanted = _wanted(running)
             now = running.get(application["name"])
             same = now is not None and _asks(wanted.get(application["name"]), application)
             if not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
-                self._write_connection()
                 self.api.put({**wanted, application["name"]: application})
         self._wait_until_running(application["name"], timeout)
 
@@ -185,22 +185,22 @@ class Serving:
         return self.settings.path("serving", "connection.json")
 
     def _write_connection(self) -> None:
-        """The database's URL for the replicas, in a file: arguments of applications are shown in the dashboard."""
+        """The secrets for the replicas, in a file: arguments of applications are shown in the dashboard."""
         file = self._connection_file
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = file.with_suffix(".part")
         part.unlink(missing_ok=True)
         part.touch(mode=0o600)
-        part.write_text(json.dumps({"database": self.settings.database("mlops")}))
+        part.write_text(json.dumps(self.settings.secrets()))
         part.replace(file)
 
-    def _application(self, package: str, name: str, predictor: str, code_version: str, settings: dict[str, str],
+    def _application(self, package: str, name: str, serves: str, code_version: str, settings: dict[str, str],
                      replicas: int) -> dict[str, Any]:  # fmt: skip
         route = self.settings.route(name)
         config = {
             "endpoint": name,
             "package": package,
-            "predictor": predictor,
+            "serves": serves,
             "schema": self.schema,
             "connection": str(self._connection_file),
             "state": str(self._connection_file.parent),

@@ -9,9 +9,9 @@ import secrets
 import sys
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -52,6 +52,18 @@ class Settings(BaseSettings):
     data_remote: str | None = Field(None, description="URL of the DVC remote (s3://, gs://, a directory).")
     artifacts_url: str | None = Field(None, description="URL under which MLflow stores artifacts (s3://, a directory).")
 
+    # The language model of applications; none: they answer extractively.
+    language_model_url: str | None = Field(
+        None, description="http(s):// address of an OpenAI-compatible service, such as http://127.0.0.1:8080/v1."
+    )
+    language_model: str | None = Field(None, description="Name of the language model to ask that service for.")
+    language_model_temperature: float = Field(0.0, ge=0, le=2, description="Temperature of the language model.")
+    language_model_key: str | None = Field(
+        None,
+        repr=False,
+        description="Key of that service; else the file `secrets/language-model-key` under home, if there is one.",
+    )
+
     http_proxy: Literal["haproxy", "python"] = Field(
         "haproxy" if sys.platform == "linux" else "python",
         description="Ray Serve's HTTP proxy: HAProxy is some ten times faster, and Linux only.",
@@ -73,6 +85,19 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[a-z][a-z0-9]{0,15}", value):
             raise ValueError("an environment is a lower-case word such as dev, ci or prod")
         return value
+
+    @field_validator("language_model_url")
+    @classmethod
+    def _service_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^@\s]+$", value):
+            raise ValueError("write http:// or https:// and the address, without user and password or key")
+        return value
+
+    @model_validator(mode="after")
+    def _a_language_model_has_name_and_address(self) -> Self:
+        if (self.language_model_url is None) != (self.language_model is None):
+            raise ValueError("MLOPS_LANGUAGE_MODEL_URL and MLOPS_LANGUAGE_MODEL belong together: set both, or none")
+        return self
 
     @field_validator("home", "workloads")
     @classmethod
@@ -145,6 +170,18 @@ class Settings(BaseSettings):
     @cached_property
     def ray_token(self) -> str:
         return self._secret("ray-token")
+
+    @cached_property
+    def admin_key(self) -> str:
+        """What `Authorization: Bearer` must say at the endpoints' admin routes."""
+        return self._secret("admin-key")
+
+    def secrets(self) -> dict[str, str]:
+        """What endpoints and evaluations are told by `Services.secret`; nobody else is."""
+        file = self.home / "secrets" / "language-model-key"
+        key = self.language_model_key or (file.read_text().strip() if file.is_file() else "")
+        known = {"database": self.database("mlops"), "admin_key": self.admin_key}
+        return {**known, "language_model_key": key} if key else known
 
     def _secret(self, name: str) -> str:
         file = self.home / "secrets" / name
