@@ -40,6 +40,15 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Feedback:
+    """What somebody thought of an answer: thumbs `up` or `down`."""
+
+    thumbs: str
+    comment: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Usage:
     """How many requests some releases answered, and when; `first` and `last` are None where none."""
 
@@ -59,11 +68,12 @@ class PredictionLog:
         return self.settings.schema_of("predictions")
 
     def migrate(self) -> None:
-        """Create the table; idempotent."""
-        from workloads.serving.log import migrate
+        """Create the tables, those of conversations too; idempotent."""
+        from workloads.serving import conversations, log
 
         with self._database() as connection:
-            migrate(connection, self.schema)
+            log.migrate(connection, self.schema)
+            conversations.migrate(connection, self.schema)
 
     def find(self, prediction_id: UUID | str) -> Prediction | None:
         """The prediction of an id; None for one that is not there, or is no id."""
@@ -92,7 +102,9 @@ class PredictionLog:
         return Usage(*row)
 
     def prune(self) -> int:
-        """Delete what is older than `log_retention_days`; the number of rows deleted."""
+        """Delete what is older than `log_retention_days`, conversations too; the number of predictions deleted."""
+        from workloads.serving import conversations
+
         text = self._sql(
             """DELETE FROM {predictions} WHERE prediction_id IN (SELECT prediction_id FROM {predictions}
                WHERE at < now() - make_interval(days => %s) LIMIT %s)"""
@@ -101,7 +113,17 @@ class PredictionLog:
         with self._database() as connection:
             while count := connection.execute(text, [self.settings.log_retention_days, PRUNE_BATCH]).rowcount:
                 deleted += count
+            conversations.prune(connection, self.schema, self.settings.log_retention_days)
         return deleted
+
+    def feedback(self, prediction_id: UUID | str) -> Feedback | None:
+        """What somebody thought of an answer, if anybody said."""
+        from workloads.serving.conversations import statement
+
+        text = "SELECT thumbs, comment, at FROM {feedback} WHERE prediction_id = %s"
+        with self._database() as connection:
+            row = connection.execute(statement(self.schema, text), [prediction_id]).fetchone()
+        return Feedback(*row) if row else None
 
     def _select(self, text: str, values: list[Any]) -> list[Prediction]:
         with self._database() as connection:

@@ -5,27 +5,35 @@ from typing import Any
 
 from ray import serve
 
+from workloads.generative import App
+from workloads.serving.application import ApplicationEndpoint
 from workloads.serving.endpoint import Endpoint
 from workloads.serving.replica import Config, Replica, served_by
+from workloads.serving.service import Service
 
 MAX_ONGOING_REQUESTS = 256  # per replica; what comes beyond waits in the proxy
 
 
 @serve.ingress()
 class Deployment:
-    """A replica. Serve hands its ASGI messages straight to `Endpoint`."""
+    """A replica. Serve hands its ASGI messages straight to the endpoint."""
 
     def __init__(self, config: dict[str, Any]):
         self._replica = Replica(Config(**config), serve.get_replica_context().replica_tag)
         self._replica.start()  # before the replica is given requests
 
-    def __serve_build_asgi_app__(self) -> Endpoint:
-        return Endpoint(self._replica)
+    def __serve_build_asgi_app__(self) -> Service:
+        return endpoint_of(self._replica)
 
     def check_health(self) -> None:
         """Asked by Serve, which replaces a replica that raises. A version that does not load is no reason to."""
         if not self._replica.follows:
             raise RuntimeError("the thread that follows the plan has ended")
+
+
+def endpoint_of(replica: Replica) -> Service:
+    """The ASGI application of a replica, by what it serves."""
+    return ApplicationEndpoint(replica) if issubclass(replica.kind, App) else Endpoint(replica)
 
 
 def build(args: dict[str, Any]) -> serve.Application:

@@ -1,7 +1,6 @@
 """The endpoint of a model: `POST /predict`."""
 
 import asyncio
-import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import perf_counter
@@ -77,16 +76,10 @@ class Endpoint(Service):
         loaded.pace[size] = min(ended - begun, loaded.pace[size] * 1.02)
         record = Record(
             identity, version.release_id, version.version, loaded.plan.number, at, len(answers), latency,
-            body if self._keeps_inputs() else None, predictions, version.number or None,
+            body if self.keeps_inputs() else None, predictions, version.number or None,
         )  # fmt: skip
         headers = (*loaded.headers, (b"x-prediction-id", text.encode()))
         return (200, headers, b'{"predictions":' + predictions + b"," + rest[1:]), record
-
-    def _keeps_inputs(self) -> bool:
-        config = self.replica.config
-        if config.log_inputs == "sample":
-            return random.random() < config.log_sample  # noqa: S311
-        return config.log_inputs == "all"
 
     def example(self, now: LoadedModel | None) -> dict[str, Any] | None:
         return now.example if now else None

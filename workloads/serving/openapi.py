@@ -16,6 +16,18 @@ from workloads.serving.reading import VERSION
 
 PAGE = Path(__file__).with_name("docs.html")
 REF = "#/components/schemas/"
+TEXT, MAYBE = {"type": "string"}, {"type": ["string", "null"]}
+NUMBER, WHOLE = {"type": "number"}, {"type": "integer"}
+HEADERS = {
+    "X-Prediction-Id": {"description": "As in the body.", "schema": {"type": "string", "format": "uuid"}},
+    "X-Model-Version": {"description": "As in the body.", "schema": {"type": "string"}},
+}
+ASKED = {
+    "name": "version",
+    "in": "query",
+    "description": "This version instead of the live one: 1.2.0 (released) or 7 (registered).",
+    "schema": {"type": "string", "pattern": VERSION.pattern},
+}
 
 
 def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
@@ -25,33 +37,21 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
     request, prediction = (names[key] for key in models)  # type: ignore[index]
     schemas = {**definitions.get("$defs", {}), **_schemas(prediction)}
     refused = {
-        "400": _answer("The body is not JSON.", "EndpointError"),
-        "404": _answer("There is no such version.", "EndpointError"),
-        "409": _answer("The version that was asked for is not what was stored.", "EndpointError"),
-        "413": _answer("The body is too large.", "EndpointError"),
-        "415": _answer("The body is of another media type.", "EndpointError"),
-        "422": _answer("The body is no input of this model; the error names the field.", "EndpointError"),
-        "503": _answer("No version is served yet, or the one that was asked for does not load.", "EndpointError"),
+        "400": answer("The body is not JSON.", "EndpointError"),
+        "404": answer("There is no such version.", "EndpointError"),
+        "409": answer("The version that was asked for is not what was stored.", "EndpointError"),
+        "413": answer("The body is too large.", "EndpointError"),
+        "415": answer("The body is of another media type.", "EndpointError"),
+        "422": answer("The body is no input of this model; the error names the field.", "EndpointError"),
+        "503": answer("No version is served yet, or the one that was asked for does not load.", "EndpointError"),
     }
-    headers = {
-        "X-Prediction-Id": {"description": "As in the body.", "schema": {"type": "string", "format": "uuid"}},
-        "X-Model-Version": {"description": "As in the body.", "schema": {"type": "string"}},
-    }
-    version = [
-        {
-            "name": "version",
-            "in": "query",
-            "description": "This version instead of the live one: 1.2.0 (released) or 7 (registered).",
-            "schema": {"type": "string", "pattern": VERSION.pattern},
-        }
-    ]
     predict = {
         "summary": "Predict",
         "description": (kind.__doc__ or "").strip(),
-        "parameters": version,
+        "parameters": [ASKED],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
-            "200": _answer("One prediction for each row.", "EndpointAnswer") | {"headers": headers},
+            "200": answer("One prediction for each row.", "EndpointAnswer") | {"headers": HEADERS},
             **refused,
         },
     }
@@ -59,39 +59,58 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
     example = {
         "operationId": "example",
         "summary": "A request that the version is known to answer",
-        "parameters": version,
+        "parameters": [ASKED],
         "responses": {"200": known, **{status: refused[status] for status in ("404", "409", "503")}},
     }
-    info = _get("info", "Where the version comes from, and what it takes", "EndpointInfo") | {"parameters": version}
-    info["responses"] |= {status: refused[status] for status in ("404", "409", "503")}
+    paths = {
+        "/predict": {"post": {"operationId": "predict", **predict}},
+        **paths_of_all(),
+        "/example": {"get": example},
+    }
+    return text(endpoint, route, f"Predictions of `{endpoint}`.", paths, schemas)
+
+
+def text(endpoint: str, route: str, about: str, paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The whole text, of its parts; those schemas that all endpoints have are added."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": endpoint, "version": "1", "description": f"Predictions of `{endpoint}`."},
+        "info": {"title": endpoint, "version": "1", "description": about},
         "servers": [{"url": route.rstrip("/") or "/"}],
-        "paths": {
-            "/predict": {"post": {"operationId": "predict", **predict}},
-            "/health": {"get": _get("health", "Whether a version is served", "EndpointHealth", also={"503"})},
-            "/versions": {"get": _get("versions", "Which versions may be asked for, newest first", "EndpointVersions")},
-            "/info": {"get": info},
-            "/example": {"get": example},
-        },
-        "components": {"schemas": schemas},
+        "paths": paths,
+        "components": {"schemas": {**schemas, **schemas_of_all()}},
     }
 
 
-def page(text: dict[str, Any], version: str | None, example: dict[str, Any] | None) -> bytes:
+def paths_of_all() -> dict[str, Any]:
+    """The routes that every endpoint has."""
+    info = get("info", "Where the version comes from, and what it takes", "EndpointInfo") | {"parameters": [ASKED]}
+    info["responses"] |= {
+        "404": answer("There is no such version.", "EndpointError"),
+        "409": answer("The version that was asked for is not what was stored.", "EndpointError"),
+        "503": answer("The version that was asked for does not load.", "EndpointError"),
+    }
+    return {
+        "/health": {"get": get("health", "Whether a version is served", "EndpointHealth", also={"503"})},
+        "/versions": {"get": get("versions", "Which versions may be asked for, newest first", "EndpointVersions")},
+        "/info": {"get": info},
+    }
+
+
+def page(openapi: dict[str, Any], version: str | None, example: dict[str, Any] | None) -> bytes:
     """The HTML page of an OpenAPI text; `example` is a request that the served version is known to answer."""
     operations = [
-        (path, method.upper(), operation) for path, item in text["paths"].items() for method, operation in item.items()
+        (path, method.upper(), operation)
+        for path, item in openapi["paths"].items()
+        for method, operation in item.items()
     ]
     values = {
-        "title": escape(text["info"]["title"]),
+        "title": escape(openapi["info"]["title"]),
         "version": escape(version or "no version is served"),
-        "server": escape(text["servers"][0]["url"].rstrip("/")),
+        "server": escape(openapi["servers"][0]["url"].rstrip("/")),
         "operations": "\n".join(_operation(*operation, example=example) for operation in operations),
         "schemas": "\n".join(
             f"<details><summary>{escape(name)}</summary><pre>{_pretty(schema)}</pre></details>"
-            for name, schema in text["components"]["schemas"].items()
+            for name, schema in openapi["components"]["schemas"].items()
         ),
     }
     return Template(PAGE.read_text(encoding="utf-8")).substitute(values).encode()
@@ -103,13 +122,13 @@ def _operation(path: str, method: str, operation: dict[str, Any], example: dict[
         for status, answer in operation["responses"].items()
     )
     body = ""
-    if method == "POST":
-        body = "".join(
-            f'<label title="{escape(one["description"])}">{escape(one["name"])} <input name="{escape(one["name"])}" '
-            f'placeholder="the live one"></label>'
-            for one in operation.get("parameters", [])
-        )
-        body += f'<label>Body<textarea spellcheck="false">{escape(json.dumps(_first_rows(example)))}</textarea></label>'
+    if method != "GET" or "{" in path:
+        body = "".join(_input(one) for one in operation.get("parameters", []))
+    if "security" in operation:
+        body += '<label>key <input name="key" data-in="key" type="password" autocomplete="off"></label>'
+    if "requestBody" in operation:
+        shown = json.dumps(operation.get("x-example") or _first_rows(example))
+        body += f'<label>Body<textarea spellcheck="false">{escape(shown)}</textarea></label>'
     name = f"<code>{escape(path)}</code> <small>{escape(operation['summary'])}</small>"
     return f"""<section data-method="{method}" data-path="{escape(path)}">
 <h2><span class="{method.lower()}">{method}</span> {name}</h2>
@@ -121,6 +140,14 @@ def _operation(path: str, method: str, operation: dict[str, Any], example: dict[
 </section>"""
 
 
+def _input(one: dict[str, Any]) -> str:
+    hint = "the live one" if one is ASKED else ""
+    return (
+        f'<label title="{escape(one["description"])}">{escape(one["name"])} <input name="{escape(one["name"])}" '
+        f'data-in="{one["in"]}" placeholder="{hint}"></label>'
+    )
+
+
 def _first_rows(example: dict[str, Any] | None) -> dict[str, Any]:
     """A request cut to its first row, to be readable."""
     return {name: value[:1] if isinstance(value, list) else value for name, value in (example or {}).items()}
@@ -130,31 +157,24 @@ def _pretty(value: Any) -> str:
     return escape(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _get(name: str, summary: str, schema: str, also: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
-    responses = {status: _answer(summary + ".", schema) for status in ("200", *sorted(also))}
+def get(name: str, summary: str, schema: str, also: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
+    responses = {status: answer(summary + ".", schema) for status in ("200", *sorted(also))}
     return {"operationId": name, "summary": summary, "responses": responses}
 
 
-def _answer(description: str, schema: str) -> dict[str, Any]:
+def answer(description: str, schema: str) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": REF + schema}}}
     return {"description": description, "content": content}
 
 
-def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+def shape(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required or list(properties)}
 
 
 def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
-    text, maybe, number, whole, truth = (
-        {"type": "string"},
-        {"type": ["string", "null"]},
-        {"type": "number"},
-        {"type": "integer"},
-        {"type": "boolean"},
-    )
-    log = _object({"queued": whole, "written": whole, "lost": whole})
+    text, number = TEXT, NUMBER
     return {
-        "EndpointAnswer": _object(
+        "EndpointAnswer": shape(
             {
                 "predictions": {"type": "array", "items": prediction},
                 "prediction_id": {"type": "string", "format": "uuid"},
@@ -165,8 +185,16 @@ def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
                 "processing_time_ms": number,
             }
         ),
-        "EndpointError": _object({"error": _object({"code": text, "message": text, "field": maybe})}),
-        "EndpointHealth": _object(
+    }
+
+
+def schemas_of_all() -> dict[str, Any]:
+    """The answers that every endpoint gives."""
+    text, maybe, number, whole, truth = TEXT, MAYBE, NUMBER, WHOLE, {"type": "boolean"}
+    log = shape({"queued": whole, "written": whole, "lost": whole})
+    return {
+        "EndpointError": shape({"error": shape({"code": text, "message": text, "field": maybe})}),
+        "EndpointHealth": shape(
             {
                 "status": {"type": "string", "enum": ["loading", "healthy", "unhealthy", "not_ready"]},
                 "model_loaded": {"type": "boolean"},
@@ -177,13 +205,13 @@ def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
                 "log": log,
             }
         ),
-        "EndpointVersions": _object(
+        "EndpointVersions": shape(
             {
                 "service": text,
                 "live": maybe,
                 "versions": {
                     "type": "array",
-                    "items": _object(
+                    "items": shape(
                         {
                             "version": text,
                             "number": whole,
@@ -199,7 +227,7 @@ def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
                 },
             }
         ),
-        "EndpointInfo": _object(
+        "EndpointInfo": shape(
             {
                 "service": text,
                 "status": text,
@@ -213,10 +241,11 @@ def _schemas(prediction: dict[str, Any]) -> dict[str, Any]:
                 "code_version": text,
                 "trained_at": text,
                 "digest": text,
-                "request_schema": {"type": "object"},
-                "prediction_schema": {"type": "object"},
+                "request_schema": {"type": "object", "description": "Of a model's endpoint."},
+                "prediction_schema": {"type": "object", "description": "Of a model's endpoint."},
+                "parts": {"type": "object", "description": "Of an application: the release of each."},
                 "log": log,
             },
-            required=["service", "status", "request_schema", "prediction_schema", "log"],
+            required=["service", "status", "log"],
         ),
     }

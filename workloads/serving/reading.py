@@ -26,16 +26,17 @@ class Refusal(Exception):
         self.body = orjson.dumps({"error": {"code": code, "message": message, "field": field}})
 
 
-async def read_body(scope: Message, receive: Receive) -> bytes:
-    """The whole body, of a kind and size that is taken.
+async def read_body(scope: Message, receive: Receive, limit: int | None = None) -> bytes:
+    """The whole body, of a kind and size (bytes) that is taken.
 
     Raises:
         Refusal: it is not.
         ConnectionError: the caller has gone.
     """
+    most = limit or MAX_BODY
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY:
-            raise _too_large()
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise _too_large(most)
         if name == b"content-type":
             kind = value.split(b";", 1)[0].strip().lower()
             if kind and kind != b"application/json" and not kind.endswith(b"+json"):
@@ -50,8 +51,8 @@ async def read_body(scope: Message, receive: Receive) -> bytes:
             raise ConnectionError
         parts.append(part.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_BODY:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         more = part.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -75,8 +76,8 @@ def version_of(query: bytes) -> str:
     return text
 
 
-def _too_large() -> Refusal:
-    message = f"the body may have {MAX_BODY} bytes; send fewer rows at a time"
+def _too_large(most: int) -> Refusal:
+    message = f"the body may have {most} bytes; send less at a time"
     return Refusal(413, "too_large", message, headers=((b"connection", b"close"),))
 
 

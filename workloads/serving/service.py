@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -144,6 +145,13 @@ class Service(ABC):
     def not_ready(self) -> Refusal:
         why = self.replica.error or {"loading": "the first one loads"}.get(self.replica.health, "none was published")
         return Refusal(503, "not_ready", f"no version is served: {why}", headers=RETRY)
+
+    def keeps_inputs(self) -> bool:
+        """Whether the log is to hold this request's body."""
+        config = self.replica.config
+        if config.log_inputs == "sample":
+            return random.random() < config.log_sample  # noqa: S311
+        return config.log_inputs == "all"
 
     # --- the routes that all have ---
 

@@ -1,0 +1,67 @@
+"""What an application's replica counts, as Prometheus reads it (`GET /metrics`); each replica speaks for itself."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)  # seconds
+GONE = 499  # status of a request whose caller hung up before it was answered
+
+
+@dataclass
+class Seen:
+    """A request as it is counted; `status` is what it was answered with."""
+
+    status: int = 500
+
+
+class Metrics:
+    """The counters of one replica; `log` gives its prediction log's counts."""
+
+    def __init__(self, endpoint: str, replica: str, log: Callable[[], Mapping[str, int]]):
+        self._registry = CollectorRegistry()
+        self._names = {"endpoint": endpoint, "replica": replica}
+        names = list(self._names)
+        self._requests = Counter(
+            "mlops_requests",
+            "Requests, by route and HTTP status.",
+            [*names, "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "mlops_request_seconds", "Time to a request's end.", [*names, "route"],
+            buckets=BUCKETS, registry=self._registry,
+        )  # fmt: skip
+        self._answers = Counter(
+            "mlops_answers", "Answers in the log: answered, refused or interrupted.", [*names, "outcome"],
+            registry=self._registry,
+        )  # fmt: skip
+        for outcome in ("answered", "refused", "interrupted"):
+            self._answers.labels(**self._names, outcome=outcome)
+        self._running = Gauge("mlops_requests_running", "Requests now.", names, registry=self._registry).labels(
+            **self._names
+        )
+        logged = Gauge("mlops_log_records", "The prediction log.", [*names, "state"], registry=self._registry)
+        for state in ("queued", "written", "lost"):
+            logged.labels(**self._names, state=state).set_function(lambda state=state: log()[state])
+
+    @contextmanager
+    def request(self, route: str) -> Iterator[Seen]:
+        """Count a request and its time."""
+        seen, started = Seen(), time.perf_counter()
+        self._running.inc()
+        try:
+            yield seen
+        finally:
+            self._running.dec()
+            self._requests.labels(**self._names, route=route, status=str(seen.status)).inc()
+            self._seconds.labels(**self._names, route=route).observe(time.perf_counter() - started)
+
+    def answered(self, outcome: str) -> None:
+        self._answers.labels(**self._names, outcome=outcome).inc()
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
