@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,8 @@ class Breaker:
         """All of a part's processes at once."""
         part = next(part for part in Platform(self.world.settings).parts if part.name == name)
         for process in part.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # some come and go by themselves
+                process.kill()
         until(lambda: not [process for process in part.processes() if alive(process)])
 
     def mend(self) -> None:

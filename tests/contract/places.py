@@ -147,8 +147,9 @@ def alive(pid: int) -> bool:
 def waiting_process(place: Place, path: Path, job: Job) -> subprocess.Popen:
     """A process that waits for a job as a step does; `path` is where it finds the job's package."""
     code = (
-        "import sys\nfrom resources.compute import Compute, Job\nfrom resources.settings import settings\n"
+        "import signal, sys\nfrom resources.compute import Compute, Job\nfrom resources.settings import settings\n"
         "from workloads.training import Spec\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may be ignored where the tests were started
         "Compute(settings()).run(Job(sys.argv[1], Spec.model_validate_json(sys.argv[2]), sys.argv[3]))"
     )
     env = environment(place.settings)
