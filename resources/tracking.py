@@ -11,9 +11,11 @@ from resources.settings import Settings
 from resources.tracking_runs import NoSuchVersion, TrackingUnavailable, texts
 from resources.tracking_trials import Trials
 
-__all__ = ["DIGEST", "NoSuchVersion", "Tracking", "TrackingUnavailable"]
+__all__ = ["DIGEST", "PROMPT", "NoSuchVersion", "Tracking", "TrackingUnavailable"]
 
 DIGEST = "digest"
+PROMPT = "prompt/"  # how the names of prompts begin: MLflow keeps them beside its models, and asks for them otherwise
+IS_PROMPT = "mlflow.prompt.is_prompt"
 
 
 class Tracking(Trials):
@@ -42,7 +44,15 @@ class Tracking(Trials):
             NoSuchVersion: it is gone from the registry.
         """
         checked = Settings(env=environment).env
-        there = Tracking(self.settings.model_copy(update={"env": checked}))._name(thing)
+        elsewhere = Tracking(self.settings.model_copy(update={"env": checked}))
+        there = elsewhere._name(thing)
+        if thing.startswith(PROMPT):
+            from resources.prompts import Prompts
+
+            prompt = Prompts(self).get(thing, number)
+            number = Prompts(elsewhere).register(thing, prompt.template, prompt.settings, prompt.why)
+            elsewhere.tag_version(thing, number, tags)
+            return number, there
         with self._answers(f"version {number} of {self._name(thing)}"):
             source = self.client.get_model_version(self._name(thing), str(number))
         number = self._version(there, str(source.run_id), str(source.source), tags)
@@ -51,48 +61,47 @@ class Tracking(Trials):
     def tag_version(self, thing: str, number: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version. Raises `NoSuchVersion`."""
         name = self._name(thing)
+        set_tag = self.client.set_prompt_version_tag if thing.startswith(PROMPT) else self.client.set_model_version_tag
         with self._answers(f"version {number} of {name}"):
             for key, value in texts(tags).items():
-                self.client.set_model_version_tag(name, str(number), key, value)
+                set_tag(name, str(number), key, value)
 
     def has_version(self, thing: str, number: int) -> bool:
         """Whether the registry still has a version."""
-        name = self._name(thing)
-        try:
-            with self._answers(f"version {number} of {name}"):
-                self.client.get_model_version(name, str(number))
-        except NoSuchVersion:
-            return False
-        return True
+        with self._answers():
+            return bool(self.client.search_model_versions(f"{self._where(thing)} and version_number = {int(number)}"))
 
     def aliases(self, thing: str) -> dict[str, int]:
         """Where each alias points now; empty where nothing is registered."""
-        from mlflow.exceptions import MlflowException
-
         with self._answers():
-            try:
-                found = self.client.get_registered_model(self._name(thing)).aliases
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                return {}
-        return {alias: int(number) for alias, number in found.items()}
+            found = self.client.search_registered_models(self._where(thing))
+        return {alias: int(number) for each in found for alias, number in each.aliases.items()}
 
     def set_alias(self, thing: str, alias: str, number: int | None) -> None:
         """Let an alias point at a version, or remove it (None). Raises `NoSuchVersion`."""
-        name = self._name(thing)
+        name, prompt = self._name(thing), thing.startswith(PROMPT)
         with self._answers(f"version {number} of {name}"):
             if number is None:
-                self.client.delete_registered_model_alias(name, alias)
+                (self.client.delete_prompt_alias if prompt else self.client.delete_registered_model_alias)(name, alias)
+            elif prompt:
+                self.client.set_prompt_alias(name, alias, number)
             else:
                 self.client.set_registered_model_alias(name, alias, str(number))
 
     def model_uri(self, thing: str, number: int) -> str:
-        return f"models:/{self._name(thing)}/{number}"
+        return f"{'prompts' if thing.startswith(PROMPT) else 'models'}:/{self._name(thing)}/{number}"
 
     def version_url(self, thing: str, number: int) -> str:
         """Address of a version in MLflow's UI."""
-        return f"{self.settings.mlflow}/#/models/{self._name(thing)}/versions/{number}"
+        name = self._name(thing)
+        if thing.startswith(PROMPT):
+            return f"{self.settings.mlflow}/#/prompts/{name}?promptVersion={number}"
+        return f"{self.settings.mlflow}/#/models/{name}/versions/{number}"
+
+    def _where(self, thing: str) -> str:
+        """A filter for searches; prompts are found only by one that names their tag."""
+        kind = f" and tag.`{IS_PROMPT}` = 'true'" if thing.startswith(PROMPT) else ""
+        return f"name = '{self._name(thing)}'{kind}"
 
     def _name(self, thing: str) -> str:
         if not re.fullmatch(r"[a-z0-9_]+(/[a-z0-9_]+)?", thing):
