@@ -8,12 +8,11 @@ import hashlib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mlops_assets import golden, slices
 from mlops_assets.evaluations import Scores, evaluate
 from mlops_assets.latency import CALLS, fastest
-from mlops_assets.statistics import mean_interval, paired
+from mlops_assets.score_checks import compared, floor, sentence, uncompared
 from resources.ledger import Candidate
 from resources.reports import Check, GateReport, overall
 from resources.settings import Settings
@@ -89,13 +88,13 @@ class Judging:
             predictor = self._load(self.candidate)
             scores = self._scores(self.candidate, predictor)
         except Exception as error:
-            text = f"the candidate cannot be loaded and evaluated: {_sentence(error)}"
+            text = f"the candidate cannot be loaded and evaluated: {sentence(error)}"
             return (Check(name="load", verdict="refuse", text=text),), None
         self.rows = scores.rows
         gates = self.workload.gates
         checks = [
             Check(name="load", verdict="pass", text="artifacts are whole, and the served form answers"),
-            self._floor(scores),
+            floor(self.workload.metric, gates.floor, scores.of(gates.metric)),
             *(
                 slices.check(scores.of(gates.metric), scores.slice(declared.column), self.workload.metric, declared)
                 for declared in gates.slices
@@ -122,24 +121,6 @@ class Judging:
         load = (lambda: predictor) if predictor else (lambda: self._load(candidate))
         return evaluate(self.workload, candidate.digest, load, self.test_split, self.test_digest, cache)
 
-    def _floor(self, scores: Scores) -> Check:
-        metric, floor = self.workload.metric, self.workload.gates.floor
-        values = scores.of(metric.name)
-        value, interval = float(values.mean()), mean_interval(values)
-        good = value >= floor if metric.higher_is_better else value <= floor
-        bound = "at least" if metric.higher_is_better else "at most"
-        text = f"{metric.name} {value:.4g} [{interval.low:.4g}, {interval.high:.4g}], asked {bound} {floor:g}"
-        return Check(
-            name="floor",
-            verdict="pass" if good else "refuse",
-            value=value,
-            threshold=floor,
-            unit=metric.unit,
-            n=len(values),
-            text=text,
-            evidence={"metric": metric.name, "interval": [interval.low, interval.high]},
-        )
-
     def _latency(self, predictor: Predictor) -> Check:
         budget = self.workload.gates.latency_ms
         try:
@@ -147,7 +128,7 @@ class Judging:
             request = predictor.Request.model_validate(body)
             predictor.predict(request)
         except Exception as error:
-            text = f"the example request is not answered: {_sentence(error)}"
+            text = f"the example request is not answered: {sentence(error)}"
             return Check(name="latency", verdict="refuse", threshold=budget, unit="ms", text=text)
         best = fastest(lambda: predictor.predict(request), budget)
         return Check(
@@ -179,52 +160,13 @@ class Judging:
     def _champion(self, scores: Scores) -> tuple[Check, float | None]:
         metric, margin, champion = self.workload.metric, self.workload.gates.margin, self.champion
         if champion is None:
-            text = "nothing is released yet, so there is nothing to compare with"
-            return Check(name="champion", verdict="pass", threshold=-margin, unit=metric.unit, text=text), None
+            return uncompared(metric, margin, "nothing is released yet, so there is nothing to compare with"), None
         if champion.digest == self.candidate.digest:
             text = f"the same artifacts, byte for byte, as number {champion.number}, which is released"
-            return Check(name="champion", verdict="pass", value=0, threshold=-margin, unit=metric.unit, text=text), None
+            return uncompared(metric, margin, text, value=0), None
         try:
             theirs = self._scores(champion).of(metric.name)
-            sign = 1 if metric.higher_is_better else -1
-            found = paired(sign * scores.of(metric.name), sign * theirs)
+            return compared(metric, margin, scores.of(metric.name), theirs, champion.number)
         except Exception as error:
-            text = f"the champion (number {champion.number}) cannot answer these rows: {_sentence(error)}"
-            return Check(name="champion", verdict="inconclusive", threshold=-margin, unit=metric.unit, text=text), None
-        low, high = found.interval.low, found.interval.high
-        side = "better" if found.difference >= 0 else "worse"
-        shown = f"{side} by {abs(found.difference):.4g}, in [{low:+.4g}, {high:+.4g}]"
-        smallest = f"{found.smallest:.3g}" if found.smallest is not None else "nothing"
-        if high < -margin:
-            verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"
-        elif found.smallest is None or found.smallest > margin:
-            verdict = "inconclusive"
-            text = f"{found.n} rows can show a difference of {smallest}, and the margin is {margin:g}: {shown}"
-        elif low >= -margin:
-            verdict, text = "pass", f"not worse by the margin of {margin:g}: {shown}"
-        else:
-            verdict, text = "refuse", f"may be worse by more than the margin of {margin:g}: {shown}"
-        evidence: dict[str, Any] = {
-            "metric": metric.name,
-            "champion": champion.number,
-            "candidate_value": float(scores.of(metric.name).mean()),
-            "champion_value": float(theirs.mean()),
-            "interval": [low, high],
-            "differing_rows": found.differing,
-            "smallest_difference": found.smallest,
-        }
-        check = Check(
-            name="champion",
-            verdict=verdict,
-            value=found.difference,
-            threshold=-margin,
-            unit=metric.unit,
-            n=found.n,
-            text=text,
-            evidence=evidence,
-        )
-        return check, found.smallest
-
-
-def _sentence(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            text = f"the champion (number {champion.number}) cannot answer these rows: {sentence(error)}"
+            return uncompared(metric, margin, text, "inconclusive"), None

@@ -123,6 +123,14 @@ class Composition:
         """Each role's part."""
         return {role: getattr(self, role) for role in ROLES}
 
+    @property
+    def answerer(self) -> str:
+        """What answers, in words: wherever a figure of quality is shown, so is this."""
+        content = self.language_model.content
+        if content["provider"] == EXTRACTIVE:
+            return "the extractive answerer (no language model)"
+        return f"the language model {content['model']}"
+
     def write(self, folder: Path) -> None:
         folder.joinpath(COMPOSITION).write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
 
@@ -145,7 +153,11 @@ class Application(Declared):
         gates: what a candidate prompt or language model must show on the questions; see `contract.Gates`.
         repeats: how often each question is asked; a row's score is the mean over them.
         app: `module:class`, an `App`.
-        evaluate: `module:function`, `(app: App, questions: Path, repeats: int) -> contract.Evaluation`.
+        check: `module:function`, `(template: str) -> None`; raises ValueError where a prompt's text cannot be used.
+        evaluate: `module:function`, a coroutine `(app: App, questions: Path, repeats: int, shuffled: bool) ->
+            contract.Evaluation`; it raises where an answer fails. `shuffled`: each question is answered from the
+            passages of another, as a control. A score may be NaN where its metric does not apply to a row, but for the
+            one that decides, and for `milliseconds`, which the latency gate reads.
         approval: `manual`: a candidate that passes its gates waits until a person approves it.
     """
 
@@ -156,8 +168,14 @@ class Application(Declared):
     prompt: str = "prompt.md"
     repeats: int = 3
     app: str = "app:App"
+    check: str = "settings:check_template"
     evaluate: str = "evaluate:evaluate"
     approval: Literal["automatic", "manual"] = "automatic"
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that decides."""
+        return next(metric for metric in self.metrics if metric.name == self.gates.metric)
 
     def things(self) -> dict[str, str]:
         """The ledger's name of each part, by role."""
