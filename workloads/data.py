@@ -122,19 +122,29 @@ def contents(file: Path) -> tuple[list[str], list[str]]:
 
 
 def describe_splits(processed: Path) -> dict[str, Any]:
-    """Schema, rows and targets per split, and statistics per column of the training split.
+    """Schema, rows and (where there are any) targets per split, and statistics per column of the first: train.
 
     A target with at most 100 distinct values is counted by value, any other gets statistics; list columns are
     described over all their elements.
     """
+    names = {file.stem for file in processed.glob("*.parquet")}
+    ordered = [*(name for name in SPLITS if name in names), *sorted(names - set(SPLITS))]
     splits: dict[str, Any] = {}
-    for name in SPLITS:
-        table = read_split(processed / f"{name}.parquet", [TARGET])
-        splits[name] = {"rows": table.num_rows, TARGET: _describe_target(table[TARGET])}
-    train = read_split(processed / "train.parquet")
-    schema = {field.name: {"dtype": _dtype(field.type)} for field in train.schema}
-    statistics = {name: _statistics(train[name]) for name in schema if name not in (ROW_ID, TARGET)}
+    for name in ordered:
+        targets = {}
+        if TARGET in _columns(processed / f"{name}.parquet"):
+            targets = {TARGET: _describe_target(read_split(processed / f"{name}.parquet", [TARGET])[TARGET])}
+        splits[name] = {"rows": read_split(processed / f"{name}.parquet", [ROW_ID]).num_rows, **targets}
+    first = read_split(processed / f"{ordered[0]}.parquet")
+    schema = {field.name: {"dtype": _dtype(field.type)} for field in first.schema}
+    statistics = {name: _statistics(first[name]) for name in schema if name not in (ROW_ID, TARGET)}
     return {"schema": schema, "splits": splits, "statistics": {k: v for k, v in statistics.items() if v}}
+
+
+def _columns(file: Path) -> list[str]:
+    from pyarrow import parquet
+
+    return parquet.read_schema(file).names
 
 
 def _dtype(type_: Any) -> str:

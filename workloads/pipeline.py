@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from workloads.contract import TEST, TRAIN, VALIDATION, DataParameters
+from workloads.contract import DataParameters
 from workloads.digests import dataset_digest, digests
 
 FETCHED = "fetched.json"
@@ -33,12 +33,14 @@ def fetch(function: Callable[..., Any], parameters: DataParameters, data: Path, 
     _say(about, f"fetched from {fetched.source} ({fetched.uri})")
 
 
-def process(function: Callable[..., Any], parameters: DataParameters, data: Path, about: dict[str, str]) -> None:
+def process(
+    function: Callable[..., Any], parameters: DataParameters, data: Path, about: dict[str, str], splits: list[str]
+) -> None:
     """The splits, one parquet file each."""
     out = _empty(data / "processed")
     _say(about, "processing")
     function(parameters, data / "raw", out)
-    if missing := [name for name in (TRAIN, VALIDATION, TEST) if not (out / f"{name}.parquet").exists()]:
+    if missing := [name for name in splits if not (out / f"{name}.parquet").exists()]:
         raise ValueError(f"the pipeline wrote no {', '.join(missing)} split")
 
 
@@ -64,6 +66,12 @@ def fetch_parameters(model: type[DataParameters]) -> list[str]:
     """Names of the parameters that the raw files depend on."""
     fields = model.model_fields.items()
     return [name for name, field in fields if isinstance(e := field.json_schema_extra, dict) and e.get("fetch")]
+
+
+def looks_always(model: type[DataParameters]) -> bool:
+    """Whether a parameter names something whose content may change while its name stays: a folder, a repository."""
+    fields = model.model_fields.values()
+    return any(isinstance(e := field.json_schema_extra, dict) and e.get("fetch") == "always" for field in fields)
 
 
 def file_parameters(model: type[DataParameters]) -> list[str]:
@@ -93,6 +101,7 @@ def main() -> int:
     for name in ("name", "function", "parameters", "params"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--description", default="")
+    parser.add_argument("--splits", nargs="+", help="what `process` must write")
     arguments = parser.parse_args()
 
     import yaml
@@ -101,8 +110,9 @@ def main() -> int:
     parameters = model(**(yaml.safe_load(Path(arguments.params).read_text()) or {}))
     function = _resolve(arguments.function)
     about = {"name": arguments.name, "description": arguments.description}
+    more = {"splits": arguments.splits} if arguments.stage == "process" else {}
     try:
-        globals()[arguments.stage](function, parameters, Path("data", arguments.name), about)
+        globals()[arguments.stage](function, parameters, Path("data", arguments.name), about, **more)
     except (ConnectionError, ValueError) as error:
         kind = "away" if isinstance(error, ConnectionError) else "error"
         print(f"{kind}: {' '.join(str(error).split())}", file=sys.stderr)

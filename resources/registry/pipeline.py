@@ -68,7 +68,7 @@ def write_pipeline(workload: Declared, parameters: DataParameters, root: Path) -
 
 
 def _stages(workload: Declared, chosen: DataParameters, folder: Path, code: list[str]) -> dict[str, Any]:
-    from workloads.pipeline import fetch_parameters, file_parameters
+    from workloads.pipeline import fetch_parameters, file_parameters, looks_always
 
     data, out, parameters = workload.data, f"data/{workload.data.name}", workload.data.parameters
     files = [str(getattr(chosen, name)) for name in file_parameters(parameters)]  # a changed one is fetched again
@@ -84,6 +84,8 @@ def _stages(workload: Declared, chosen: DataParameters, folder: Path, code: list
         if name == "describe":
             arguments["description"] = data.description
         flags = " ".join(f"--{flag} {shlex.quote(value)}" for flag, value in arguments.items())
+        if name == "process":
+            flags += f" --splits {' '.join(map(shlex.quote, data.splits))}"
         return {
             "cmd": f"PYTHONPATH={folder}/code python -m {RUNNER} {name} {flags}",
             "wdir": "../..",
@@ -94,9 +96,10 @@ def _stages(workload: Declared, chosen: DataParameters, folder: Path, code: list
 
     raw, processed = f"{out}/raw", f"{out}/processed"
     metadata = {"metrics": [{f"{out}/metadata.json": {"cache": False}}]}
+    fetched = {"outs": [raw], **({"always_changed": True} if looks_always(parameters) else {})}
     return {
         "stages": {
-            "fetch": stage("fetch", data.fetch, files, {"outs": [raw]}, fetch_parameters(parameters)),
+            "fetch": stage("fetch", data.fetch, files, fetched, fetch_parameters(parameters)),
             "process": stage("process", data.process, [raw], {"outs": [processed]}, every),
             "describe": stage("describe", data.describe, [processed, raw], metadata, every),
         }

@@ -1,6 +1,7 @@
 """Docstrings as texts: read from installed sources, of which nothing is imported or run.
 
-What a docstring says in words is kept: up to its first section, example or list of parameters, on one line.
+Of a single docstring (`of_library`, `of_file`) what it says in words is kept: up to its first section, example or list
+of parameters, on one line. Of a module (`modules`) all docstrings are one document in Markdown.
 """
 
 import ast
@@ -12,7 +13,8 @@ import sysconfig
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from itertools import islice
 from pathlib import Path
 
 from workloads.contract import Fetched
@@ -25,6 +27,9 @@ END = re.compile(  # where the words of a docstring end: a section, a field list
     re.MULTILINE | re.IGNORECASE,
 )
 ROLE = re.compile(r":[\w:]+:`~?([^`]*)`")
+UNDERLINED = re.compile(r"^(\S.*)\n[-=~^]{3,}$", re.MULTILINE)  # a docstring's own headings are of its text
+FOREIGN = {"thirdparty_files", "vendored", "_vendor"}  # folders of other people's modules
+LITTLE = 200  # characters of a module's docstrings
 # Example data: packages of the standard library that every installation has, and that have something to say.
 PACKAGES = ("asyncio", "collections", "concurrent", "email", "http", "importlib", "logging", "unittest", "xml")
 
@@ -44,14 +49,70 @@ def of_library(name: str, package: str) -> tuple[str, Iterator[Docstring]]:
     Raises:
         ValueError: it is not installed.
     """
+    found, order = _sources(name, package)
+    return found.version, (each for file in order for each in of_file(_located(found, file)))
+
+
+def modules(name: str, package: str, most: int | None = None) -> tuple[str, Iterator[tuple[str, str, str]]]:
+    """The installed version, and of each module with something to say: path, title, and its docstrings.
+
+    Modules come in the order of their paths' digests; `most` is how many at most.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    found, order = _sources(name, package)
+    own = (file for file in order if not FOREIGN & set(Path(file).parts))
+    documents = ((file, document_of(_located(found, file), _module(file))) for file in own)
+    told = ((f"{Path(file).with_suffix('.md')}", _module(file), text) for file, text in documents if text)
+    return found.version, islice(told, most)
+
+
+def document_of(file: Path, module: str) -> str | None:
+    """All docstrings of a module as Markdown, a heading for each class and function; None where they say little."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    parts = list(_parts(tree, module, ""))
+    if sum(len(text) for _, text in parts) < LITTLE:
+        return None
+    return "\n\n".join(f"{heading}\n\n{text}".strip() for heading, text in parts)
+
+
+def _parts(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str, above: str, depth: int = 1
+) -> Iterator[tuple[str, str]]:
+    """Headings, each with its docstring, of a node and of what is public in it."""
+    text = UNDERLINED.sub(r"\1:", ROLE.sub(r"`\1`", ast.get_docstring(node) or ""))
+    text = re.sub(r"^#", r"\\#", text, flags=re.MULTILINE).encode(errors="replace").decode()
+    if text or depth == 1:
+        yield f"{'#' * min(depth, 4)} {above}{name}", text
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    for each in node.body:
+        if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not each.name.startswith("_"):
+            yield from _parts(each, each.name, f"{above}{name}." if isinstance(node, ast.ClassDef) else "", depth + 1)
+
+
+def _sources(name: str, package: str) -> tuple[Distribution, list[str]]:
+    """An installed distribution, and its package's files without tests, in the order of their paths' digests."""
     try:
         found = distribution(name)
     except PackageNotFoundError:
         raise ValueError(f"{name} is not installed; install requirements.lock, which pins it") from None
     files = [file for file in found.files or () if file.suffix == ".py" and file.parts[0] == package]
     chosen = [file for file in files if not {"tests", "testing"} & set(file.parts)]
-    order = sorted(map(str, chosen), key=lambda path: hashlib.sha256(path.encode()).digest())
-    return found.version, (each for file in order for each in of_file(Path(str(found.locate_file(file)))))
+    return found, sorted(map(str, chosen), key=lambda path: hashlib.sha256(path.encode()).digest())
+
+
+def _located(found: Distribution, file: str) -> Path:
+    return Path(str(found.locate_file(file)))
+
+
+def _module(file: str) -> str:
+    """Name of the module that a file holds."""
+    return ".".join(Path(file).with_suffix("").parts).removesuffix(".__init__")
 
 
 def of_file(file: Path) -> Iterator[Docstring]:

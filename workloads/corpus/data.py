@@ -1,0 +1,105 @@
+"""The corpus' pipeline: documents of all chosen sources, whole, in one file.
+
+`documents.parquet` has the columns `row_id`, `path` (of no other document), `source`, `title`, `text`. Cleaning and
+cutting belong to the embedding, so that the data are what people wrote.
+"""
+
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from workloads.contract import Fetched
+from workloads.corpus import sources
+from workloads.corpus.data_parameters import LIBRARIES, CorpusData
+from workloads.corpus.sources import Document
+from workloads.data import ROW_ID, describe_splits, identity, read_split, write_split
+from workloads.kits import docstrings
+
+SPLIT = "documents"
+COLUMNS = (ROW_ID, *Document._fields)
+
+
+def fetch(parameters: CorpusData, out: Path) -> Fetched:
+    """Put a file of lines of JSON for each source into `out`.
+
+    Raises:
+        ConnectionError: a Git repository cannot be cloned.
+        ValueError: a source is not there, or a file is no UTF-8 text; the message names it.
+    """
+    most, origins = parameters.most, {}
+    if parameters.project is not None:
+        _keep(sources.project(parameters.project, most), out)
+        origins["docs"] = str(parameters.project)
+    if parameters.python:
+        _keep(sources.reference(most), out)
+        origins["python"] = f"CPython {platform.python_version()}"
+    for library in parameters.libraries:
+        version, found = docstrings.modules(library, LIBRARIES[library], most)
+        _keep((Document(path, library, title, text) for path, title, text in found), out)
+        origins[library] = f"{library}=={version}"
+    for folder in parameters.folders:
+        _keep(sources.folder(folder, most), out)
+        origins[folder.name] = str(folder)
+    for address in parameters.repositories:
+        commit, documents = sources.repository(address, most)
+        _keep(documents, out)
+        origins[documents[0].source] = f"{address}@{commit}"
+    if not origins:
+        raise ValueError("no source is chosen: set project, python, libraries, folders or repositories")
+    return Fetched(source="+".join(origins), uri=", ".join(origins.values()))
+
+
+def process(parameters: CorpusData, raw: Path, out: Path) -> None:
+    """Write `documents.parquet`, in the order of paths. Raises ValueError where two documents have one path."""
+    documents: dict[str, Document] = {}
+    for file in sorted(raw.glob("*.jsonl")):
+        for line in file.read_text().splitlines():
+            document = Document(**json.loads(line))
+            if document.path in documents:
+                raise ValueError(f"two documents have the path {document.path}; rename one of the folders")
+            documents[document.path] = document
+    rows = [documents[path] for path in sorted(documents)]
+    ids = [identity(row.path.encode(), row.text.encode()) for row in rows]
+    columns = {name: [getattr(row, name) for row in rows] for name in Document._fields}
+    write_split({ROW_ID: ids, **columns}, out / f"{SPLIT}.parquet")
+
+
+def describe(parameters: CorpusData, processed: Path) -> dict[str, Any]:
+    """Schema, number of documents, and of each source documents and characters."""
+    import pyarrow.compute as pc
+
+    table = read_split(processed / f"{SPLIT}.parquet", ["source", "text"])
+    table = table.append_column("characters", pc.utf8_length(table["text"]))
+    grouped = table.group_by("source").aggregate([("characters", "count"), ("characters", "sum")]).to_pylist()
+    found = {
+        each["source"]: {"documents": each["characters_count"], "characters": each["characters_sum"]}
+        for each in sorted(grouped, key=lambda each: each["source"])
+    }
+    return {**describe_splits(processed), "sources": found}
+
+
+def schema() -> Any:
+    """What the documents must satisfy (a pandera `DataFrameSchema`)."""
+    import pandera.pandas as pa
+
+    text = pa.Check.str_length(min_value=1)
+    return pa.DataFrameSchema(
+        {
+            ROW_ID: pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"), unique=True),
+            "path": pa.Column(str, pa.Check.str_length(1, 1000), unique=True),
+            "source": pa.Column(str, pa.Check.str_length(1, 100)),
+            "title": pa.Column(str),
+            "text": pa.Column(str, text),
+        },
+        strict=True,
+    )
+
+
+def _keep(documents: Iterable[Document], out: Path) -> None:
+    """Append to the file of the documents' source; empty ones are left out."""
+    for document in documents:
+        if document.text.strip():
+            with (out / f"{document.source}.jsonl").open("a") as stream:
+                stream.write(json.dumps(document._asdict(), ensure_ascii=True) + "\n")
