@@ -1,7 +1,6 @@
 """The corpus' documents: every source, a version for each content, and one sentence for what cannot be read."""
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from resources.settings import Settings
 from workloads.contract import Fetched
 from workloads.corpus import data, sources
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
-from workloads.corpus.workload import workload
 from workloads.data import read_split
 from workloads.kits import docstrings
 from workloads.kits.chunking import chunks_of
+from workloads.loading import declared_of
 
 NOTHING: dict[str, Any] = {"project": None, "python": False, "libraries": ()}
-CORPUS = replace(workload, package="workloads.corpus")
+CORPUS = declared_of("workloads.corpus")
 
 
 def made(folder: Path, **parameters: Any) -> tuple[Fetched, list[dict[str, str]]]:
