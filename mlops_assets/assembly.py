@@ -25,7 +25,7 @@ from workloads.loading import load
 
 def assemble(folder: Path) -> dg.Definitions:
     """The definitions of a folder of workloads. See `mlops_assets.build`."""
-    declared = load(folder)
+    declared = [one for one in load(folder) if isinstance(one, Workload)]  # the others follow with their assets
     chosen = settings()
     doors = Doors(chosen)
     jobs = pipelines(declared)

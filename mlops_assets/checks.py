@@ -3,47 +3,83 @@
 import dagster as dg
 
 from resources.reports import Check, GateReport
-from workloads.contract import OnInconclusive, Workload
+from workloads.contract import Declared, Metric, OnInconclusive, Slice, Workload
+from workloads.generative import Application, Index
 
 
-def specs(workload: Workload, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+def specs(declared: Declared, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """One blocking check per gate that the declaration asks for."""
     return [
-        dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in _gates(workload).items()
+        dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in asked(declared).items()
     ]
 
 
-def results(workload: Workload, report: GateReport, inconclusive: OnInconclusive) -> list[dg.AssetCheckResult]:
+def results(declared: Declared, report: GateReport, inconclusive: OnInconclusive) -> list[dg.AssetCheckResult]:
     """A report as check results: what is refused blocks; the `inconclusive` warns, unless that leads to a refusal."""
     found = {_name(check): check for check in report.checks}
     judged = len(found) > 1
-    return [_result(name, found.get(name), judged, inconclusive) for name in _gates(workload)]
+    return [_result(name, found.get(name), judged, inconclusive) for name in asked(declared)]
 
 
-def _gates(workload: Workload) -> dict[str, str]:
+def asked(declared: Declared) -> dict[str, str]:
+    """What each gate of a declaration asks of a candidate, by the check's name."""
+    match declared:
+        case Workload():
+            return _of_model(declared)
+        case Application():
+            return _of_part(declared)
+        case Index():
+            return _of_index(declared)
+    raise TypeError(f"nothing says what {declared.name} must show")
+
+
+def _of_part(application: Application) -> dict[str, str]:
+    gates, metric = application.gates, application.metric
+    bound = "at least" if metric.higher_is_better else "at most"
+    return {
+        "load": "The application loads with it, and answers.",
+        "floor": f"{metric.name} on the questions is {bound} {gates.floor:g}.",
+        **{f"slices_{cut.column}": _of_slice(metric, cut) for cut in gates.slices},
+        "latency": f"95 % of single questions are answered within {gates.latency_ms:g} ms.",
+        "control": "Answers from other questions' passages fail: else the evaluation shows nothing.",
+        "champion": f"Not worse than what is released by {gates.margin:g}: paired bootstrap on the same questions.",
+    }
+
+
+def _of_index(index: Index) -> dict[str, str]:
+    from mlops_assets.index_gates import asked as of_index
+
+    return of_index(index)
+
+
+def _of_slice(metric: Metric, cut: Slice) -> str:
+    bound = "at least" if metric.higher_is_better else "at most"
+    return f"{metric.name} within each {cut.column}" + ("." if cut.floor is None else f" is {bound} {cut.floor:g}.")
+
+
+def _of_model(workload: Workload) -> dict[str, str]:
     gates, metric = workload.gates, workload.metric
     bound = "at least" if metric.higher_is_better else "at most"
-    asked = {
+    found = {
         "load": "The artifacts are whole, and the served form loads and answers.",
         "floor": f"{metric.name} on the frozen test rows is {bound} {gates.floor:g}.",
         **{
-            f"slices_{cut.column}": f"{metric.name} within each {cut.column}"
-            + ("." if cut.floor is None else f" is {bound} {cut.floor:g}.")
+            f"slices_{cut.column}": _of_slice(metric, cut)
             for rules in (*workload.gates_by_source.values(), gates)
             for cut in rules.slices
         },
     }
     if gates.golden:
-        asked["golden"] = "Golden rows get the answers that any version must give."
-    asked["latency"] = f"95 % of single rows are answered within {gates.latency_ms:g} ms."
+        found["golden"] = "Golden rows get the answers that any version must give."
+    found["latency"] = f"95 % of single rows are answered within {gates.latency_ms:g} ms."
     if workload.parity:
-        asked["parity"] = (
+        found["parity"] = (
             f"Served and trained form differ by at most {workload.parity.tolerance:g} on all held-out rows."
         )
-    asked["champion"] = (
+    found["champion"] = (
         f"Not worse than what is released by {gates.margin:g}: paired bootstrap on the frozen test rows."
     )
-    return asked
+    return found
 
 
 def _name(check: Check) -> str:

@@ -38,28 +38,49 @@ def released(application: Application, doors: Doors) -> dict[str, Chosen]:
     Raises:
         NothingReleased: of one of them nothing is; names it.
     """
-    found, missing = {}, []
-    for role, thing in application.things().items():
-        if release := doors.ledger.current(thing):
-            found[role] = Chosen(_candidate(release, doors), release)
-        else:
-            missing.append(thing)
+    return _complete(application, {role: _current(thing, doors) for role, thing in application.things().items()})
+
+
+def chosen(application: Application, doors: Doors, without: str) -> dict[str, Chosen]:
+    """What a candidate for the role `without` is put among: what is released, else the newest candidate, by role.
+
+    Raises:
+        NothingReleased: of one of them there is neither; names it.
+    """
+    things = {role: thing for role, thing in application.things().items() if role != without}
+    return _complete(
+        application, {role: _current(thing, doors) or _newest(thing, doors) for role, thing in things.items()}
+    )
+
+
+def _complete(application: Application, found: Mapping[str, Chosen | None]) -> dict[str, Chosen]:
+    missing = [application.things()[role] for role, one in found.items() if one is None]
     if missing:
         raise NothingReleased(
             f"{application.name} is put together of {', '.join(application.things().values())}, and nothing of "
             f"{' and '.join(missing)} is released yet: `mlops gate {missing[0]}` says why"
         )
-    return found
+    return {role: one for role, one in found.items() if one}
 
 
-def composition(application: Application, chosen: Mapping[str, Chosen], doors: Doors) -> Composition:
+def _current(thing: str, doors: Doors) -> Chosen | None:
+    release = doors.ledger.current(thing)
+    return Chosen(_candidate(release, doors), release) if release else None
+
+
+def _newest(thing: str, doors: Doors) -> Chosen | None:
+    candidates = doors.ledger.candidates(thing)
+    return Chosen(candidates[-1], None) if candidates else None
+
+
+def composition(application: Application, parts: Mapping[str, Chosen], doors: Doors) -> Composition:
     """What an application is put together of, each part's content read from its artifacts.
 
     Raises:
         workloads.artifacts.BrokenArtifacts: an artifact folder is not what was registered.
         resources.tracking.TrackingUnavailable: MLflow, which knows where it is, does not answer.
     """
-    return Composition(application.name, **{role: _part(chosen[role], doors) for role in ROLES})
+    return Composition(application.name, **{role: _part(parts[role], doors) for role in ROLES})
 
 
 def composed(application: Application, doors: Doors) -> Release:
@@ -70,14 +91,14 @@ def composed(application: Application, doors: Doors) -> Release:
     """
     ledger = doors.ledger
     for _ in range(ATTEMPTS):
-        chosen = released(application, doors)
-        parts = {role: one.release.id for role, one in chosen.items() if one.release}
+        pieces = released(application, doors)
+        parts = {role: one.release.id for role, one in pieces.items() if one.release}
         current = ledger.current(application.name)
         before = _candidate(current, doors) if current else None
         if current and before and before.parts == parts:
             return current
-        candidate = ledger.add_candidate(_new(application, chosen, parts, doors))
-        why = ", ".join(f"{one.release.thing} {one.release.version}" for one in chosen.values() if one.release)
+        candidate = ledger.add_candidate(_new(application, pieces, parts, doors))
+        why = ", ".join(f"{one.release.thing} {one.release.version}" for one in pieces.values() if one.release)
         try:
             against = before.id if before else None
             release = ledger.decide(candidate.id, "release", actor="dagster", why=why, against=against)
@@ -89,17 +110,17 @@ def composed(application: Application, doors: Doors) -> Release:
     raise NothingReleased(f"the parts of {application.name} changed {ATTEMPTS} times meanwhile; try again")
 
 
-def _new(application: Application, chosen: Mapping[str, Chosen], parts: dict[str, int], doors: Doors) -> NewCandidate:
+def _new(application: Application, held: Mapping[str, Chosen], parts: dict[str, int], doors: Doors) -> NewCandidate:
     """The composition as a version in MLflow, and as a candidate; its data are those of the index."""
-    tracking, index = doors.tracking, chosen["index"].candidate
+    tracking, index = doors.tracking, held["index"].candidate
     served, commit = application.resolve(application.app), source(application.folder)
-    versions = {role: one.release.version for role, one in chosen.items() if one.release}
+    versions = {role: one.release.version for role, one in held.items() if one.release}
     key = f"composition:{digest_of(parts)}"
     run_id = tracking.open_run(
         application.name, key, " ".join(f"{role} {versions[role]}" for role in versions), versions
     )
     with tempfile.TemporaryDirectory() as folder:
-        composition(application, chosen, doors).write(Path(folder))
+        composition(application, held, doors).write(Path(folder))
         manifest = Manifest.write(Path(folder), application.package, served)
         uri = tracking.log_files(run_id, Path(folder), "model")
     tracking.close_run(run_id, "FINISHED")
@@ -124,8 +145,8 @@ def _new(application: Application, chosen: Mapping[str, Chosen], parts: dict[str
     )
 
 
-def _part(chosen: Chosen, doors: Doors) -> Part:
-    candidate, release = chosen.candidate, chosen.release
+def _part(one: Chosen, doors: Doors) -> Part:
+    candidate, release = one.candidate, one.release
     folder = doors.tracking.artifacts(candidate.artifacts_uri, candidate.digest)
     manifest = Manifest.read(folder)
     manifest.verify(folder)

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from jobs.pipelines import release_name, rollout_name
+from jobs.pipelines import release_name, renewal_name, rollout_name
 from mlops_assets.abandoned import settle
 from mlops_assets.bench import releasing
 from mlops_assets.delivery import Delivery
+from mlops_assets.parts import unjudged
 from mlops_assets.projection import Projection
 from mlops_assets.releases import adopt_config
 from mlops_assets.things import served, things_of
@@ -25,8 +26,9 @@ FOLLOWS_SECONDS = 20  # within which whoever releases rolls out by himself
 def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
     """Acts only where alias, ledger and plan differ.
 
-    Alias moves that a crash left undone are done. An alias that somebody moved by hand becomes a run that enters it as
-    that person's decision, judged by the same gate. A plan that is not what is released becomes a rollout.
+    A prompt that was registered, or a language model that was configured, becomes a run that judges it. Alias moves
+    that a crash left undone are done. An alias that somebody moved by hand becomes a run that enters it as that
+    person's decision, judged by the same gate. A plan that is not what is released becomes a rollout.
     """
 
     @dg.sensor(
@@ -59,6 +61,9 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
             if done.moves or done.differences:
                 found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
                 events.append(dg.AssetMaterialization(thing.aliases, metadata=found))
+            if not thing.partitioned and (what := unjudged(thing, delivery.doors)):
+                key = f"{name}:{what}:{attempt}"
+                requests.append(dg.RunRequest(job_name=renewal_name(thing.word), run_key=key))
         for one in served(declared):
             if isinstance(one, Application):
                 Projection(one.name, ledger, delivery.doors.tracking).restore()

@@ -74,15 +74,17 @@ class Manifest(BaseModel):
     golden: str = GOLDEN
 
     @classmethod
-    def write(cls, folder: Path, package: str, served: type[Served]) -> "Manifest":
-        """Describe what the folder holds now, in `manifest.json`."""
+    def write(cls, folder: Path, package: str, served: type[Served] | None = None) -> "Manifest":
+        """Describe what the folder holds now, in `manifest.json`; `served` is what callers see of it, if they do."""
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
         files = [
             File(path=path.relative_to(folder).as_posix(), sha256=sha256(path), size=path.stat().st_size)
             for path in paths
         ]
         digest = digest_of([file.model_dump() for file in files])
-        manifest = cls(files=files, digest=digest, request_schema=signature_of(served), package=package)
+        manifest = cls(
+            files=files, digest=digest, request_schema=signature_of(served) if served else "", package=package
+        )
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         return manifest
 

@@ -1,0 +1,196 @@
+"""`prompts/<application>` and `language_models/<application>`: the newest of each, entered as a candidate, and judged.
+
+A prompt is registered in MLflow, by `mlops prompt register` or in its UI; the language model is what the settings name.
+Both are judged by the answers that they lead to, on the newest version of the application's questions.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.bench import releasing
+from mlops_assets.checks import results, specs
+from mlops_assets.code import own_code, source
+from mlops_assets.delivery import Delivery
+from mlops_assets.partitions import newest
+from mlops_assets.plainly import plainly
+from mlops_assets.things import Thing
+from resources.data_version import DataVersion
+from resources.doors import Doors
+from resources.ledger import Candidate, NewCandidate
+from resources.prompts import Prompts
+from resources.settings import Settings
+from workloads.artifacts import Manifest, digest_of
+from workloads.generative import EXTRACTIVE, PART, Application
+
+
+class PartConfig(dg.Config):
+    """What a person asks for; left empty, the newest is judged."""
+
+    number: int | None = Field(None, ge=1, description="Number of the registered prompt.")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is registered of a part; `number` is what it has in the registry already, if it is kept there."""
+
+    content: Mapping[str, Any]
+    shown: Mapping[str, Any]  # what of it is told where two are compared
+    number: int | None = None
+
+
+def part(thing: Thing) -> dg.AssetsDefinition:
+    """The asset of an application's prompts, or of its language models."""
+    application = thing.declared
+    assert isinstance(application, Application)
+    what = {"prompt": "prompts", "language_model": "language models"}[thing.role]
+
+    @dg.asset(
+        key=thing.made,
+        group_name=application.name,
+        description=f"The newest of {application.name}'s {what}, judged by the answers that it leads to.",
+        deps=[dg.AssetDep(["datasets", application.name], partition_mapping=dg.LastPartitionMapping())],
+        kinds={thing.role.replace("_", ""), "mlflow"},
+        owners=list(application.owners),
+        code_version=own_code(application),
+        check_specs=specs(application, thing.made),
+    )
+    @plainly
+    def judge(
+        context: dg.AssetExecutionContext, config: PartConfig, delivery: dg.ResourceParam[Delivery]
+    ) -> dg.MaterializeResult:
+        doors = delivery.doors
+        version = newest(context.instance, application.name)
+        if version is None:
+            raise dg.Failure(
+                f"{application.name} has no questions to be judged by: `mlops data release {application.data.name}`, "
+                "and where no sensor runs `mlops data sync`"
+            )
+        data = doors.registry.version(application.data.name, version)
+        if thing.role == "prompt":
+            ready(application, data, doors, context.run_id)  # the language model that it is to be judged with
+        candidate = enter(thing, _content(thing, doors, config.number), data, doors, context.run_id)
+        context.log.info(f"{thing.name} number {candidate.number} is judged on {data.tag}")
+        mechanism = releasing(thing, doors)
+        report = mechanism.report(candidate)
+        mechanism.project()
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(candidate.digest),
+            metadata={
+                "verdict": report.verdict,
+                "number": candidate.number,
+                "questions": data.tag,
+                **{name: str(value) for name, value in candidate.parameters.items()},
+                **answerer(report.checks),
+                "registered version": dg.MetadataValue.url(doors.tracking.version_url(thing.name, candidate.number)),
+                "MLflow run": dg.MetadataValue.url(doors.tracking.run_url(candidate.run_id)),
+            },
+            check_results=results(application, report, application.gates.on_inconclusive),
+        )
+
+    return judge
+
+
+def answerer(checks: Any) -> dict[str, str]:
+    """What answered when figures were taken: they say nothing of another."""
+    said = next((check.evidence["answered by"] for check in checks if "answered by" in check.evidence), None)
+    return {"answered by": said} if said else {}
+
+
+def ready(application: Application, data: DataVersion, doors: Doors, run: str) -> None:
+    """See that there is a language model to judge prompts with, before any is released."""
+    name = application.things()["language_model"]
+    if not doors.ledger.candidates(name):
+        enter(Thing(name, "language_model", application), _content_of_settings(doors.settings), data, doors, run)
+
+
+def configured(settings: Settings) -> dict[str, Any]:
+    """The language model that the settings name: what its part holds."""
+    if settings.language_model is None:
+        return {"provider": EXTRACTIVE, "model": None, "url": None, "temperature": None}
+    return {
+        "provider": "openai",
+        "model": settings.language_model,
+        "url": settings.language_model_url,
+        "temperature": settings.language_model_temperature,
+    }
+
+
+def enter(thing: Thing, what: Content, data: DataVersion, doors: Doors, run: str) -> Candidate:
+    """The candidate of a content: the one that there is, else a new one, first judged on this version of the data."""
+    application, tracking = thing.declared, doors.tracking
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, PART).write_text(json.dumps(dict(what.content), indent=2, sort_keys=True) + "\n")
+        manifest = Manifest.write(Path(folder), application.package)
+        for known in reversed(doors.ledger.candidates(thing.name)):
+            if known.digest == manifest.digest and what.number in (None, known.number):
+                return known
+        commit = source(application.folder)
+        key = f"{thing.name}:{manifest.digest}:{what.number}"
+        tags = {"data.tag": data.tag, "dagster.run": run, "code.commit": commit.commit}
+        run_id = tracking.open_run(application.name, key, thing.name, tags)
+        uri = tracking.log_files(run_id, Path(folder), "part")
+    tracking.close_run(run_id, "FINISHED")
+    number = what.number or tracking.register(thing.name, run_id, uri, {"digest": manifest.digest})
+    return doors.ledger.add_candidate(
+        NewCandidate(
+            thing=thing.name,
+            kind=thing.role,
+            number=number,
+            digest=manifest.digest,
+            run_id=run_id,
+            artifacts_uri=uri,
+            model_uri=tracking.model_uri(thing.name, number),
+            data_name=data.name,
+            data_version=data.version,
+            data_digest=data.digest,
+            code_version=own_code(application),
+            git_commit=commit.commit,
+            git_dirty=commit.dirty,
+            dagster_run=run,
+            parameters=dict(what.shown),
+        )
+    )
+
+
+def unjudged(thing: Thing, doors: Doors) -> str | None:
+    """What of a thing was registered or configured since its newest candidate; None where nothing was."""
+    candidates = doors.ledger.candidates(thing.name)
+    if not candidates:  # the first ones come with the first questions
+        return None
+    if thing.role == "language_model":
+        content = configured(doors.settings)
+        return None if content == candidates[-1].parameters else digest_of(content)[:12]
+    latest = Prompts(doors.tracking).latest(thing.name)
+    return str(latest) if latest and latest > candidates[-1].number else None
+
+
+def _content(thing: Thing, doors: Doors, number: int | None) -> Content:
+    if thing.role == "language_model":
+        return _content_of_settings(doors.settings)
+    assert isinstance(thing.declared, Application)
+    prompts = Prompts(doors.tracking)
+    if number is None and (number := prompts.latest(thing.name)) is None:
+        number = _register_first(thing.declared, prompts)
+    prompt = prompts.get(thing.name, number)
+    settings = thing.declared.settings.model_validate(dict(prompt.settings)).model_dump(mode="json")
+    shown = {"template": digest_of(prompt.template)[:12], **settings}
+    return Content({"template": prompt.template, "settings": settings}, shown, number)
+
+
+def _content_of_settings(settings: Settings) -> Content:
+    content = configured(settings)
+    return Content(content, content)
+
+
+def _register_first(application: Application, prompts: Prompts) -> int:
+    """The declaration's own prompt, with the settings' defaults."""
+    template = (application.folder / application.prompt).read_text()
+    settings = application.settings().model_dump(mode="json")
+    return prompts.register(application.things()["prompt"], template, settings, "the application's own")
