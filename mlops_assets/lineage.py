@@ -1,6 +1,6 @@
 """Where a prediction came from, and what a file touched: following ids, never searching by time or by name."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,15 +29,13 @@ class TracedFile:
     intact: bool
 
 
-@dataclass(frozen=True)
-class Trace:
-    """A prediction, back to the files of its data. Each part names the next one by id.
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a candidate came from. Each part names the next one by id.
 
-    `release` is None where the caller asked for a version that was never released.
+    `release` is None where it was never released.
     """
 
-    prediction: dict[str, Any]
-    endpoint: dict[str, Any]
     release: dict[str, Any] | None
     model: dict[str, Any]
     run: dict[str, Any]
@@ -45,6 +43,22 @@ class Trace:
     data: dict[str, Any]
     files: list[TracedFile]
     intact: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Origin):
+    """A prediction, back to the files of its data.
+
+    Attributes:
+        parts: of an application's answer the release of each part and where that came from, by role. Its own data are
+            those of the index. `intact` is about all of them.
+        chunks: what the answer cites: the passage as it is now, and the file of the corpus that it is from.
+    """
+
+    prediction: dict[str, Any]
+    endpoint: dict[str, Any]
+    parts: dict[str, Origin] = field(default_factory=dict)
+    chunks: list[dict[str, Any]] = field(default_factory=list)
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,16 +103,9 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
             f"{days} days ago, or less than a second ago"
         )
     release, candidate = _answered_by(found, doors)
-    # As it was entered then: the tag may have been moved since, which says nothing about what the model was made from.
-    entered = (one for one in doors.ledger.data(candidate.data_name) if one.version == candidate.data_version)
-    if (version := next(entered, None)) is None:
-        raise NotFound(f"the ledger of {doors.settings.env} has no data {candidate.data_name} {candidate.data_version}")
-    splits = {file.path: file.split for file in version.files}
-    files = [
-        TracedFile(check.path, splits.get(check.path), check.expected, check.actual, check.intact)
-        for check in doors.registry.check(version)
-    ]
     current = doors.ledger.current(candidate.thing)
+    own = _origin(candidate, release, doors)
+    parts = {role: _origin_of_release(part, doors) for role, part in candidate.parts.items()}
     return Trace(
         prediction={
             "id": str(found.prediction_id),
@@ -114,6 +121,31 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
             "version": found.version,
             "live": current is not None and release is not None and current.id == release.id,
         },
+        parts=parts,
+        chunks=_cited(found, candidate, doors),
+        **vars(own) | {"intact": all(one.intact for one in (own, *parts.values()))},
+    )
+
+
+def _origin_of_release(identity: int, doors: Doors) -> Origin:
+    release = doors.ledger.release(identity)
+    candidate = doors.ledger.candidate_by_id(release.candidate) if release else None
+    if release is None or candidate is None:
+        raise NotFound(f"the ledger of {doors.settings.env} does not know the release {identity}")
+    return _origin(candidate, release, doors)
+
+
+def _origin(candidate: Candidate, release: Release | None, doors: Doors) -> Origin:
+    # As it was entered then: the tag may have been moved since, which says nothing about what the model was made from.
+    entered = (one for one in doors.ledger.data(candidate.data_name) if one.version == candidate.data_version)
+    if (version := next(entered, None)) is None:
+        raise NotFound(f"the ledger of {doors.settings.env} has no data {candidate.data_name} {candidate.data_version}")
+    splits = {file.path: file.split for file in version.files}
+    files = [
+        TracedFile(check.path, splits.get(check.path), check.expected, check.actual, check.intact)
+        for check in doors.registry.check(version)
+    ]
+    return Origin(
         release=release and _release(release),
         model=_model(candidate),
         run={
@@ -138,6 +170,18 @@ def trace(prediction_id: str, doors: Doors) -> Trace:
         files=files,
         intact=all(file.intact for file in files),
     )
+
+
+def _cited(prediction: Prediction, candidate: Candidate, doors: Doors) -> list[dict[str, Any]]:
+    """The chunks that an application's answer names, read from the table of the index that it was composed with."""
+    if "index" not in candidate.parts:
+        return []
+    answers = [one for one in prediction.outputs if isinstance(one, dict)]
+    wanted = [str(one["id"]) for answer in answers for one in answer.get("citations", ())]
+    if not wanted:
+        return []
+    index = doors.ledger.candidate_by_id(doors.ledger.release(candidate.parts["index"]).candidate)
+    return doors.vectors.chunks(index.parameters["table"], wanted)
 
 
 def _answered_by(prediction: Prediction, doors: Doors) -> tuple[Release | None, Candidate]:
@@ -177,6 +221,10 @@ def _versions(key: str, doors: Doors) -> list[DataVersion]:
 def _touched(doors: Doors, version: DataVersion) -> Touched:
     ledger = doors.ledger
     candidates = ledger.candidates_of_data(version.name, version.version)
+    releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
+    # What was put together of them: an application by an index, a prompt or a language model.
+    known = {candidate.id for candidate in candidates}
+    candidates += [one for one in ledger.compositions([each.id for each in releases]) if one.id not in known]
     releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
     versions = [(candidate.thing, candidate.number) for candidate in candidates]
     usage = doors.predictions.usage([release.id for release in releases], versions)

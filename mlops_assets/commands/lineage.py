@@ -8,8 +8,9 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.tree import Tree
 
-    from mlops_assets.lineage import Touched, Trace
+    from mlops_assets.lineage import Origin, Touched, Trace
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
@@ -75,15 +76,37 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
     from rich.tree import Tree
 
     tree = Tree(f"prediction [bold]{found.prediction['id']}[/] · {found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}")
-    live = "live" if found.endpoint["live"] else "not live now"
     plan = f"plan {found.endpoint['plan']}" if found.endpoint["plan"] else "this version was asked for"
     node = tree.add(f"endpoint [bold]{found.endpoint['name']}[/] · {plan}")
+    if not found.parts:
+        _add(node, found, "model", live=found.endpoint["live"])
+    else:
+        release = found.release or {"version": found.endpoint["version"], "id": None, "why": ""}
+        live = "live" if found.endpoint["live"] else "not live now"
+        node = node.add(
+            f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {escape(release['why'])}"
+        )
+        for role, part in found.parts.items():
+            _add(node, part, role.replace("_", " "))
+    for chunk in found.chunks:
+        cited = tree.add(f"cites [bold]{escape(chunk['path'])}[/] · {escape(chunk['heading'])} · chunk {chunk['id']}")
+        cited.add(escape(" ".join(chunk["content"].split())[:200]))
+    (console or _wide()).print(tree, soft_wrap=True)
+
+
+def _add(node: "Tree", found: "Origin", what: str, live: bool | None = None) -> None:
+    """Where a candidate came from, below a node."""
+    from rich.markup import escape
+
     if release := found.release:
         decision = f"{release['action']} by {release['actor']}: {escape(release['why'])}"
-        node = node.add(f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {decision}")
+        now = "" if live is None else ", live" if live else ", not live now"
+        node = node.add(
+            f"release [bold]{release['thing']} {release['version']}[/] (id {release['id']}{now}) · {decision}"
+        )
     variant = f" · variant {found.model['variant']}" if found.model["variant"] else ""
     never = "" if release else " · never released when it answered"
-    node = node.add(f"model [bold]{found.model['uri']}[/]{variant} · digest {found.model['digest'][:16]}{never}")
+    node = node.add(f"{what} [bold]{found.model['uri']}[/]{variant} · digest {found.model['digest'][:16]}{never}")
     tier = f" · tier {found.run['tier']}" if found.run["tier"] else ""
     node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}{tier}")
     dirty = " with uncommitted changes" if found.code["dirty"] else ""
@@ -99,7 +122,6 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
         else:
             now = f"is {file.actual[:16]} now" if file.actual else "is not in the cache"
             data.add(f"[red]✗[/] {file.path} · sha256 was {file.sha256[:16]}, [red]{now}[/]")
-    (console or _wide()).print(tree, soft_wrap=True)
 
 
 def _show_impact(found: "list[Touched]") -> None:
