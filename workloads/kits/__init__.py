@@ -7,5 +7,6 @@ Training:    `sklearn` (any scikit-learn estimator), `plain` (NumPy alone), `lig
              (texts; `transformer_parameters` for declarations), `search` (what may be tried), `ray_session`.
 Serving:     `requests` (rows of a table), `onnx` (what scikit-learn trained), `text_onnx`, `plain`; `network` and
              `torch_onnx` write a network's forms.
+Retrieval:   `retrieval` (a LangChain retriever; `retrieval_sql` is what it asks PostgreSQL, `fusion` how it orders).
 Evaluation:  `classification`, `regression` (row scores, pictures, and the form of the answers).
 """
