@@ -69,8 +69,10 @@ def vectors() -> np.ndarray:
     return every / np.linalg.norm(every, axis=1, keepdims=True)
 
 
-def make(settings: Settings, table: str, kind: str = "vector", count: int | None = None, index: bool = True) -> None:
-    """Write the rows into a new table, and index it."""
+def make(
+    settings: Settings, table: str, kind: str = "vector", count: int | None = None, index: str | None = ""
+) -> None:
+    """Write the rows into a new table, and index it: options of HNSW; None: no index at all."""
     name = sql.Identifier(SCHEMA, table)
     with connect(settings, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
@@ -83,9 +85,9 @@ def make(settings: Settings, table: str, kind: str = "vector", count: int | None
                 heading = row.path.removesuffix(".md")
                 known = (row.source, row.path, heading, row.position, "0" * 64, "0" * 64)
                 copy.write_row((row.id, row.content, in_sql(vector), "{}", *known))
-        if index:
+        if index is not None:
             operators = sql.SQL(f"{kind}_cosine_ops")
-            hnsw = "CREATE INDEX ON {} USING hnsw (embedding {})"
+            hnsw = "CREATE INDEX ON {} USING hnsw (embedding {})" + (f" WITH ({index})" if index else "")
             connection.execute(sql.SQL("CREATE INDEX ON {} USING gin (search)").format(name))
             connection.execute(sql.SQL(hnsw).format(name, operators))
             connection.execute(sql.SQL("ANALYZE {}").format(name))
