@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from mlops_assets.commands import compute, data, demo, lineage, new, platform, release
+from mlops_assets.commands import compute, data, demo, lineage, new, platform, prompt, release
 
 OWN = ("mlops_assets", "resources", "workloads", "jobs", "sensors")
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they may hold secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (platform, demo, new, compute, data, release, lineage):
+for group in (platform, demo, new, compute, data, release, prompt, lineage):
     group.register(app)
 
 

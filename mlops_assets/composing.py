@@ -73,14 +73,17 @@ def _newest(thing: str, doors: Doors) -> Chosen | None:
     return Chosen(candidates[-1], None) if candidates else None
 
 
-def composition(application: Application, parts: Mapping[str, Chosen], doors: Doors) -> Composition:
-    """What an application is put together of, each part's content read from its artifacts.
+def composition(
+    application: Application, parts: Mapping[str, Chosen], doors: Doors, given: Mapping[str, Part] | None = None
+) -> Composition:
+    """What an application is put together of: each part's content read from its artifacts, or as it is given.
 
     Raises:
         workloads.artifacts.BrokenArtifacts: an artifact folder is not what was registered.
         resources.tracking.TrackingUnavailable: MLflow, which knows where it is, does not answer.
     """
-    return Composition(application.name, **{role: _part(parts[role], doors) for role in ROLES})
+    given = given or {}
+    return Composition(application.name, **{role: given.get(role) or _part(parts[role], doors) for role in ROLES})
 
 
 def composed(application: Application, doors: Doors) -> Release:

@@ -4,16 +4,18 @@ A candidate is put among the other parts as they are: what is released of each, 
 candidate.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from mlops_assets import gates
 from mlops_assets.composing import Chosen, chosen, composition
-from resources.data_version import version_order
+from mlops_assets.outcomes import CannotRelease
+from resources.data_version import DataVersion, version_order
 from resources.ledger import Candidate
 from resources.reports import GateReport
-from workloads.artifacts import sha256
+from workloads.artifacts import digest_of, sha256
 from workloads.contract import OnInconclusive
-from workloads.generative import Application, Composition
+from workloads.generative import Application, Composition, Part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,15 +38,30 @@ class PartBench:
             mlops_assets.composing.NothingReleased: another part is not there yet.
             mlops_assets.composed.CannotJudge: answers failed, so there are no figures.
         """
+        return self._judge(self._around(candidate), champion)
+
+    def try_out(self, content: Mapping[str, Any]) -> GateReport:
+        """Judge content that is no candidate, against what is released; nothing is written down.
+
+        Raises: as `judge`.
+        """
+        thing = self.application.things()[self.role]
+        others = chosen(self.application, self.doors, without=self.role)
+        part = Part(thing, None, "dry run", 0, digest_of(dict(content)), data="", content=content)
+        release = self.doors.ledger.current(thing)
+        champion = self.doors.ledger.candidate_by_id(release.candidate) if release else None
+        return self._judge(composition(self.application, others, self.doors, {self.role: part}), champion)
+
+    def _judge(self, candidate: Composition, champion: Candidate | None) -> GateReport:
         from mlops_assets import composed
         from resources.services import PlatformServices
 
         return composed.judge(
             self.application,
             self.role,
-            self._around(candidate),
+            candidate,
             self._around(champion) if champion else None,
-            self._questions(candidate),
+            self._questions(),
             PlatformServices(self.application.name, self.doors.settings),
             self.doors.settings.env,
         )
@@ -52,7 +69,7 @@ class PartBench:
     def rules(self, candidate: Candidate) -> str:
         from mlops_assets import composed
 
-        return composed.rules(self.application, self.role, self._around(candidate), sha256(self._questions(candidate)))
+        return composed.rules(self.application, self.role, self._around(candidate), sha256(self._questions()))
 
     def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
         leads = gates.leads_to(report, self.application.gates)
@@ -63,8 +80,18 @@ class PartBench:
         others = chosen(self.application, self.doors, without=self.role)
         return composition(self.application, {**others, self.role: Chosen(candidate, None)}, self.doors)
 
-    def _questions(self, candidate: Candidate) -> "Path":
+    def _questions(self) -> "Path":
         """The newest version of the questions: they are what it is judged by, not what it was made from."""
-        name = self.application.data.name
-        versions = [version.version for version in self.doors.ledger.data(name)] or [candidate.data_version]
-        return self.doors.registry.files(name, max(versions, key=version_order))[self.application.data.splits[0]]
+        version = questions(self.application, self.doors)
+        return self.doors.registry.files(version.name, version.version)[self.application.data.splits[0]]
+
+
+def questions(application: Application, doors: "Doors") -> DataVersion:
+    """The newest version of the questions that the ledger knows. Raises CannotRelease where there is none."""
+    versions = doors.ledger.data(application.data.name)
+    if not versions:
+        raise CannotRelease(
+            f"{application.name} has no questions to be judged by: `mlops data release {application.data.name}`, and "
+            "where no sensor runs `mlops data sync`"
+        )
+    return max(versions, key=lambda each: version_order(each.version))

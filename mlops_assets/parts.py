@@ -18,8 +18,9 @@ from mlops_assets.bench import releasing
 from mlops_assets.checks import results, specs
 from mlops_assets.code import own_code, source
 from mlops_assets.delivery import Delivery
-from mlops_assets.partitions import newest
+from mlops_assets.part_bench import questions
 from mlops_assets.plainly import plainly
+from mlops_assets.prompts import first, register, usable
 from mlops_assets.things import Thing
 from resources.data_version import DataVersion
 from resources.doors import Doors
@@ -66,16 +67,8 @@ def part(thing: Thing) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: PartConfig, delivery: dg.ResourceParam[Delivery]
     ) -> dg.MaterializeResult:
         doors = delivery.doors
-        version = newest(context.instance, application.name)
-        if version is None:
-            raise dg.Failure(
-                f"{application.name} has no questions to be judged by: `mlops data release {application.data.name}`, "
-                "and where no sensor runs `mlops data sync`"
-            )
-        data = doors.registry.version(application.data.name, version)
-        if thing.role == "prompt":
-            ready(application, data, doors, context.run_id)  # the language model that it is to be judged with
-        candidate = enter(thing, _content(thing, doors, config.number), data, doors, context.run_id)
+        candidate = candidate_of(thing, doors, context.run_id, config.number)
+        data = questions(application, doors)
         context.log.info(f"{thing.name} number {candidate.number} is judged on {data.tag}")
         mechanism = releasing(thing, doors)
         report = mechanism.report(candidate)
@@ -95,6 +88,21 @@ def part(thing: Thing) -> dg.AssetsDefinition:
         )
 
     return judge
+
+
+def candidate_of(thing: Thing, doors: Doors, run: str = "", number: int | None = None) -> Candidate:
+    """The newest of a thing, or the prompt of a number, as a candidate; entered where it is none yet.
+
+    Raises:
+        CannotRelease: there are no questions to judge it by, or the prompt cannot be used.
+        resources.tracking.NoSuchVersion: no prompt has this number.
+    """
+    application = thing.declared
+    assert isinstance(application, Application)
+    data = questions(application, doors)
+    if thing.role == "prompt":
+        ready(application, data, doors, run)  # the language model that it is to be judged with
+    return enter(thing, _content(thing, doors, number), data, doors, run)
 
 
 def answerer(checks: Any) -> dict[str, str]:
@@ -177,20 +185,13 @@ def _content(thing: Thing, doors: Doors, number: int | None) -> Content:
     assert isinstance(thing.declared, Application)
     prompts = Prompts(doors.tracking)
     if number is None and (number := prompts.latest(thing.name)) is None:
-        number = _register_first(thing.declared, prompts)
+        number = register(thing.declared, first(thing.declared), {}, "the application's own", doors)
     prompt = prompts.get(thing.name, number)
-    settings = thing.declared.settings.model_validate(dict(prompt.settings)).model_dump(mode="json")
-    shown = {"template": digest_of(prompt.template)[:12], **settings}
-    return Content({"template": prompt.template, "settings": settings}, shown, number)
+    content = usable(thing.declared, prompt.template, prompt.settings)
+    shown = {"template": digest_of(prompt.template)[:12], **content["settings"]}
+    return Content(content, shown, number)
 
 
 def _content_of_settings(settings: Settings) -> Content:
     content = configured(settings)
     return Content(content, content)
-
-
-def _register_first(application: Application, prompts: Prompts) -> int:
-    """The declaration's own prompt, with the settings' defaults."""
-    template = (application.folder / application.prompt).read_text()
-    settings = application.settings().model_dump(mode="json")
-    return prompts.register(application.things()["prompt"], template, settings, "the application's own")

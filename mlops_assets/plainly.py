@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets.composed import CannotJudge
 from mlops_assets.delivery import NothingReleased
 from mlops_assets.outcomes import CannotRelease
 from resources.compute import ComputeUnavailable, JobFailed
@@ -20,6 +21,7 @@ from resources.tracking import NoSuchVersion, TrackingUnavailable
 from workloads.disk import DiskFull, disk_full
 
 OURS = (
+    CannotJudge,
     CannotRelease,
     ComputeUnavailable,
     DataError,

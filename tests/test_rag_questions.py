@@ -1,14 +1,20 @@
 """The questions that an application is judged by: whole, and read as they are written; wrong files name the line."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 
+from workloads.corpus import data as corpus
+from workloads.corpus.chunks import chunk
+from workloads.corpus.data_parameters import CorpusData
+from workloads.corpus.workload import CorpusParameters
+from workloads.data import read_split
 from workloads.rag import data
 from workloads.rag.data_parameters import QuestionsData
 from workloads.rag.questions import parse, read
+from workloads.rag.scorers import coverage
 
 GOOD = {
     "question": "How long?", "expected_answer": "60 s", "key_concepts": ["60 s"], "category": "platform",
@@ -38,6 +44,24 @@ def test_the_pipeline_keeps_them_as_they_are(tmp_path: Path) -> None:
 
     frame = data.schema().validate(pd.read_parquet(out / "questions.parquet"))
     assert frame["row_id"].is_unique
+
+
+def test_every_answer_stands_in_the_default_corpus(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    corpus.fetch(CorpusData(), raw)
+    corpus.process(CorpusData(), raw, out)
+    chunks = defaultdict(list)
+    for document in read_split(out / "documents.parquet").to_pylist():
+        for each in chunk(document, CorpusParameters()):
+            chunks[each.path].append(each)
+    for question in parse(QuestionsData().questions):
+        for gold in question.gold:
+            for place in (gold, *gold.also):
+                there = [each.content for each in chunks[place.path] if place.holds(each.path, each.heading)]
+                assert there, f"{question.question}: no chunk of {place.path} stands under {place.heading}"
+                held = coverage(question.key_concepts, "\n".join(there))
+                assert held == 1, f"{question.question}: {place.path} under {place.heading} holds {held:.0%} of it"
 
 
 @pytest.mark.parametrize(

@@ -257,5 +257,5 @@ RULES = {
 REFERENCES = {
     Workload: ("train", "predictor", "rows", "evaluate", "plot", "example"),
     Index: ("chunk",),
-    Application: ("app", "evaluate"),
+    Application: ("app", "check", "evaluate"),
 }

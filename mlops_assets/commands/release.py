@@ -39,7 +39,7 @@ def gate(thing: Thing, version: Version = None, as_json: AsJson = False) -> None
         _, releasing = _open(thing)
         candidate = _candidate(releasing, version)
         report = releasing.report(candidate)
-        views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, candidate))
+        views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, f"{thing} {candidate.number}"))
     raise typer.Exit(EXIT[report.verdict])
 
 

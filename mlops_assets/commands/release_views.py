@@ -29,19 +29,20 @@ def user() -> str:
 @contextmanager
 def errors(code: int) -> Iterator[None]:
     """Say what is known to go wrong in one line, and exit with `code`."""
+    from mlops_assets.composed import CannotJudge
     from mlops_assets.delivery import NothingReleased
     from mlops_assets.releasing import CannotRelease
     from resources.data_version import DataError
     from resources.database import DatabaseUnavailable
     from resources.ledger import NoLedger
     from resources.serving import RolloutFailed
-    from resources.tracking import TrackingUnavailable
+    from resources.tracking import NoSuchVersion, TrackingUnavailable
     from workloads.contract import DeclarationError
 
-    known = (CannotRelease, DataError, DatabaseUnavailable, DeclarationError, NoLedger, NothingReleased)
+    known = (CannotJudge, CannotRelease, DataError, DatabaseUnavailable, DeclarationError, NoLedger, NothingReleased)
     try:
         yield
-    except (*known, RolloutFailed, TrackingUnavailable, TimeoutError) as error:
+    except (*known, NoSuchVersion, RolloutFailed, TrackingUnavailable, TimeoutError) as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(code) from None
 
@@ -57,8 +58,8 @@ def show(value: Any, as_json: bool, view: Callable[[], Any]) -> None:
     Console(highlight=False).print(view(), soft_wrap=True)
 
 
-def report(report: "GateReport", candidate: "Candidate") -> Any:
-    """A table of a report's checks."""
+def report(report: "GateReport", name: str) -> Any:
+    """A table of a report's checks; `name` is of what was judged."""
     from rich import box
     from rich.console import Group
     from rich.markup import escape
@@ -80,11 +81,39 @@ def report(report: "GateReport", candidate: "Candidate") -> Any:
     smallest = report.smallest_difference
     shows = f"; smallest difference that they can show: {smallest:.3g}" if smallest is not None else ""
     head = (
-        f"[bold]{candidate.thing} {candidate.number}[/] ({candidate.digest[:12]}) against {against}: "
+        f"[bold]{name}[/] ({report.candidate_digest[:12]}) against {against}: "
         f"[bold {COLOURS[report.verdict]}]{report.verdict}[/]"
     )
     sliced = [_groups(check) for check in report.checks if check.evidence.get("groups")]
-    return Group(head, f"{report.n} test rows ({report.test_digest[:12]}){shows}", table, *sliced)
+    rows = f"{report.n} test rows ({report.test_digest[:12]}){shows}"
+    return Group(head, *_answerer(report), rows, table, *_metrics(report), *sliced)
+
+
+def _answerer(report: "GateReport") -> list[str]:
+    """What gave the answers that were judged, where something did: figures of one answerer say nothing of another."""
+    from rich.markup import escape
+
+    found = {check.evidence["answered by"] for check in report.checks if "answered by" in check.evidence}
+    return [f"[bold]answered by {escape(one)}[/]" for one in sorted(found)]
+
+
+def _metrics(report: "GateReport") -> list[Any]:
+    """All metrics where a check has them: means over the rows that each applies to."""
+    from rich import box
+    from rich.table import Table
+
+    tables = []
+    for check in report.checks:
+        if metrics := check.evidence.get("metrics"):
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+            table.add_column("metric")
+            table.add_column("mean", justify="right")
+            table.add_column("rows", justify="right")
+            for name, figure in metrics.items():
+                value = figure["value"]
+                table.add_row(name, "" if value is None else f"{value:.4g}", str(figure["n"]))
+            tables.append(table)
+    return tables
 
 
 def _groups(check: "Check") -> Any:

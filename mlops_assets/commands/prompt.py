@@ -1,0 +1,222 @@
+"""`mlops prompt register|list|show|evaluate`: prompts of an application, template and settings together."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlops_assets.commands import release_views as views
+from mlops_assets.commands.release import EXIT, FAILED
+
+if TYPE_CHECKING:
+    from mlops_assets.things import Thing
+    from resources.doors import Doors
+    from resources.prompts import Prompt
+    from workloads.generative import Application
+
+App = Annotated[str, typer.Argument(help="The application, for example rag.", show_default=False)]
+File = Annotated[Path | None, typer.Option("--file", help="File of the template; default: that of the newest prompt.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, over those of the newest prompt. Repeatable."),
+]
+Number = Annotated[int | None, typer.Option("--version", min=1, help="Number of the prompt; default: the newest.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+LONGEST = 200_000  # bytes of a template's file
+
+
+def register(app: typer.Typer) -> None:
+    """Add `mlops prompt` to the root application."""
+    prompt = typer.Typer(no_args_is_help=True, help="Prompts of an application: template and settings together.")
+    prompt.command("register")(register_)
+    prompt.command("list")(list_)
+    prompt.command("show")(show)
+    prompt.command("evaluate")(evaluate)
+    app.add_typer(prompt, name="prompt", rich_help_panel="Releases")
+
+
+def register_(
+    app: App,
+    why: Annotated[str, typer.Option("--why", help="What is new in it; kept in the registry.", show_default=False)],
+    file: File = None,
+    values: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a prompt; equal content has one number. Nothing is judged or released by it."""
+    with views.errors(FAILED):
+        from mlops_assets import prompts
+
+        application, thing, doors = _open(app)
+        template, settings = _content(application, thing, doors, file, values)
+        number = prompts.register(application, template, settings, why, doors)
+        address = doors.tracking.version_url(thing.name, number)
+        facts = {"thing": thing.name, "number": number, "url": address}
+        said = f"{thing.name} {number} is registered: {address}\nmlops prompt evaluate {app} --version {number}"
+        views.show(facts, as_json, lambda: said)
+
+
+def list_(app: App, as_json: AsJson = False) -> None:
+    """The registered prompts, newest first, with the aliases that point at them."""
+    with views.errors(FAILED):
+        from resources.prompts import Prompts
+
+        _, thing, doors = _open(app)
+        found = Prompts(doors.tracking).list(thing.name)
+        views.show([_facts(each) for each in found], as_json, lambda: _table(found, thing.name))
+
+
+def show(app: App, version: Number = None, as_json: AsJson = False) -> None:
+    """A registered prompt: its settings and its template."""
+    with views.errors(FAILED):
+        _, thing, doors = _open(app)
+        found = _registered(thing, doors, version)
+        views.show(_facts(found) | {"template": found.template}, as_json, lambda: _whole(found))
+
+
+def evaluate(
+    app: App,
+    version: Number = None,
+    file: File = None,
+    values: Set = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Judge and show the report; nothing is registered or written down.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a prompt beside what is released, on the newest questions. The exit code is the verdict, as of `gate`.
+
+    A registered one (the newest, or --version), whose report is kept; or with --dry-run also one that is not
+    registered: another template (--file), other settings (--set).
+    """
+    if (file or values) and not dry_run:
+        raise typer.BadParameter("register what is to be kept (`mlops prompt register`), or add --dry-run")
+    with views.errors(FAILED):
+        from mlops_assets.bench import releasing
+        from mlops_assets.part_bench import PartBench
+        from mlops_assets.parts import candidate_of
+        from mlops_assets.prompts import usable
+
+        application, thing, doors = _open(app)
+        if dry_run:
+            template, settings = _content(application, thing, doors, file, values, version)
+            bench = PartBench(application, thing.role, doors)
+            report = bench.try_out(usable(application, template, settings))
+            name = f"{thing.name} (dry run: nothing was written)"
+        else:
+            candidate = candidate_of(thing, doors, number=version)
+            report = releasing(thing, doors).report(candidate)
+            name = f"{thing.name} {candidate.number}"
+        views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, name))
+    raise typer.Exit(EXIT[report.verdict])
+
+
+# --- what these share -----------------------------------------------------------------------------------------------
+
+
+def _open(app: str) -> "tuple[Application, Thing, Doors]":
+    from mlops_assets.releasing import CannotRelease
+    from mlops_assets.things import things_of
+    from resources.doors import Doors
+    from resources.settings import settings
+    from workloads.generative import Application
+    from workloads.loading import load
+
+    found = {one.name: one for one in load(settings().workloads) if isinstance(one, Application)}
+    if app not in found:
+        raise CannotRelease(f"there is no application {app!r}; there are {', '.join(found) or 'none'}")
+    thing = next(each for each in things_of(found[app]) if each.role == "prompt")
+    return found[app], thing, Doors(settings())
+
+
+def _registered(thing: "Thing", doors: "Doors", version: int | None) -> "Prompt":
+    from mlops_assets.releasing import CannotRelease
+    from resources.prompts import Prompts
+    from resources.tracking import NoSuchVersion
+
+    prompts = Prompts(doors.tracking)
+    found = prompts.list(thing.name)
+    if not found:
+        raise CannotRelease(f"no prompt of {thing.declared.name} is registered yet: `mlops prompt register` does")
+    try:
+        return next(each for each in found if version in (None, each.number))
+    except StopIteration:
+        raise NoSuchVersion(f"{thing.name} has no version {version}; the newest is {found[0].number}") from None
+
+
+def _content(
+    application: "Application",
+    thing: "Thing",
+    doors: "Doors",
+    file: Path | None,
+    values: list[str] | None,
+    version: int | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Template and settings: what is given, over those of a registered prompt, over the declaration's."""
+    from mlops_assets.prompts import first
+    from mlops_assets.releasing import CannotRelease
+    from resources.prompts import Prompts
+
+    settings: dict[str, Any] = {}
+    if version or Prompts(doors.tracking).latest(thing.name):
+        base = _registered(thing, doors, version)
+        template, settings = base.template, dict(base.settings)
+    else:
+        template = first(application)
+    if file:
+        try:
+            if file.stat().st_size > LONGEST:
+                raise CannotRelease(f"{file} has more than {LONGEST:,} bytes, which is no prompt")
+            template = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise CannotRelease(f"{file} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise CannotRelease(f"{file} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    return template, settings | dict(map(_setting, values or []))
+
+
+def _setting(pair: str) -> tuple[str, Any]:
+    """`sentences=3`: a value is JSON where it can be read as that, else it is the text as it stands."""
+    from mlops_assets.releasing import CannotRelease
+
+    name, equals, text = pair.partition("=")
+    if not equals or not name:
+        raise CannotRelease(f"--set {pair} has no value; write --set {name or 'name'}=<value>")
+    try:
+        return name, json.loads(text)
+    except ValueError:
+        return name, text
+
+
+def _facts(prompt: "Prompt") -> dict[str, Any]:
+    return {
+        "number": prompt.number,
+        "digest": prompt.digest,
+        "aliases": list(prompt.aliases),
+        "why": prompt.why,
+        "settings": dict(prompt.settings),
+    }
+
+
+def _table(found: "list[Prompt]", thing: str) -> Any:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not found:
+        return f"nothing is registered as {thing} yet"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in (thing, "digest", "aliases", "why"):
+        table.add_column(column, no_wrap=column != "why")
+    for each in found:
+        aliases = ", ".join(f"@{name}" for name in each.aliases)
+        table.add_row(str(each.number), each.digest[:12], aliases, escape(each.why))
+    return table
+
+
+def _whole(prompt: "Prompt") -> str:
+    from rich.markup import escape
+
+    head = f"[bold]{prompt.thing} {prompt.number}[/] ({prompt.digest[:12]}): {escape(prompt.why)}"
+    settings = "\n".join(f"  {name} = {json.dumps(value)}" for name, value in prompt.settings.items())
+    return f"{head}\n{escape(settings)}\n\n{escape(prompt.template)}"
