@@ -35,9 +35,7 @@ class ModelBench:
         return gates.rules(self.declared(candidate))
 
     def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
-        leads = gates.leads_to(report, self.declared(candidate).gates)
-        asks = leads == OnInconclusive.RELEASE and self.workload.approval == "manual"
-        return OnInconclusive.HOLD if asks else leads
+        return gates.leads_to(report, self.declared(candidate).gates, self.workload.approval)
 
     def declared(self, candidate: Candidate) -> Workload:
         """The workload, with the gates that hold for the source of the candidate's data."""

@@ -47,9 +47,18 @@ def _of_part(application: Application) -> dict[str, str]:
 
 
 def _of_index(index: Index) -> dict[str, str]:
-    from mlops_assets.index_gates import asked as of_index
-
-    return of_index(index)
+    gates = index.gates
+    found, of = (
+        {"table": "The table holds every chunk that was counted, each embedded."},
+        f"of the {gates.k} nearest chunks",
+    )
+    for column in ("", *gates.filters):
+        end, among = (f"_{column}", f" among those of one {column}") if column else ("", "")
+        found[f"plan{end}"] = f"PostgreSQL answers by the HNSW index{among and ', filtered by ' + column}."
+        found[f"recall{end}"] = f"The index finds at least {gates.recall:g} {of}{among}: as an exact search does."
+    found["latency"] = f"95 % of queries are answered within {gates.latency_ms:g} ms."
+    found["champion"] = f"Recall is not worse than that of what is released by {gates.margin:g}, on the same queries."
+    return found
 
 
 def _of_slice(metric: Metric, cut: Slice) -> str:

@@ -20,6 +20,7 @@ from resources.settings import settings as current_settings
 from resources.tracking import Tracking
 from workloads.artifacts import Manifest, canonical, sha256
 from workloads.contract import Gates, OnInconclusive, Parity, Predictor, Services, Workload
+from workloads.generative import IndexGates
 
 
 def judge(
@@ -59,11 +60,12 @@ def rules(workload: Workload) -> str:
     return hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]
 
 
-def leads_to(report: GateReport, gates: Gates) -> OnInconclusive:
+def leads_to(report: GateReport, gates: Gates | IndexGates, approval: str = "automatic") -> OnInconclusive:
     """What a report leads to: release, hold (a person approves) or refuse."""
-    if report.verdict == "inconclusive":
-        return gates.on_inconclusive
-    return OnInconclusive.RELEASE if report.verdict == "pass" else OnInconclusive.REFUSE
+    if report.verdict == "refuse":
+        return OnInconclusive.REFUSE
+    leads = gates.on_inconclusive if report.verdict == "inconclusive" else OnInconclusive.RELEASE
+    return OnInconclusive.HOLD if leads == OnInconclusive.RELEASE and approval == "manual" else leads
 
 
 @dataclass

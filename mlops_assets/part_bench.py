@@ -72,9 +72,7 @@ class PartBench:
         return composed.rules(self.application, self.role, self._around(candidate), sha256(self._questions()))
 
     def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
-        leads = gates.leads_to(report, self.application.gates)
-        asks = leads == OnInconclusive.RELEASE and self.application.approval == "manual"
-        return OnInconclusive.HOLD if asks else leads
+        return gates.leads_to(report, self.application.gates, self.application.approval)
 
     def _around(self, candidate: Candidate) -> Composition:
         others = chosen(self.application, self.doors, without=self.role)
