@@ -103,7 +103,7 @@ class Compute:
             ComputeUnavailable: Ray does not answer.
         """
         try:
-            path = import_path(job.spec.package)
+            path = import_path(job.spec.package, job.spec.program)
         except ValueError as error:
             raise JobFailed(f"{job.title} cannot start: {error}") from error
         self.require(job.spec.tier, job.title)

@@ -136,18 +136,19 @@ def short(root_run: str) -> str:
     return sha256(root_run.encode()).hexdigest()[:6]
 
 
-def import_path(package: str) -> str:
+def import_path(package: str, program: str) -> str:
     """`PYTHONPATH` under which a job finds the package and what the platform shares with it.
 
     Raises:
-        ValueError: this process knows no such package, or it has no `train.py`.
+        ValueError: this process knows no such package, or no such program (a module).
     """
     try:
         spec = find_spec(package) if re.fullmatch(r"\w+(\.\w+)*", package) else None
+        runs = spec is not None and find_spec(program) is not None
     except ModuleNotFoundError:
-        spec = None
+        spec, runs = None, False
     place = next(iter(spec.submodule_search_locations or ()), None) if spec else None
-    if place is None or not (Path(place) / "train.py").is_file():
-        raise ValueError(f"{package!r} is not a package with a train.py on the import path")
+    if place is None or not runs:
+        raise ValueError(f"{package!r} is not a package with a {program.rpartition('.')[2]}.py on the import path")
     root = Path(place).resolve().parents[package.count(".")]
     return os.pathsep.join(dict.fromkeys([str(root), str(REPOSITORY)]))

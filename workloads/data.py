@@ -65,14 +65,17 @@ def harmed(ids: Sequence[str], targets: np.ndarray, part: float, seed: int, valu
     return np.asarray(changed, dtype=targets.dtype)
 
 
-def write_split(columns: Mapping[str, Any], file: Path) -> None:
-    """Write columns (arrays, or arrow arrays) as parquet; equal content gives equal bytes with the same pyarrow."""
+def write_split(columns: Mapping[str, Any], file: Path, rows: int = ROWS_PER_GROUP) -> None:
+    """Write columns (arrays, or arrow arrays) as parquet, `rows` in a row group.
+
+    Equal content gives equal bytes with the same pyarrow.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     table = pa.table(dict(columns))
     file.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd", version="2.6")
+    parquet.write_table(table, file, row_group_size=rows, compression="zstd", version="2.6")
 
 
 def read_split(file: Path, columns: Sequence[str] | None = None) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, model_validator
 
 from workloads.contract import Declared, Gates, Metric, OnInconclusive, Parameters, Services
 
@@ -51,6 +51,22 @@ class IndexGates:
     on_inconclusive: OnInconclusive = OnInconclusive.RELEASE
 
 
+class IndexParameters(Parameters):
+    """Base of an index' parameters; how documents are cut is the declaration's own."""
+
+    type: Literal["vector", "halfvec"] = Field(
+        "vector", description="How vectors are stored: halfvec takes about half the room, and rounds to 11 bits."
+    )
+    links: int = Field(16, ge=4, le=64, description="HNSW: links of a vector in the index (m).")
+    candidates: int = Field(64, ge=8, le=500, description="HNSW: candidates looked at to place one (ef_construction).")
+
+    @model_validator(mode="after")
+    def _candidates_suffice(self) -> Self:
+        if self.candidates < 2 * self.links:
+            raise ValueError(f"candidates={self.candidates} is less than twice links={self.links}")
+        return self
+
+
 @dataclass(frozen=True, kw_only=True)
 class Index(Declared):
     """A corpus, embedded and indexed: a table of vectors for each version of the corpus.
@@ -63,7 +79,7 @@ class Index(Declared):
         approval: `manual`: a candidate that passes its gates waits until a person approves it.
     """
 
-    parameters: type[Parameters]
+    parameters: type[IndexParameters]
     gates: IndexGates = IndexGates()
     chunk: str = "chunks:chunk"
     tier: str = "cpu-small"

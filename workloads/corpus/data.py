@@ -18,7 +18,7 @@ from workloads.data import ROW_ID, describe_splits, identity, read_split, write_
 from workloads.kits import docstrings
 
 SPLIT = "documents"
-COLUMNS = (ROW_ID, *Document._fields)
+TOGETHER = 16  # documents of a row group, which one worker embeds at a time
 
 
 def fetch(parameters: CorpusData, out: Path) -> Fetched:
@@ -63,7 +63,7 @@ def process(parameters: CorpusData, raw: Path, out: Path) -> None:
     rows = [documents[path] for path in sorted(documents)]
     ids = [identity(row.path.encode(), row.text.encode()) for row in rows]
     columns = {name: [getattr(row, name) for row in rows] for name in Document._fields}
-    write_split({ROW_ID: ids, **columns}, out / f"{SPLIT}.parquet")
+    write_split({ROW_ID: ids, **columns}, out / f"{SPLIT}.parquet", TOGETHER)
 
 
 def describe(parameters: CorpusData, processed: Path) -> dict[str, Any]:
