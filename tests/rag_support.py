@@ -178,13 +178,15 @@ class Endpoint:
 
     def __init__(self, settings: Settings, folder: Path, name: str, made: Composition, **values: Any):
         self.serving, self.folder, self.name = Serving(settings), folder, name
+        self.entries: dict[int, dict[str, Any]] = {}
         self.publish(made)
         self.replica = Replica(config(settings, folder, name, **values), f"{name}-1")
         self.replica.start()
         self.service = ApplicationEndpoint(self.replica)
 
     def publish(self, made: Composition, release: int = 1) -> int:
-        return self.serving.publish(self.name, [version(self.folder / str(release), made, release)])
+        self.entries[release] = version(self.folder / str(release), made, release)
+        return self.serving.publish(self.name, [self.entries[release]])
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
@@ -210,7 +212,7 @@ class Model:
     """A service that speaks OpenAI's protocol of chat completions; it answers each model's name with its text.
 
     Attributes:
-        says: text by model name; a number is an HTTP status, None: it never ends.
+        says: text by model name; a number is an HTTP status, 0 is silence; None: it never ends.
         asked: the bodies of all requests.
         open: requests that it answers now.
     """
@@ -234,6 +236,8 @@ class Model:
         self.asked.append(asked)
         self.keys.append(dict(scope["headers"]).get(b"authorization", b"").decode())
         says = self.says[asked["model"]]
+        if says == 0:
+            return await self._gone(receive)
         if isinstance(says, int):
             return await self._reply(send, says, {"error": {"message": "as you like", "type": "t", "code": "c"}})
         self.open += 1

@@ -84,6 +84,8 @@ class App(generative.App):
 
     async def close(self) -> None:
         await self._database.close()
+        if self._model:
+            await self._model.close()
 
     def info(self) -> Mapping[str, Any]:
         index = self.composition.index

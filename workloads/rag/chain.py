@@ -50,7 +50,8 @@ def answering(
     check_template(template)
 
     async def look_up(text: str, question: str, asked: Mapping[str, Any]) -> tuple[list[Passage], list[Quote]]:
-        documents = await retriever.ainvoke(text, filters=asked.get("filters"))
+        filters = {"filters": asked["filters"]} if asked.get("filters") else {}
+        documents = await retriever.ainvoke(text, **filters)
         passages = budget.passages([passage_of(document) for document in documents], settings.context_tokens)
         return passages, await asyncio.to_thread(support.quotes, question, passages)
 

@@ -23,7 +23,10 @@ class LanguageModel:
 
     def __init__(self, content: Mapping[str, Any], key: str | None):
         from langchain_openai import ChatOpenAI
+        from openai import DefaultAsyncHttpxClient
 
+        # Of its own: LangChain's default one is shared by a process, and dies with the event loop that used it first.
+        self._http = DefaultAsyncHttpxClient(timeout=TIMEOUT)
         self.name, self.url = content["model"], content["url"]
         self._chat = ChatOpenAI(
             model=self.name,
@@ -31,6 +34,8 @@ class LanguageModel:
             api_key=key or "none",  # type: ignore[arg-type]  # services of one's own often ask for none
             temperature=content.get("temperature", 0.0),
             timeout=TIMEOUT,
+            stream_chunk_timeout=TIMEOUT,
+            http_async_client=self._http,
             max_retries=1,
             use_responses_api=False,
             stream_usage=False,  # not every service knows it
@@ -52,6 +57,9 @@ class LanguageModel:
                 502, "language_model_failed", f"the language model {self.name} answered with no text; ask again"
             )
 
+    async def close(self) -> None:
+        await self._http.aclose()
+
     @contextmanager
     def _plainly(self) -> Iterator[None]:
         """The client's errors as sentences; what the service wrote is not passed on, for it may quote the key."""
@@ -60,7 +68,7 @@ class LanguageModel:
         name = f"the language model {self.name}"
         try:
             yield
-        except APITimeoutError:
+        except (APITimeoutError, TimeoutError):
             raise Failed(503, "language_model_slow", f"{name} did not answer within {TIMEOUT} s; ask again") from None
         except APIConnectionError:
             raise Failed(503, "language_model_away", f"{name} does not answer on {self.url}; ask again") from None

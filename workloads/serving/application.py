@@ -159,11 +159,10 @@ class ApplicationEndpoint(Service):
                       receive: Receive, send: Send, seen: Seen) -> None:  # fmt: skip
         events, body = reply.stream, reply.body
         assert events is not None
-        outcome = "interrupted"
+        outcome, begun = "interrupted", False
 
         async def sending() -> None:
-            nonlocal outcome
-            begun = False
+            nonlocal outcome, begun
             try:
                 async with asyncio.timeout(STREAM_SECONDS):
                     async for name, data in events:
@@ -175,6 +174,7 @@ class ApplicationEndpoint(Service):
                 self.replica.log.put(self._record(loaded, call, {**body, "parts": loaded.parts}, text, started))
                 if not begun:
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
+                    begun = True
                 await send(event("done", {**body, **self._facts(loaded, call, started)}))
             except Exception as error:
                 refusal = error if isinstance(error, Refusal) else self._refused(error, loaded)
@@ -193,11 +193,10 @@ class ApplicationEndpoint(Service):
         finally:
             with suppress(Exception):
                 await events.aclose()  # type: ignore[attr-defined]
-            if outcome == "interrupted" and body:
-                # Its beginning may have been read, under its id.
+            if begun and outcome == "interrupted":  # its beginning may have been read, under its id
                 cut = {**body, "interrupted": True, "parts": loaded.parts}
                 self.replica.log.put(self._record(loaded, call, cut, text, started))
-            if body:
+            if begun:
                 self.metrics.answered(outcome)
 
     def _refused(self, error: Exception, loaded: LoadedApp) -> Refusal:
