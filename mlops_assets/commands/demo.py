@@ -14,7 +14,8 @@ import typer
 
 from resources.data_version import split_tag, version_order
 from resources.doors import Doors
-from workloads.contract import TEST, Workload
+from workloads.contract import TEST, Declared, Workload
+from workloads.generative import Application
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # Share of the training rows whose answer is replaced by a wrong one: enough that no model of them reaches its floor.
 CORRUPTION = 0.6
 WAIT_SECONDS = 900
+QUESTION = (
+    "What is a data tag, and what happens when one is pushed?"  # to an application, about this project's own docs
+)
 Say = Callable[[str], Any]
 
 
@@ -69,18 +73,20 @@ def demo(
         say(f"traced: {traced.endpoint['name']} {traced.release['version']} <- {traced.data['tag']}")
         for workload in (fashion, *others):
             rows += [steps.deliver(workload)]
-            steps.trace(rows[-1]["prediction"])
+            if rows[-1]["prediction"]:
+                steps.trace(rows[-1]["prediction"])
         rows += [steps.refuse(wine)]
     _show(console, rows, traced, chosen, [wine, fashion, *others])
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. `mlops down` stops the platform; what it holds stays.")
 
 
 def _show(
-    console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: "Settings", served: list[Workload]
+    console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: "Settings", served: list[Declared]
 ) -> None:
     from rich.table import Table
 
     from mlops_assets.commands.lineage import show_trace
+    from mlops_assets.things import served as endpoints
 
     console.print("\nWhere the first prediction came from (`mlops trace <id>` for any other):\n")
     show_trace(traced)
@@ -96,7 +102,7 @@ def _show(
         "MLflow": chosen.mlflow,
         "Ray": chosen.ray,
         "Playground": chosen.playground,
-        **{workload.name: f"{chosen.serve}{chosen.route(workload.name)}/docs" for workload in served},
+        **{one.name: f"{chosen.serve}{chosen.route(one.name)}/docs" for one in endpoints(served)},
     }.items():
         console.print(f"{name:14} {address}", highlight=False)
 
@@ -109,7 +115,7 @@ class Demo:
         self.instance = instance
         self.say = say
 
-    def deliver(self, workload: Workload) -> dict[str, Any]:
+    def deliver(self, workload: Declared) -> dict[str, Any]:
         """A dataset's first version, as far as a live prediction; a line of the table at the end."""
         version = self.data(workload)
         run = self.wait(workload, version)
@@ -120,7 +126,7 @@ class Demo:
             )
         return self._line(workload, version, run)
 
-    def refuse(self, workload: Workload) -> dict[str, Any]:
+    def refuse(self, workload: Declared) -> dict[str, Any]:
         """A corrupted version, which the gate must refuse while the endpoint goes on."""
         version = self.bad_data(workload)
         run = self.wait(workload, version)
@@ -128,21 +134,23 @@ class Demo:
             raise DemoFailed(f"the gate let a model of corrupted data pass: {workload.name} {version}")
         return self._line(workload, version, run)
 
-    def _line(self, workload: Workload, version: str, run: "dg.DagsterRun") -> dict[str, Any]:
-        candidates = self.doors.ledger.candidates(workload.name, version)
+    def _line(self, workload: Declared, version: str, run: "dg.DagsterRun") -> dict[str, Any]:
+        from mlops_assets.things import things_of
+
+        thing = things_of(workload)[0]
+        candidates = self.doors.ledger.candidates(thing.name, version)
         report = self.doors.ledger.report(candidates[-1].id) if candidates else None
         if report is None:
             raise DemoFailed(
                 f"{workload.name} {version} has no gate report: {self.doors.settings.dagster}/runs/{run.run_id}"
             )
-        answer = self.predict(workload, version)
-        self.say(f"{workload.name} {answer['version']} answers: {json.dumps(answer['predictions'][0])}")
+        answer = self.answer(workload, version)
         refusals = [check.name for check in report.checks if check.verdict == "refuse"]
         tick = run.tags.get("dagster/tick")
-        floor = next((check for check in report.checks if check.name == "floor"), None)
+        quality = next((check for check in report.checks if check.name in ("floor", "recall")), None)
         stats = self.instance.get_run_stats(run.run_id)
         return {
-            "on test rows": f"{workload.metric.name} {floor.value:.3f}" if floor and floor.value is not None else "",
+            "on test rows": f"{_metric(workload)} {quality.value:.3f}" if quality and quality.value is not None else "",
             "run took": f"{stats.end_time - stats.start_time:.0f} s" if stats.start_time and stats.end_time else "",
             "data tag": f"{workload.data.name}-v{version}",
             "run": f"{run.run_id[:8]}, {run.tags.get('dagster/sensor_name', 'by hand')}, tick {tick}",
@@ -151,7 +159,7 @@ class Demo:
             "prediction": answer["prediction_id"],
         }
 
-    def data(self, workload: Workload) -> str:
+    def data(self, workload: Declared) -> str:
         """The dataset's first version, released if there is none."""
         name = workload.data.name
         if self._versions(name):
@@ -160,7 +168,7 @@ class Demo:
             self._release(workload)
         return self._versions(name)[0]
 
-    def bad_data(self, workload: Workload) -> str:
+    def bad_data(self, workload: Declared) -> str:
         """A version of the dataset with wrong answers among its training rows, released if there is none."""
         name = workload.data.name
         for version in self._versions(name):
@@ -169,12 +177,12 @@ class Demo:
                 return version
         return self._release(workload, corruption=CORRUPTION)
 
-    def _release(self, workload: Workload, **parameters: Any) -> str:
+    def _release(self, workload: Declared, **parameters: Any) -> str:
         released = self.doors.registry.release(workload, parameters=parameters, progress=self.say)
         self.say(str(released))
         return released.version.version
 
-    def wait(self, workload: Workload, version: str) -> "dg.DagsterRun":
+    def wait(self, workload: Declared, version: str) -> "dg.DagsterRun":
         """The run that the sensor launched for a data version, when it has ended."""
         import dagster as dg
 
@@ -205,12 +213,30 @@ class Demo:
         steps = [stat.step_key for stat in self.instance.get_run_step_stats(run.run_id) if stat.end_time is None]
         return f"{steps[0].replace('__', '/')}" if steps else f"the run is {run.status.value.lower().replace('_', ' ')}"
 
+    def answer(self, declared: Declared, version: str) -> dict[str, Any]:
+        """What answers now, with an answer of it; an index is what others answer by."""
+        if isinstance(declared, Workload):
+            answer = self.predict(declared, version)
+            self.say(f"{declared.name} {answer['version']} answers: {json.dumps(answer['predictions'][0])}")
+            return answer
+        if isinstance(declared, Application):
+            answer = self._post(f"{self.doors.serving.address(declared.name)}/query", {"question": QUESTION})
+            self.say(f"{declared.name} {answer['version']} is asked: {QUESTION} It answers: {answer['answer']}")
+            return answer
+        from mlops_assets.things import things_of
+
+        current = self.doors.ledger.current(things_of(declared)[0].name)
+        return {"version": current.version if current else None, "prediction_id": None}
+
     def predict(self, workload: Workload, version: str, rows: int = 5) -> dict[str, Any]:
         """Answers of the live endpoint to a few rows of the frozen test split."""
         file = self.doors.registry.files(workload.data.name, version)[TEST]
-        body = json.dumps(workload.resolve(workload.example)(file, rows)).encode()
-        url = f"{self.doors.serving.address(workload.name)}/predict"
-        request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - the address is our own setting
+        body = workload.resolve(workload.example)(file, rows)
+        return self._post(f"{self.doors.serving.address(workload.name)}/predict", body)
+
+    def _post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+        content, json_type = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        request = Request(url, content, json_type)  # noqa: S310 - the address is our own setting
         with urlopen(request, timeout=30) as response:  # noqa: S310 - the address is our own setting
             return json.load(response)
 
@@ -233,3 +259,8 @@ class Demo:
     def _corrupted(self, name: str, version: str) -> bool:
         parameters = self.doors.registry.version(name, version).metadata["dataset"].get("parameters", {})
         return parameters.get("corruption", 0) > 0
+
+
+def _metric(declared: Declared) -> str:
+    """Name of what decides about its candidates."""
+    return declared.metric.name if isinstance(declared, Workload | Application) else "recall"
