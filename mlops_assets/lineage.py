@@ -181,7 +181,8 @@ def _cited(prediction: Prediction, candidate: Candidate, doors: Doors) -> list[d
     if not wanted:
         return []
     index = doors.ledger.candidate_by_id(doors.ledger.release(candidate.parts["index"]).candidate)
-    return doors.vectors.chunks(index.parameters["table"], wanted)
+    found = [doors.vectors.chunk(index.parameters["table"], chunk) for chunk in dict.fromkeys(wanted)]
+    return [chunk for chunk in found if chunk]
 
 
 def _answered_by(prediction: Prediction, doors: Doors) -> tuple[Release | None, Candidate]:

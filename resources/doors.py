@@ -9,6 +9,7 @@ from resources.prediction_log import PredictionLog
 from resources.serving import Serving
 from resources.settings import Settings
 from resources.tracking import Tracking
+from resources.vector_store import VectorStore
 
 
 class Doors:
@@ -36,6 +37,10 @@ class Doors:
     @cached_property
     def serving(self) -> Serving:
         return Serving(self.settings)
+
+    @cached_property
+    def vectors(self) -> VectorStore:
+        return VectorStore(self.settings)
 
     @cached_property
     def predictions(self) -> PredictionLog:
