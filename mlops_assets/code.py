@@ -38,6 +38,12 @@ def batch_code(workload: Declared) -> str:
     return _digest([*_files(SHARED / "batch"), SHARED / "data.py"])[:8] + serving_code(workload)[:8]
 
 
+def embedding_code(index: Declared) -> str:
+    """Digest of what a table of vectors is made by: the index' folder, the program that embeds, and their kits."""
+    own = [*_files(index.folder), *_files(SHARED / "embedding")]
+    return _digest([*own, *_kits(own)])
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(file for pattern in SOURCES for file in folder.glob(pattern))
 

@@ -22,15 +22,18 @@ def launchpad(workload: Workload) -> type[dg.Config]:
     variants there is the choice among them besides, and a parameter left empty is each variant's own.
     The tier's default is the workload's own.
     """
-    fields: dict[str, Any] = {
-        name: (field.annotation, _described(field)) for name, field in workload.parameters.model_fields.items()
-    }
+    fields = fields_of(workload.parameters)
     if workload.variants:
         fields = {name: _left_open(*field) for name, field in fields.items()}
         names = list(workload.variants)
         fields[VARIANTS] = (list[str], Field(names, description=f"Which to train, of {', '.join(names)}."))
     fields[TIER] = tier_field(workload.tier)
     return create_model(f"{workload.parameters.__name__}Config", __base__=dg.Config, **fields)
+
+
+def fields_of(parameters: type[Parameters]) -> dict[str, Any]:
+    """Annotation and field of each parameter, with its bounds in its description."""
+    return {name: (field.annotation, _described(field)) for name, field in parameters.model_fields.items()}
 
 
 def tier_field(default: str) -> tuple[Any, Any]:

@@ -1,0 +1,192 @@
+"""An embedding, from data version to judged candidate. Each step may be repeated: a retry goes on where it stopped."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops_assets.bench import releasing
+from mlops_assets.code import embedding_code, source
+from mlops_assets.things import Thing
+from resources.compute import Job, JobFailed
+from resources.data_version import DataVersion
+from resources.doors import Doors
+from resources.ledger import Candidate, NewCandidate
+from resources.reports import GateReport
+from workloads.artifacts import Manifest, digest_of
+from workloads.contract import TIERS
+from workloads.embedding.spec import Counts, EmbeddingResult, EmbeddingSpec
+from workloads.generative import PART, Index, IndexParameters
+from workloads.results import DataFile
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A table that is whole, its candidate and what its gates found; `content` is what an application needs of it."""
+
+    result: EmbeddingResult
+    content: dict[str, Any]
+    candidate: Candidate
+    report: GateReport
+    tier: str
+    run_url: str
+    version_url: str
+
+
+def embed(
+    thing: Thing,
+    version: str,
+    parameters: IndexParameters,
+    tier: str,
+    doors: Doors,
+    run: str,
+    root_run: str,
+    log: Callable[[str], Any],
+) -> Embedded:
+    """Embed a version of an index' corpus on a tier (its name), register, judge.
+
+    Raises:
+        resources.compute.NotPlaceable: the tier can never be placed here.
+        resources.compute.JobFailed: the job ended without a result. Nothing is registered then.
+    """
+    index = thing.declared
+    assert isinstance(index, Index)
+    data = doors.registry.version(index.data.name, version)
+    doors.ledger.record_data(data)
+    spec = specification(index, data, parameters, tier, doors)
+    result = filled(index, spec, data, root_run, doors, log)
+    content = {
+        "schema": spec.db_schema,
+        "table": spec.table,
+        "embedder": {"name": spec.embedder, "digest": spec.embedder_digest},
+        "dimensions": spec.dimensions,
+        "type": spec.type,
+        "chunks": result.chunks,
+        "corpus": data.tag,
+    }
+    candidate = enter(thing, content, spec, result, data, tier, doors, run)
+    mechanism = releasing(thing, doors)
+    report = mechanism.report(candidate)
+    mechanism.project()
+    return Embedded(
+        result=result,
+        content=content,
+        candidate=candidate,
+        report=report,
+        tier=tier,
+        run_url=doors.tracking.run_url(candidate.run_id),
+        version_url=doors.tracking.version_url(thing.name, candidate.number),
+    )
+
+
+def specification(
+    index: Index, data: DataVersion, parameters: IndexParameters, tier: str, doors: Doors
+) -> EmbeddingSpec:
+    """What a job is asked for, to embed a version of a corpus."""
+    from workloads.kits.embedding import DIGEST, DIMENSIONS, NAME
+
+    (split,) = index.data.splits
+    digests = {file.split: file.sha256 for file in data.files if file.split}
+    code, chosen = embedding_code(index), parameters.model_dump(mode="json")
+    return EmbeddingSpec(
+        package=index.package,
+        data={split: DataFile(path=doors.registry.files(data.name, data.version)[split], sha256=digests[split])},
+        data_version=data.version,
+        data_digest=data.digest,
+        code_version=code,
+        tier=TIERS[tier],
+        index=index.name,
+        parameters=chosen,
+        embedder=NAME,
+        embedder_digest=DIGEST,
+        dimensions=DIMENSIONS,
+        type=parameters.type,
+        db_schema=doors.vectors.schema,
+        table=f"{index.name}_{digest_of([data.digest, code, chosen, DIGEST])[:12]}",
+        connection=doors.vectors.connection_file(),
+    )
+
+
+def filled(
+    index: Index, spec: EmbeddingSpec, data: DataVersion, root_run: str, doors: Doors, log: Callable[[str], Any]
+) -> EmbeddingResult:
+    """The table, whole: as it stands, or made by a job. Raises `JobFailed` where that left none."""
+    table = doors.vectors.table(spec.table)
+    if table is not None and table.chunks is not None:
+        log(f"the table {spec.table} stands there already, whole")
+        counts = Counts(skipped=table.chunks)
+        return EmbeddingResult(
+            spec_hash=spec.hash, table=table.name, documents=data.rows, chunks=table.chunks, counts=counts, seconds={}
+        )
+    doors.compute.require(spec.tier, f"Embedding {index.name}")
+    result = doors.compute.run(Job(index.name, spec, root_run), log)
+    table = doors.vectors.table(spec.table)
+    if table is None or table.chunks is None:
+        raise JobFailed(
+            f"the job for {data.tag} is done, and its table {spec.table} is not there; materialize the asset again"
+        )
+    return result
+
+
+def enter(
+    thing: Thing,
+    content: dict[str, Any],
+    spec: EmbeddingSpec,
+    result: EmbeddingResult,
+    data: DataVersion,
+    tier: str,
+    doors: Doors,
+    run: str,
+) -> Candidate:
+    """The candidate of a table: the one that there is, else a new version in MLflow and in the ledger."""
+    index, tracking = thing.declared, doors.tracking
+    figures = {f"chunks_{name}": value for name, value in result.counts.model_dump().items()}
+    metrics = {"chunks": result.chunks, "documents": result.documents, **figures}
+    if result.rate:
+        metrics["chunks_per_second"] = round(result.rate, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, PART).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        manifest = Manifest.write(Path(folder), index.package)
+        for known in reversed(doors.ledger.candidates(thing.name)):
+            if known.digest == manifest.digest:
+                return known
+        commit = source(index.folder)
+        tags = {
+            "data.tag": data.tag,
+            "data.digest": data.digest,
+            "data.source": data.source,
+            "code.commit": commit.commit,
+            "code.dirty": str(commit.dirty).lower(),
+            "code.digest": spec.code_version,
+            "dagster.run": run,
+            "tier": tier,
+        }
+        run_id = tracking.open_run(index.name, f"{thing.name}:{manifest.digest}", f"{index.name} {data.version}", tags)
+        tracking.log(run_id, spec.parameters, metrics, {})
+        uri = tracking.log_files(run_id, Path(folder), "part")
+    tracking.close_run(run_id, "FINISHED")
+    number = tracking.register(thing.name, run_id, uri, {"digest": manifest.digest, "data": data.tag})
+    return doors.ledger.add_candidate(
+        NewCandidate(
+            thing=thing.name,
+            kind=thing.role,
+            number=number,
+            digest=manifest.digest,
+            run_id=run_id,
+            artifacts_uri=uri,
+            model_uri=tracking.model_uri(thing.name, number),
+            data_name=data.name,
+            data_version=data.version,
+            data_digest=data.digest,
+            code_version=spec.code_version,
+            git_commit=commit.commit,
+            git_dirty=commit.dirty,
+            dagster_run=run,
+            parameters=spec.parameters,
+            metrics=metrics,
+            tier=tier,
+            seconds=sum(result.seconds.values()),
+        )
+    )
