@@ -205,6 +205,11 @@ def test_a_session_remembers_and_can_be_ended(client: httpx.Client) -> None:
     assert [turn["question"] for turn in turns] == [QUESTION, "And what can it not contain?"]
     assert turns[0]["answer"] == first["answer"]
     assert turns[0]["citations"] == first["citations"]
+    made_with = ("answerer", "prompt_version", "corpus_version", "model")
+    assert [turns[0][name] for name in made_with] == [first[name] for name in made_with]
+    client.post("/feedback", json={"prediction_id": second["prediction_id"], "thumbs": "down"})
+    turns = client.get(f"/session/{session}/history").json()["turns"]
+    assert [turn["thumbs"] for turn in turns] == [None, "down"]
     assert client.delete(f"/session/{session}").json() == {"removed": session}
     for answer in (
         client.get(f"/session/{session}/history"),

@@ -30,6 +30,7 @@ from workloads.serving.conversations import Conversations
 
 JUST_NOW = 30.0  # seconds for which an answer may not have reached the log
 TRIES = 12  # to find it there
+KEPT = ("answer", "refused", "citations", "answerer", "prompt_version", "corpus_version", "model")  # in a session
 SHOWN = 20  # sentences that debugging shows
 
 
@@ -171,7 +172,7 @@ class App(generative.App):
                     ]
                     yield "citations", body["citations"]
             if asked.session_id:
-                reply = {name: body[name] for name in ("answer", "refused", "citations")}
+                reply = {name: body[name] for name in KEPT}
                 async with self._database.connection() as connection:
                     if not await self._conversations.add(connection, asked.session_id, asked.question, reply, identity):
                         raise _no_session(str(asked.session_id))
@@ -212,6 +213,7 @@ class App(generative.App):
                 **turn.reply,
                 "prediction_id": str(turn.prediction_id),
                 "at": turn.at.isoformat(),
+                "thumbs": turn.thumbs,
             }
             for turn in turns
         ]

@@ -77,14 +77,19 @@ class Session(BaseModel):
 
 
 class SessionTurn(BaseModel):
-    """A question of a session, and what was replied."""
+    """A question of a session, what was replied, what that was made with, and what somebody thought of it."""
 
     question: str
     answer: str
     refused: bool
     citations: list[Citation]
+    answerer: str
+    prompt_version: str
+    corpus_version: str
+    model: str
     prediction_id: UUID
     at: datetime
+    thumbs: Literal["up", "down"] | None
 
 
 class History(BaseModel):

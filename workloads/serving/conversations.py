@@ -61,12 +61,13 @@ OLD = (
 
 @dataclass(frozen=True)
 class Turn:
-    """A question, and what was replied (JSON)."""
+    """A question, what was replied (JSON), and the thumbs for it, if any were given."""
 
     question: str
     reply: dict[str, Any]
     prediction_id: UUID
     at: datetime
+    thumbs: Literal["up", "down"] | None
 
 
 def statement(schema: str, text: str) -> "Composed":
@@ -117,8 +118,9 @@ class Conversations:
         text = "SELECT FROM {sessions} WHERE session = %s AND endpoint = %s"
         if not (await self._run(connection, text, session, self._endpoint)).rowcount:
             return None
-        text = """SELECT question, reply, prediction_id, at FROM {turns} WHERE session = %s
-                  ORDER BY position DESC LIMIT %s"""
+        text = """SELECT question, reply, turns.prediction_id, turns.at, thumbs
+                  FROM {turns} AS turns LEFT JOIN {feedback} AS feedback USING (prediction_id)
+                  WHERE session = %s ORDER BY position DESC LIMIT %s"""
         rows = await (await self._run(connection, text, session, count)).fetchall()
         return [Turn(*row) for row in reversed(rows)]
 
