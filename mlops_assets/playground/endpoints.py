@@ -18,10 +18,17 @@ class NotAnswering(Exception):
 
 @dataclass(frozen=True)
 class About:
-    """What an endpoint says of one version: schemas of request and prediction, a request that it is known to answer."""
+    """What an endpoint says of one version: schemas of request and prediction, a request that it is known to answer.
+
+    An application says what it is put together of instead.
+    """
 
     info: dict[str, Any]
     example: dict[str, Any]
+
+    @property
+    def is_application(self) -> bool:
+        return "parts" in self.info
 
     @property
     def request_schema(self) -> dict[str, Any]:
@@ -71,7 +78,7 @@ class Client:
     def about(self, endpoint: str, version: str | None) -> About:
         """What a version (None: the live one) takes."""
         info = self._get(endpoint, "info", version)
-        return About(info, self._get(endpoint, "example", version))
+        return About(info, {} if "parts" in info else self._get(endpoint, "example", version))
 
     def predict(self, endpoint: str, version: str | None, body: dict[str, Any]) -> Answer:
         """Ask for one prediction; a refusal is an answer too."""

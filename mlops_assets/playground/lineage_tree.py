@@ -6,12 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from mlops_assets.lineage import NotFound, Trace, trace
+from mlops_assets.lineage import NotFound, Origin, Trace, trace
 from resources.database import DatabaseUnavailable
 from resources.doors import Doors
 from resources.tracking import TrackingUnavailable
 
 PATIENCE = 4.0  # seconds until the log, which is written in the background, must hold an answer
+MOST_FILES = 20  # of one data version that are listed
 STYLE = """<style>
 ul.tree, ul.tree ul {list-style: none; margin: 0; padding: 0}
 ul.tree ul {margin-left: .3rem; padding-left: .75rem; border-left: 1px solid rgba(128,136,149,.35)}
@@ -51,23 +52,44 @@ def follow(prediction: str, doors: Doors) -> Trace:
 
 def html(found: Trace, dagster: str) -> str:
     """A trace as nested lists; every value is escaped."""
-    release, run, code, data = found.release, found.run, found.code, found.data
-    files = "".join(_file(file.path, file.sha256, file.actual) for file in found.files)
+    live = "live" if found.endpoint["live"] else "not live"
+    if found.parts:
+        parts = "".join(_origin(part, role.replace("_", " "), dagster) for role, part in found.parts.items())
+        below = _released(found.release, live, parts)
+    else:
+        below = _origin(found, "model", dagster, live)
+    plan = f"plan {found.endpoint['plan']}" if found.endpoint["plan"] else "this version was asked for"
+    cited = "".join(_item("cites", chunk["path"], chunk["heading"], chunk["id"]) for chunk in found.chunks)
+    below = cited + _item("endpoint", found.endpoint["name"], plan, below=below)
+    at = f"{found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}"
+    return f'{STYLE}<ul class="tree">{_item("prediction", found.prediction["id"], at, below=below)}</ul>'
+
+
+def _origin(found: Origin, kind: str, dagster: str, live: str = "") -> str:
+    """Where a candidate came from; `kind` says what it is."""
+    run, code, data = found.run, found.code, found.data
+    listed = sorted(found.files, key=lambda file: file.intact)  # what is not as it was comes first
+    files = "".join(_file(file.path, file.sha256, file.actual) for file in listed[:MOST_FILES])
+    if more := listed[MOST_FILES:]:
+        changed = sum(not file.intact for file in more)
+        files += (
+            f'<li class="more">and {len(more)} more, {f"{changed} of them changed" if changed else "as they were"}</li>'
+        )
     moved = "" if data["tag_stands"] else _bad(" the tag was moved or removed since")
     tag = _item("data", data["tag"], f"source {data['source']}, digest", data["digest"], files, moved)
     dirty = "with uncommitted changes, digest" if code["dirty"] else "digest"
     commit = _item("code", code["commit"][:12] or "not in Git", dirty, code["digest"])
     links = f" {_link(run['url'], 'MLflow')} {_link(f'{dagster}/runs/' + run['dagster'], 'Dagster')}"
     below = _item("run", run["mlflow"], below=commit + tag, links=links)
-    below = _item("model", found.model["uri"], "digest", found.model["digest"], below)
-    if release:  # else the version was asked for by its number, and never released
-        live = "live" if found.endpoint["live"] else "not live"
-        decided = f"{live}; {release['action']} by {release['actor']}: {release['why']}"
-        below = _item("release", f"{release['thing']} {release['version']}", decided, below=below)
-    plan = f"plan {found.endpoint['plan']}" if found.endpoint["plan"] else "this version was asked for"
-    below = _item("endpoint", found.endpoint["name"], plan, below=below)
-    at = f"{found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}"
-    return f'{STYLE}<ul class="tree">{_item("prediction", found.prediction["id"], at, below=below)}</ul>'
+    return _released(found.release, live, _item(kind, found.model["uri"], "digest", found.model["digest"], below))
+
+
+def _released(release: dict[str, Any] | None, live: str, below: str) -> str:
+    """A release with what it released; that alone where a version was asked for that was never released."""
+    if release is None:
+        return below
+    decided = f"{release['action']} by {release['actor']}: {release['why']}"
+    return _item("release", f"{release['thing']} {release['version']}", f"{live}; {decided}".strip("; "), below=below)
 
 
 def _item(kind: str, name: Any, more: str = "", digest: str | None = None, below: str = "", links: str = "") -> str:

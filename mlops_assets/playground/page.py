@@ -5,7 +5,7 @@ streamlit run mlops_assets/playground/page.py
 
 import streamlit as st
 
-from mlops_assets.playground import answers, lineage_tree, widgets
+from mlops_assets.playground import answers, chat, lineage_tree, widgets
 from mlops_assets.playground.endpoints import About, Answer, Client, NotAnswering
 from mlops_assets.playground.forms import body_of, concerned
 from mlops_assets.playground.schemas import fields_of
@@ -14,6 +14,7 @@ from resources.doors import Doors
 from resources.serve_api import ServingUnavailable
 from resources.settings import settings
 
+ENDPOINT = "endpoint"  # in the page's address
 AWAY = (NotAnswering, ServingUnavailable, DatabaseUnavailable)
 
 
@@ -48,7 +49,10 @@ def main() -> None:
         if not running:
             st.info("No endpoint runs yet. Release data, for example with `mlops demo`, and look here again.")
             return
-        chosen = endpoint_place.selectbox("endpoint", running, key="endpoint")
+        if (before := st.query_params.get(ENDPOINT)) in running:
+            st.session_state.setdefault("endpoint", before)
+        chosen = endpoint_place.selectbox("endpoint", running, key="endpoint", on_change=st.query_params.clear)
+        st.query_params[ENDPOINT] = chosen
         offered = versions(chosen)
         version = version_place.selectbox(
             "version", offered, key=f"version of {chosen}", format_func=lambda one: _version(one, offered[0])
@@ -62,8 +66,11 @@ def main() -> None:
 
 
 def show(endpoint: str, version: str, asked: str | None) -> None:
-    """One endpoint's form on the left, the answer and its trace on the right."""
+    """A chat with an application; of a model, its form on the left, the answer and its trace on the right."""
     takes = about(endpoint, version, asked)
+    if takes.is_application:
+        chat.show(endpoint, asked, takes.info, client().doors)
+        return
     fields = fields_of(takes.request_schema, takes.example)
     left, right = st.columns([1, 1.15], gap="large")
     key = f"answer of {endpoint} {version}"
