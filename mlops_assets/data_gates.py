@@ -161,6 +161,8 @@ def leakage(contents: Contents) -> GateResult:
         pairs = zip(ids, held, strict=True)
         shared = [row for row, content in pairs if row in other_ids or content in other_held]
         examples += [f"{left} and {right}: row {row[:12]}" for row in shared]
+    if len(contents) == 1:
+        return GateResult("leakage", True, f"there is one split, {next(iter(contents))}")
     said = f"{len(examples)} rows stand in two splits" if examples else f"no row stands in two of {', '.join(contents)}"
     return GateResult("leakage", not examples, said, len(examples), examples[:EXAMPLES])
 

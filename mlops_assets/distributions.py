@@ -8,7 +8,7 @@ bounded sample is read, the same each time. Where there is a version before, the
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from math import isqrt
+from math import ceil, isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = 4000  # of a version that are looked at
-ROW_GROUPS = 4  # of a split that are read
+ROW_GROUPS = 4  # of a split that are read, at least; more where they are small
 PANELS, IN_LINE = 12, 4
 BINS = 24
 MOST_VALUES = 12  # different values that are shown one by one
@@ -64,7 +64,8 @@ def sample(files: Mapping[str, Path], rows: int = ROWS) -> "pa.Table":
     total = sum(reader.metadata.num_rows for reader in readers.values())
     parts = []
     for reader in readers.values():
-        groups = sorted({int(at) for at in np.linspace(0, max(reader.num_row_groups - 1, 0), ROW_GROUPS)})
+        many = max(ROW_GROUPS, ceil(rows * reader.num_row_groups / max(reader.metadata.num_rows, 1)))
+        groups = sorted({int(at) for at in np.linspace(0, max(reader.num_row_groups - 1, 0), many)})
         table = reader.read_row_groups(groups) if reader.num_row_groups else reader.read()
         wanted = min(len(table), max(1, round(rows * reader.metadata.num_rows / max(total, 1))))
         parts.append(table.take(np.linspace(0, len(table) - 1, wanted).round().astype(np.int64)) if wanted else table)
@@ -217,12 +218,13 @@ def draw(found: list[Panel], now: str, before: str | None, file: Path) -> None:
     lines = -(-len(shown) // columns) or 1
     small = {"font.size": 8, "axes.titlesize": 9, "figure.dpi": 90}
     with rc_context({**STYLE, **small}):
-        width, height = 2.75 * columns, 1.75 * lines + 0.75  # inches
+        names = 0.25 * any(_slanted(panel) for panel in shown)  # room for those of the last line
+        width, height = 2.75 * columns, 1.75 * lines + 0.75 + names  # inches
         picture = Figure(figsize=(width, height))
         FigureCanvasAgg(picture)
         grid = picture.subplots(lines, columns, squeeze=False)
         # Placed by hand: to have the layout computed takes longer than all the drawing.
-        picture.subplots_adjust(0.6 / width, 0.3 / height, 1 - 0.12 / width, 1 - 0.72 / height, 0.28, 0.62)
+        picture.subplots_adjust(0.6 / width, (0.3 + names) / height, 1 - 0.12 / width, 1 - 0.72 / height, 0.28, 0.62)
         for axis, panel in zip(grid.flat, shown, strict=False):
             _draw(axis, panel, COLOURS)
         for axis in grid.flat[len(shown) :]:
@@ -232,6 +234,15 @@ def draw(found: list[Panel], now: str, before: str | None, file: Path) -> None:
         picture.suptitle(title + (more if len(found) > len(shown) else ""), x=0.012, y=0.985, ha="left", fontsize=11,
                          fontweight="bold")  # fmt: skip
         picture.savefig(file, metadata={"Software": None})
+
+
+def _short(panel: Panel) -> list[str]:
+    return [text if len(text) <= 10 else f"{text[:9]}…" for text in panel.at]
+
+
+def _slanted(panel: Panel) -> bool:
+    """Whether the names below would run into each other."""
+    return panel.kind == "values" and sum(map(len, _short(panel))) > 24
 
 
 def _draw(axis: Any, panel: Panel, colours: tuple[str, ...]) -> None:
@@ -253,9 +264,8 @@ def _draw(axis: Any, panel: Panel, colours: tuple[str, ...]) -> None:
         axis.bar(places, panel.now, 0.8, color=colours[0], alpha=0.75)
         if panel.before is not None:
             axis.hlines(panel.before, places - 0.4, places + 0.4, color=colours[1], linewidth=1.6)
-        short = [text if len(text) <= 10 else f"{text[:9]}…" for text in panel.at]
-        many = sum(map(len, short)) > 24
-        axis.set_xticks(places, short, rotation=30 if many else 0, ha="right" if many else "center", fontsize=7)
+        turned = {"rotation": 30, "ha": "right"} if _slanted(panel) else {"ha": "center"}
+        axis.set_xticks(places, _short(panel), fontsize=7, **turned)
     else:
         axis.stairs(panel.now, panel.at, fill=True, color=colours[0], alpha=0.75)
         if panel.before is not None:

@@ -239,11 +239,15 @@ class Vectors:
         return row[0]
 
     def _tables(self, where: str, values: list[Any]) -> list[VectorTable]:
+        from psycopg.errors import UndefinedTable
         from psycopg.rows import dict_row
 
         names = ", ".join(VectorTable.__dataclass_fields__)
         cursor = self.connection.cursor(row_factory=dict_row)
-        found = cursor.execute(self._sql(f"SELECT {names} FROM {{corpora}} {where}"), values)  # noqa: S608
+        try:
+            found = cursor.execute(self._sql(f"SELECT {names} FROM {{corpora}} {where}"), values)  # noqa: S608
+        except UndefinedTable:  # nothing was ever embedded here
+            return []
         return [VectorTable(**row) for row in found]
 
     def _sql(self, text: str, table: str = "corpora", **parts: Any) -> "Composed":
