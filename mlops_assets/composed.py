@@ -19,7 +19,7 @@ from mlops_assets.evaluations import Scores
 from mlops_assets.score_checks import compared, floor, reaches, sentence, uncompared
 from mlops_assets.statistics import paired
 from resources.reports import Check, GateReport, overall
-from workloads.artifacts import canonical, sha256
+from workloads.artifacts import BrokenArtifacts, canonical, sha256
 from workloads.contract import Services
 from workloads.generative import Application, Composition, Part
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MILLISECONDS = "milliseconds"  # metric of an answer's time, which the latency gate reads
+UNUSABLE = (ValueError, BrokenArtifacts)  # what a part whose content is wrong raises when it is loaded
 log = logging.getLogger("mlops.judging")
 
 
@@ -95,7 +96,7 @@ class Judging:
         gates, metric, evidence = self.application.gates, self.application.metric, self._answerer()
         try:
             app = await self._load(self.candidate)
-        except ValueError as error:
+        except UNUSABLE as error:
             text = f"the candidate cannot be used: {sentence(error)}"
             return (Check(name="load", verdict="refuse", text=text, evidence=evidence),), None
         try:
@@ -200,7 +201,7 @@ class Judging:
             return uncompared(metric, margin, text, value=0), None
         try:
             app = await self._load(self.champion)
-        except ValueError as error:
+        except UNUSABLE as error:
             text = f"the champion (number {part.number}) cannot be used: {sentence(error)}"
             return uncompared(metric, margin, text, "inconclusive"), None
         try:
