@@ -177,7 +177,7 @@ class Judging:
         if passes:
             text = f"{shown}, beyond the floor of {gates.floor:g}: this evaluation shows nothing"
         elif not apart:
-            text = f"{shown}, not clearly worse than the candidate by the margin: this evaluation shows nothing"
+            text = f"{shown}, and the candidate is not clearly better: its answers do not rest on what was found"
         else:
             text = f"{shown}, below the floor and {abs(found.difference):.4g} from the candidate, as they must"
         return Check(

@@ -5,6 +5,7 @@ that hold some would say nothing about the prompt. What is asked of the scores s
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +17,7 @@ from workloads.rag.answers import Answered
 from workloads.rag.questions import Question, read
 
 AT_ONCE = 4  # questions that are asked beside each other, after the first round
-SHOWN = 3  # errors that are told
+MOST = 3  # answers that may fail before nothing more is asked
 
 
 class Answerer(Protocol):
@@ -42,28 +43,17 @@ async def evaluate(app: Answerer, questions: Path, repeats: int, shuffled: bool 
             nearly as well does not measure whether answers rest on what was found.
 
     Raises:
-        AnswererFailed: some could not be answered.
+        AnswererFailed: some could not be answered; there is no evaluation then.
     """
     asked = read(questions)
     searched = others(asked) if shuffled else [None] * len(asked)
     rows = [await _round(app, asked, searched, repeat, AT_ONCE if repeat else 1) for repeat in range(max(1, repeats))]
-    failed = [
-        (question.question, each)
-        for answers in rows
-        for question, (each, _) in zip(asked, answers, strict=True)
-        if isinstance(each, Exception)
-    ]
-    if failed:
-        shown = "; ".join(f"{question!r}: {_sentence(error)}" for question, error in failed[:SHOWN])
-        raise AnswererFailed(
-            f"{len(failed)} of {len(asked) * len(rows)} answers failed, so there is no figure of quality. {shown}"
-        )
     scores: dict[str, list[float]] = {metric.name: [] for metric in scorers.METRICS}
     for at, question in enumerate(asked):
-        answers = [round_[at][0] for round_ in rows]
-        each = [score(question, answer) for answer in answers if isinstance(answer, Answered)]
+        each = [score(question, answers[at][0]) for answers in rows]
         for name in each[0]:
-            scores[name].append(sum(one[name] for one in each) / len(each))
+            applies = [one[name] for one in each if not math.isnan(one[name])]
+            scores[name].append(sum(applies) / len(applies) if applies else scorers.NOT_APPLICABLE)
         scores["milliseconds"].append(rows[0][at][1])
     return Evaluation(
         scores=scores,
@@ -100,20 +90,36 @@ def others(questions: Sequence[Question]) -> list[str]:
 
 async def _round(
     app: Answerer, asked: Sequence[Question], searched: Sequence[str | None], repeat: int, at_once: int
-) -> list[tuple[Answered | Exception, float]]:
-    """Every question's answer or error, and the milliseconds that it took."""
-    room = asyncio.Semaphore(at_once)
+) -> list[tuple[Answered, float]]:
+    """Every question's answer, and the milliseconds that it took. A service that is away is not asked for each.
 
-    async def ask(question: str, search: str | None) -> tuple[Answered | Exception, float]:
+    Raises:
+        AnswererFailed: at the end, or as soon as `MOST` have failed.
+    """
+    room = asyncio.Semaphore(at_once)
+    failed: list[tuple[str, Exception]] = []
+    tried = 0
+
+    async def ask(question: str, search: str | None) -> tuple[Answered, float] | None:
+        nonlocal tried
         async with room:
+            if len(failed) >= MOST:
+                return None
+            tried += 1
             start = perf_counter()
             try:
-                answered: Answered | Exception = await app.answer(question, repeat=repeat, search=search)
+                answered = await app.answer(question, repeat=repeat, search=search)
             except Exception as error:
-                answered = error
+                failed.append((question, error))
+                return None
             return answered, 1000 * (perf_counter() - start)
 
-    return list(await asyncio.gather(*(ask(one.question, search) for one, search in zip(asked, searched, strict=True))))
+    pairs = zip(asked, searched, strict=True)
+    answers = await asyncio.gather(*(ask(one.question, search) for one, search in pairs))
+    if failed:
+        shown = "; ".join(f"{question!r}: {_sentence(error)}" for question, error in failed)
+        raise AnswererFailed(f"{len(failed)} of {tried} answers failed, so there are no figures. {shown}")
+    return [answer for answer in answers if answer]
 
 
 def _sentence(error: Exception) -> str:

@@ -151,9 +151,9 @@ def words(text: str) -> list[str]:
 
 
 def sentences(answer: str) -> list[str]:
-    """An answer's sentences, without marks and lists of citations."""
-    text = MARK.sub(" ", SOURCES.sub("", answer))
-    return [part for part in (piece.strip() for piece in SENTENCE.split(text)) if words(part)]
+    """An answer's sentences, without marks and lists of citations; a mark ends one, as each names its own passage."""
+    parts = [part for piece in MARK.split(SOURCES.sub("", answer)) for part in SENTENCE.split(piece)]
+    return [part.strip() for part in parts if words(part)]
 
 
 def _content(sentence: str) -> list[str]:
