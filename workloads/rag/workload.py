@@ -18,7 +18,7 @@ workload = Application(
     index="corpus",
     settings=PromptSettings,
     metrics=METRICS,
-    gates=Gates("quality", floor=0.5, margin=0.03, latency_ms=2000, slices=[Slice("category"), Slice("answerable")]),
+    gates=Gates("quality", floor=0.5, margin=0.03, latency_ms=5000, slices=[Slice("category"), Slice("answerable")]),
     owners=["team:mlops"],
     kinds=frozenset({"langchain", "postgres"}),
 )
