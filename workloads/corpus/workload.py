@@ -30,6 +30,7 @@ workload = Index(
         splits=("documents",),
     ),
     parameters=CorpusParameters,
+    tier="cpu-small-distributed",
     owners=["team:mlops"],
     kinds=frozenset({"onnx", "ray"}),
 )

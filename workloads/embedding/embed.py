@@ -157,7 +157,7 @@ class Worker:
         known: Mapping[str, np.ndarray] = self.vectors.known(self.table, list(texts))
         unknown = {digest: text for digest, text in texts.items() if digest not in known}
         computed = dict(zip(unknown, self.embedder.encode(list(unknown.values())), strict=True))
-        truncated = sum(count >= LONGEST for count in self.embedder.tokens(list(unknown.values())))
+        truncated = sum(count >= LONGEST for count in self.embedder.tokens([chunk.text for chunk in new]))
         if new:
             found = {**known, **computed}
             self.vectors.copy_in(self.table, new, np.stack([found[chunk.text_digest] for chunk in new]))

@@ -74,7 +74,7 @@ class Counts(BaseModel):
         embedded: were computed.
         copied: their text had a vector in another table, or stood beside them twice.
         skipped: stood in the table already.
-        truncated: are longer than the encoder reads, so that their end does not count.
+        truncated: of the first two, how many are longer than the encoder reads, so that their end does not count.
     """
 
     embedded: int = 0

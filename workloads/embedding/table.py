@@ -64,11 +64,11 @@ CREATE TABLE IF NOT EXISTS {table} (
     search tsvector GENERATED ALWAYS AS (to_tsvector('english', content)) STORED
 )
 """
+# None by columns that people filter by: the planner would take it, and sort all that it finds by distance.
 INDEXES = """
 CREATE INDEX IF NOT EXISTS {hnsw} ON {table} USING hnsw (embedding {operators})
     WITH (m = {links}, ef_construction = {candidates});
 CREATE INDEX IF NOT EXISTS {words} ON {table} USING gin (search);
-CREATE INDEX IF NOT EXISTS {source} ON {table} (source);
 CREATE INDEX IF NOT EXISTS {digest} ON {table} (text_digest);
 """
 
@@ -218,7 +218,7 @@ class Vectors:
         """
         from psycopg import sql
 
-        names = {name: sql.Identifier(f"{table.name}_{name}") for name in ("hnsw", "words", "source", "digest")}
+        names = {name: sql.Identifier(f"{table.name}_{name}") for name in ("hnsw", "words", "digest")}
         text = self._sql(
             INDEXES,
             table.name,
