@@ -3,11 +3,13 @@
 A workload's endpoint follows its model; an application's follows its index, its prompt and its language model.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
 
 from mlops_assets.code import serving_code
+from mlops_assets.composing import NothingReleased
 from mlops_assets.delivery import Delivery
 from mlops_assets.plainly import plainly
 from mlops_assets.things import parts_of
@@ -35,11 +37,20 @@ def endpoint(declared: Workload | Application) -> dg.AssetsDefinition:
         owners=list(declared.owners),
         code_version=serving_code(declared),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)),
+        output_required=False,
     )
     @plainly
-    def roll_out(context: dg.AssetExecutionContext, delivery: dg.ResourceParam[Delivery]) -> dg.MaterializeResult:
-        live = delivery.roll_out(declared.name, context.log.info)
-        return dg.MaterializeResult(
+    def roll_out(
+        context: dg.AssetExecutionContext, delivery: dg.ResourceParam[Delivery]
+    ) -> Iterator[dg.MaterializeResult]:
+        try:
+            live = delivery.roll_out(declared.name, context.log.info)
+        except NothingReleased as nothing:
+            if isinstance(declared, Workload):
+                raise
+            context.log.warning(f"{nothing}. It is rolled out as soon as all are.")  # an index is the first of them
+            return
+        yield dg.MaterializeResult(
             data_version=dg.DataVersion(live.candidate.digest),
             metadata={
                 "version": live.release.version,
