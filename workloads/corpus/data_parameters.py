@@ -1,7 +1,7 @@
 """Which documents a corpus is made of; nothing heavy is imported, so that the declaration may name it.
 
-mlops data release corpus                                            about 3,000 chunks
-mlops data release corpus --set libraries='["all"]' --set most=null  all of it, more than 50,000
+mlops data release corpus                                            about 5,000 chunks
+mlops data release corpus --set libraries='["all"]' --set most=null  all of it, about 127,000
 mlops data release corpus --set python=false                         without one source: another version
 mlops data release corpus --set folders='["/home/me/notes"]' --set repositories='["https://host/team/docs.git"]'
 """
