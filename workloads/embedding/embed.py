@@ -11,9 +11,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
-from time import perf_counter
+from time import time
 
 import numpy as np
 import pyarrow as pa
@@ -51,19 +51,16 @@ def run(spec: EmbeddingSpec, out: Path, progress: Progress = say) -> EmbeddingRe
         vectors.migrate()
         vectors.lock(spec.table, lambda: progress(0.01, "waiting for another job that fills the same table"))
         vectors.create(table)
-        begun = perf_counter()
-        started = begun
-        for done, (what, found) in enumerate(_parts(spec, groups)):
-            if what == "started":
-                started = perf_counter()
-                continue
-            counts += found
+        begun, ready = time(), inf
+        for done, (found, at) in enumerate(_parts(spec, groups), 1):
+            counts, ready = counts + found, min(ready, at)
             progress(0.05 + 0.8 * done / groups, f"{done} of {groups} parts: {told(counts)}")
-        seconds = {"start": started - begun, "embed": perf_counter() - started}
+        ready = min(ready, time())
+        seconds = {"start": ready - begun, "embed": time() - ready}
         progress(0.86, "building the indexes")
-        begun = perf_counter()
+        begun = time()
         chunks = vectors.finish(table, parameters.links, parameters.candidates)
-        seconds["index"] = perf_counter() - begun
+        seconds["index"] = time() - begun
     result = EmbeddingResult(
         spec_hash=spec.hash,
         table=spec.table,
@@ -94,13 +91,11 @@ def database(spec: EmbeddingSpec) -> str:
     return json.loads(spec.connection.read_text())["database"]
 
 
-def _parts(spec: EmbeddingSpec, groups: int) -> Iterator[tuple[str, Counts]]:
-    """`started` once there are workers, and then what became of each row group."""
+def _parts(spec: EmbeddingSpec, groups: int) -> Iterator[tuple[Counts, float]]:
+    """What became of each row group, and when (seconds since 1970) the worker that did it was ready for its first."""
     if "RAY_ADDRESS" not in os.environ:
         worker = Worker(spec.model_dump_json())
-        yield "started", Counts()
-        for group in range(groups):
-            yield "part", worker.part(group)
+        yield from ((worker.part(group), worker.ready) for group in range(groups))
         return
 
     import ray.data
@@ -116,9 +111,9 @@ def _parts(spec: EmbeddingSpec, groups: int) -> Iterator[tuple[str, Counts]]:
             batch_format="pyarrow",
             **resources,
         )
-        yield "started", Counts()
         for row in parts.iter_rows():
-            yield "part", Counts(**row)
+            ready = row.pop("ready")
+            yield Counts(**row), ready
 
 
 class Worker:
@@ -136,11 +131,12 @@ class Worker:
         self.table = self.spec.vector_table()
         ((_, file),) = self.spec.data.items()
         self.documents = parquet.ParquetFile(file.path)
+        self.ready = time()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Takes `group`, the number of a row group; gives what became of its chunks."""
+        """Takes `group`, the number of a row group; gives what became of its chunks, and since when this is ready."""
         found = sum((self.part(group) for group in batch["group"].to_pylist()), Counts())
-        return pa.Table.from_pylist([found.model_dump()])
+        return pa.Table.from_pylist([{**found.model_dump(), "ready": self.ready}])
 
     def part(self, group: int) -> Counts:
         """Embed and write the documents of one row group, a block of chunks at a time."""
@@ -176,9 +172,17 @@ def main(arguments: list[str] | None = None) -> None:
         run(EmbeddingSpec.model_validate_json(flags.spec.read_text()), flags.out)
     except Exception as error:
         traceback.print_exc()
-        while error.__cause__ is not None:  # a worker's own error stands behind Ray's
-            error = error.__cause__  # type: ignore[assignment]
-        sys.exit(f"{FAILED}{' '.join(str(error).split()) or type(error).__name__}")
+        sys.exit(f"{FAILED}{_sentence(error)}")
+
+
+def _sentence(error: BaseException) -> str:
+    from psycopg import OperationalError
+
+    while error.__cause__ is not None:  # a worker's own error stands behind Ray's
+        error = error.__cause__
+    if isinstance(error, OperationalError):
+        return "PostgreSQL went away, or does not answer; start this again, and it goes on where it stopped"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 if __name__ == "__main__":

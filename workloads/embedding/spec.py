@@ -93,7 +93,7 @@ class EmbeddingResult(BaseModel):
         table: that is whole now.
         documents, chunks: that it holds.
         counts: what became of the chunks in this attempt.
-        seconds: duration of each phase: `start` of the workers, `embed` (read, cut, embed, write), `index`.
+        seconds: duration of each phase: `start` until a worker is ready, `embed` (read, cut, embed, write), `index`.
     """
 
     spec_hash: str
