@@ -9,7 +9,7 @@ from dataclasses import asdict
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.index_table import EF_SEARCH, Query, Table
+from mlops_assets.index_table import Query, Table
 from mlops_assets.latency import CALLS, fastest
 from mlops_assets.statistics import mean_interval, paired
 from resources.database import connect
@@ -58,6 +58,8 @@ def judge(
 
 def rules(index: Index) -> str:
     """Digest of what the declaration asks of a candidate."""
+    from workloads.kits.retrieval_sql import EF_SEARCH
+
     return hashlib.sha256(canonical([asdict(index.gates), EF_SEARCH]).encode()).hexdigest()[:16]
 
 
@@ -129,7 +131,6 @@ class Judging:
             evidence={
                 "k": k,
                 "chunks": rows,
-                "ef_search": EF_SEARCH,
                 "interval": [interval.low, interval.high],
                 "worst": float(values.min()),
                 "queries_with_all": float((values >= 1).mean()),

@@ -7,7 +7,7 @@ itself is no answer.
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from resources.reports import Check
 from workloads.generative import IndexGates
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from workloads.kits.retrieval_sql import Shape
 
-EF_SEARCH = 100  # as the retriever's default
-SMALL = 10_000  # chunks; up to here reading the whole table can be the quicker way
 TIMEOUT = "120s"  # of one statement
 
 
@@ -47,10 +45,10 @@ class Table:
         """Raises LookupError where there is no such table."""
         from psycopg import sql
 
-        from workloads.kits.retrieval_sql import SET, SHAPE, Shape, qualified
+        from workloads.kits.retrieval_sql import EF_SEARCH, SET, SHAPE, Shape, qualified
 
         name = (content["schema"], content["table"])
-        connection.execute(SET, {"ef_search": str(EF_SEARCH), "timeout": TIMEOUT})
+        connection.execute(SET, {"ef_search": str(EF_SEARCH), "timeout": TIMEOUT, "whole": "off"})
         shape = Shape.of(*name, connection.execute(SHAPE, [qualified(*name)]).fetchall())
         count = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*name))).fetchone()
         assert count is not None
@@ -93,7 +91,8 @@ class Table:
         """Ids and distances of the `k` chunks nearest to another, among those with the same value of a column."""
         statement, values = self._statement(query, column, k)
         rows = self.connection.execute(statement, values).fetchall()
-        return [(identity, distance) for identity, distance in rows if identity != query.id][:k]
+        others = [(identity, distance) for identity, distance in rows if identity != query.id]
+        return sorted(others, key=lambda found: found[1])[:k]
 
     def recalls(self, queries: list[Query], column: str | None, k: int) -> "NDArray[Any]":
         """For each query, the share of the exact search's `k` nearest that the index finds; float64 (queries,).
@@ -102,9 +101,9 @@ class Table:
         """
         import numpy as np
 
-        with self._only(index=True):
+        with self._by("index"):
             found = [self.nearest(query, column, k) for query in queries]
-        with self._only(index=False):
+        with self._by("whole"):
             exact = [self.nearest(query, column, k) for query in queries]
         pairs = [(near, best) for near, best in zip(found, exact, strict=True) if best]
         values = [sum(distance <= best[-1][1] for _, distance in near) / len(best) for near, best in pairs]
@@ -112,18 +111,17 @@ class Table:
 
     def plan(self, query: Query, column: str | None, k: int) -> Check:
         """Whether an HNSW index serves such a query, by EXPLAIN."""
-        chosen = self._indexes_of(query, column, k)
-        with self._only(index=True):
+        with self._by("either" if column else "index"):
+            chosen = self._indexes_of(query, column, k)
+        with self._by("index"):
             able = self._indexes_of(query, column, k)
         filtered = f", filtered by {column}" if column else ""
         evidence = {"chosen": chosen, "able": able}
         name = f"plan:{column}" if column else "plan"
         if chosen:
             text = f"EXPLAIN shows the HNSW index {chosen[0]}{filtered}"
-        elif able and (self.rows <= SMALL or column):
-            text = (
-                f"{self.rows} chunks{filtered} are read whole, which is quicker; the HNSW index {able[0]} can serve too"
-            )
+        elif able and column:
+            text = f"every chunk{filtered} is looked at, which is quicker here; the HNSW index {able[0]} serves too"
         else:
             text = f"EXPLAIN shows no HNSW index{filtered}; make the index again, which builds and analyzes it"
             return Check(name=name, verdict="refuse", text=text, evidence=evidence)
@@ -146,12 +144,14 @@ class Table:
         return self.shape.nearest(condition), {**values, "vector": query.vector, "count": k + 1}  # itself besides
 
     @contextmanager
-    def _only(self, index: bool) -> "Iterator[None]":
-        """Let queries go by the index, or by reading the whole table."""
-        switch = "SELECT set_config('enable_seqscan', %s, true), set_config('enable_indexscan', %s, true)"
-        self.connection.execute(switch, ["off", "on"] if index else ["on", "off"])
+    def _by(self, way: Literal["index", "whole", "either"]) -> "Iterator[None]":
+        """Let queries go by the HNSW index, which alone needs no sorting; by looking at every chunk; or as is best."""
+        switch = """SELECT set_config('enable_sort', %s, true), set_config('enable_indexscan', %s, true),
+                    set_config('enable_seqscan', %s, true)"""
+        ways = {"index": ("off", "on", "off"), "whole": ("on", "off", "on"), "either": ("on", "on", "on")}
+        self.connection.execute(switch, ways[way])
         yield
-        self.connection.execute(switch, ["on", "on"])
+        self.connection.execute(switch, ["on", "on", "off"])
 
 
 def _index_names(plan: Any) -> list[str]:

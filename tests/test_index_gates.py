@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from index_support import COPIES, REAL, SCHEMA, make
+from index_support import COPIES, REAL, SCHEMA, fill, make
 from pydantic import BaseModel
 
 from mlops_assets.gates import leads_to
@@ -22,7 +22,7 @@ from workloads.generative import PART, Index, IndexGates
 from workloads.loading import declared_of
 
 CHUNKS = REAL * (COPIES + 1)
-POOR = "m = 2, ef_construction = 4"
+POOR = {"links": 2, "candidates": 4}
 
 
 class Unserved:
@@ -46,7 +46,7 @@ def table(postgres: Settings) -> str:
 
 @pytest.fixture(scope="module")
 def poor(postgres: Settings) -> str:
-    make(postgres, "gates_poor", index=POOR)
+    make(postgres, "gates_poor", **POOR)
     return "gates_poor"
 
 
@@ -83,8 +83,8 @@ def test_a_good_index_passes(postgres: Settings, index: Index, table: str, candi
     assert recall.value is not None
     assert recall.value >= 0.98
     assert (recall.n, recall.threshold, recall.evidence["k"], recall.evidence["chunks"]) == (60, 0.98, 10, CHUNKS)
-    assert check(report, "plan").evidence["able"] == ["gates_embedding_idx"]
-    assert check(report, "plan:source").evidence["able"] == ["gates_embedding_idx"]
+    assert check(report, "plan").evidence["able"] == ["gates_hnsw"]
+    assert check(report, "plan:source").evidence["able"] == ["gates_hnsw"]
     assert 0 < check(report, "latency").evidence["p50"] <= check(report, "latency").value
     assert leads_to(report, index.gates) == OnInconclusive.RELEASE
     again = judge(index, candidate(table, 2), None, postgres)
@@ -134,7 +134,7 @@ def test_a_table_that_is_not_whole_is_refused(
         columns = "langchain_id, content, embedding, source, path, heading, position, document, text_digest"
         one = f"SELECT {columns} FROM {SCHEMA}.gates LIMIT 1"
         connection.execute(f"TRUNCATE {SCHEMA}.gates_one; INSERT INTO {SCHEMA}.gates_one ({columns}) {one}")
-        make(postgres, "gates_bare", index=None)
+        fill(postgres, "gates_bare")
     without_column = replace(index, gates=replace(index.gates, filters=("author",)))
     broken = candidate(table, 9)
     (Path(broken.artifacts_uri.removeprefix("file://")) / PART).write_text("{}")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from index_support import REAL, SCHEMA, embedder, make, rows, vectors
+from index_support import REAL, SCHEMA, chunks, embedder, make, vectors
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -53,7 +53,9 @@ def nearest(question: str, count: int, **wanted: Any) -> list[str]:
     """Ids by exact search in NumPy."""
     distances = 1 - vectors() @ embedder().encode([question])[0]
     order = np.argsort(distances, kind="stable")
-    fits = [rows()[at] for at in order if all(getattr(rows()[at], name) in any_of for name, any_of in wanted.items())]
+    fits = [
+        chunks()[at] for at in order if all(getattr(chunks()[at], name) in any_of for name, any_of in wanted.items())
+    ]
     return [str(row.id) for row in fits[:count]]
 
 
@@ -71,7 +73,7 @@ def ids(documents: list[Document]) -> list[str]:
 
 def test_a_text_is_found_by_a_part_of_it(retriever: Retriever) -> None:
     hits = 0
-    asked = rows()[:REAL:10]
+    asked = chunks()[:REAL:10]
     for row in asked:
         found = retriever.invoke(" ".join(row.content.split()[:12]))
         hits += any(document.page_content == row.content for document in found)
@@ -84,8 +86,8 @@ def test_a_document_says_where_it_stands_and_how_it_was_found(retriever: Retriev
     assert ids(retriever.invoke(QUESTION)) == ids(found.documents)[: retriever.top_k]
     assert "context" in found.terms
     assert found.search_ms > 0
-    known = {str(row.id): row for row in rows()}
-    vector = dict(zip((str(row.id) for row in rows()), vectors() @ embedder().encode([QUESTION])[0], strict=True))
+    known = {str(row.id): row for row in chunks()}
+    vector = dict(zip((str(row.id) for row in chunks()), vectors() @ embedder().encode([QUESTION])[0], strict=True))
     for document in found.documents:
         row, facts = known[str(document.id)], document.metadata
         assert document.page_content == row.content
@@ -117,12 +119,13 @@ def test_either_search_alone_and_weighted(pool: ConnectionPool) -> None:
 
 
 def test_rare_words_are_asked_and_common_ones_are_not(pool: ConnectionPool) -> None:
-    words = on(pool, vector_weight=0)
+    words = on(pool, vector_weight=0, common=100)
     assert words.find("How does the object use __getattr__?").terms == ("getattr",)  # `object` is everywhere
+    assert set(on(pool).find("How does the object use __getattr__?").terms) == {"getattr", "object", "use"}
     assert words.find("object").terms == ("object",)  # where there is no other
     assert "abc" in words.find("What is collections.abc?").terms  # a part of a name
     assert words.find("what is the").documents == []
-    assert len(words.find(" ".join(row.content for row in rows()[:3])).terms) <= words.terms
+    assert len(words.find(" ".join(row.content for row in chunks()[:3])).terms) <= words.terms
 
 
 # --- filters --------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS {table} (
     position integer NOT NULL,
     document text NOT NULL,
     text_digest text NOT NULL,
-    search tsvector GENERATED ALWAYS AS (to_tsvector('english', content)) STORED
+    search tsvector GENERATED ALWAYS AS (to_tsvector('english', heading || ' ' || content)) STORED
 )
 """
 # None by columns that people filter by: the planner would take it, and sort all that it finds by distance.

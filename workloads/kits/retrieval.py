@@ -29,7 +29,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from workloads.contract import InvalidInput
 from workloads.kits.fusion import K, fuse
-from workloads.kits.retrieval_sql import SET, SHAPE, Shape, in_sql, qualified
+from workloads.kits.retrieval_sql import EF_SEARCH, SET, SHAPE, Shape, in_sql, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Found:
 
     Attributes:
         documents: best first, as `Retriever` describes them; the retriever answers with the first `top_k` of them.
-        terms: the words that were asked, the rarest first, as PostgreSQL's dictionary writes them.
+        terms: the words that chunks were looked up by, the rarest first, as PostgreSQL's dictionary writes them.
         embed_ms, search_ms: how long the question's vector and the round trip took.
     """
 
@@ -71,12 +71,13 @@ class Found:
 
 @dataclass(frozen=True)
 class _Asked:
-    """One search, ready to be sent."""
+    """One search, ready to be sent; `whole`: reading the whole table may be the quickest way."""
 
     shape: Shape
     statement: "Composed"
     values: dict[str, Any]
     embed_ms: float
+    whole: bool
 
 
 class Retriever(BaseRetriever):
@@ -105,9 +106,9 @@ class Retriever(BaseRetriever):
     vector_weight: float = Field(1.0, ge=0, le=100, description="Weight of the search by vectors; 0: there is none.")
     text_weight: float = Field(1.0, ge=0, le=100, description="Weight of the full text search; 0: there is none.")
     filters: Mapping[str, Any] = Field({}, description="Column to value, or to a list of which any will do.")
-    ef_search: int = Field(100, ge=1, le=1000, description="Chunks that the HNSW index holds in hand as it is walked.")
-    common: float = Field(0.05, gt=0, le=1, description="A word in a greater share of chunks than this is not asked.")
-    terms: int = Field(16, ge=1, le=200, description="How many words are asked at most, the rarest of the question.")
+    ef_search: int = Field(EF_SEARCH, ge=1, le=1000, description="Chunks that HNSW holds in hand as it is walked.")
+    common: int = Field(1000, ge=1, description="Words in more chunks than this find none by themselves.")
+    terms: int = Field(24, ge=1, le=200, description="How many words are asked at most, the rarest of the question.")
     longest: int = Field(2000, ge=1, le=20_000, description="Longest question, in characters.")
     timeout: float = Field(5.0, gt=0, le=600, description="Seconds to wait for a connection, and for its answer.")
 
@@ -128,7 +129,7 @@ class Retriever(BaseRetriever):
         shape = self._shape = self._shape or self._read(self._execute(SHAPE, [self._qualified]))
         asked = self._ask(shape, query, filters)
         start = perf_counter()
-        return self._fused(asked, self._execute(asked.statement, asked.values), start)
+        return self._fused(asked, self._execute(asked.statement, asked.values, asked.whole), start)
 
     async def afind(self, query: str, filters: Mapping[str, Any] | None = None) -> Found:
         """As `find`. The question is embedded in a thread, and so is all the rest with a synchronous pool."""
@@ -137,7 +138,7 @@ class Retriever(BaseRetriever):
         shape = self._shape = self._shape or self._read(await self._aexecute(SHAPE, [self._qualified]))
         asked = await asyncio.to_thread(self._ask, shape, query, filters)
         start = perf_counter()
-        return self._fused(asked, await self._aexecute(asked.statement, asked.values), start)
+        return self._fused(asked, await self._aexecute(asked.statement, asked.values, asked.whole), start)
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, filters: Mapping[str, Any] | None = None
@@ -175,9 +176,9 @@ class Retriever(BaseRetriever):
             values["vector"] = in_sql(self.embedder.encode([query])[0])
         embed_ms = (perf_counter() - start) * 1000
         values |= {"query": query, "count": self.depth}
-        values |= {"shares": shape.shares, "common": self.common, "terms": self.terms}
+        values |= {"shares": shape.shares, "terms": self.terms, "common": self.common / max(1, shape.chunks)}
         statement = shape.hybrid(condition, by_vector=self.vector_weight > 0, by_words=self.text_weight > 0)
-        return _Asked(shape, statement, values, embed_ms)
+        return _Asked(shape, statement, values, embed_ms, bool(filters or self.filters))
 
     def _check(self, query: str) -> None:
         if not isinstance(query, str) or not query.strip():
@@ -208,46 +209,46 @@ class Retriever(BaseRetriever):
 
     # --- the round trip ------------------------------------------------------------------------------------------
 
-    @property
-    def _settings(self) -> dict[str, str]:
-        return {"ef_search": str(self.ef_search), "timeout": f"{max(1, round(self.timeout * 1000))}ms"}
+    def _settings(self, whole: bool) -> dict[str, str]:
+        timeout = f"{max(1, round(self.timeout * 1000))}ms"
+        return {"ef_search": str(self.ef_search), "timeout": timeout, "whole": "on" if whole else "off"}
 
-    def _execute(self, statement: Any, values: Any) -> list[Any]:
+    def _execute(self, statement: Any, values: Any, whole: bool = True) -> list[Any]:
         """Rows of a reading statement. Where the server was restarted, the pool's connections are dead: once more."""
         assert isinstance(self.pool, ConnectionPool)
         with self._plainly():
             try:
-                return self._send(statement, values)
+                return self._send(statement, values, whole)
             except psycopg.OperationalError as error:
                 if not _lost(error):
                     raise
                 self.pool.check()
-                return self._send(statement, values)
+                return self._send(statement, values, whole)
 
-    def _send(self, statement: Any, values: Any) -> list[Any]:
+    def _send(self, statement: Any, values: Any, whole: bool) -> list[Any]:
         assert isinstance(self.pool, ConnectionPool)
         with self.pool.connection(self.timeout) as connection:
             with connection.pipeline(), connection.transaction():
-                connection.execute(SET, self._settings)
+                connection.execute(SET, self._settings(whole))
                 cursor = connection.execute(statement, values)
             return cursor.fetchall()
 
-    async def _aexecute(self, statement: Any, values: Any) -> list[Any]:
+    async def _aexecute(self, statement: Any, values: Any, whole: bool = True) -> list[Any]:
         assert isinstance(self.pool, AsyncConnectionPool)
         with self._plainly():
             try:
-                return await self._asend(statement, values)
+                return await self._asend(statement, values, whole)
             except psycopg.OperationalError as error:
                 if not _lost(error):
                     raise
                 await self.pool.check()
-                return await self._asend(statement, values)
+                return await self._asend(statement, values, whole)
 
-    async def _asend(self, statement: Any, values: Any) -> list[Any]:
+    async def _asend(self, statement: Any, values: Any, whole: bool) -> list[Any]:
         assert isinstance(self.pool, AsyncConnectionPool)
         async with self.pool.connection(self.timeout) as connection:
             async with connection.pipeline(), connection.transaction():
-                await connection.execute(SET, self._settings)
+                await connection.execute(SET, self._settings(whole))
                 cursor = await connection.execute(statement, values)
             return await cursor.fetchall()
 

@@ -1,8 +1,8 @@
 """The searches of a table of vectors, as SQL: what a retriever asks, and what a gate judges.
 
 A table is as `resources/vector_store.py` makes it: `langchain_id`, `content`, `embedding`, `langchain_metadata`,
-columns of metadata, and `search` (a tsvector of the content). Names come from PostgreSQL's catalogue, values are
-parameters.
+columns of metadata, and `search` (a tsvector of heading and content). Names come from PostgreSQL's catalogue, values
+are parameters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from workloads.contract import InvalidInput
 ID, CONTENT, EMBEDDING, METADATA, SEARCH = "langchain_id", "content", "embedding", "langchain_metadata", "search"
 MANY = 100  # values of a filter
 
-SHAPE = """SELECT attname, format_type(atttypid, atttypmod), (
+SHAPE = """SELECT attname, format_type(atttypid, atttypmod), reltuples, (
                SELECT json_object_agg(lexeme, share) FROM pg_stats, LATERAL
                    unnest(most_common_elems::text::text[], most_common_elem_freqs) AS known (lexeme, share)
                WHERE (schemaname, tablename, pg_stats.attname) = (nspname, relname, pg_attribute.attname)
@@ -25,32 +25,40 @@ SHAPE = """SELECT attname, format_type(atttypid, atttypmod), (
                JOIN pg_class ON attrelid = pg_class.oid JOIN pg_namespace ON relnamespace = pg_namespace.oid
            WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 
+EF_SEARCH = 200  # chunks that the HNSW index holds in hand as it is walked
 # For one transaction. Filters are looked at while the index is walked, which goes on until there are enough; a plan is
-# made for the values at hand, since how rare they are decides whether the index is the quicker way.
+# made for the values at hand, since how rare they are decides whether the index is the quicker way. Without filters it
+# always is, but the planner does not know how long it takes to read and compare a vector: `whole` is `off` then.
 SET = """SELECT set_config('hnsw.ef_search', %(ef_search)s, true), set_config('statement_timeout', %(timeout)s, true),
-         set_config('hnsw.iterative_scan', 'strict_order', true),
+         set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('enable_seqscan', %(whole)s, true),
          set_config('plan_cache_mode', 'force_custom_plan', true)"""
 
 NEAREST = """SELECT {id}, {embedding} <=> {vector} AS distance FROM {table} WHERE {condition}
              ORDER BY {embedding} <=> {vector} LIMIT {count}"""
 
-# The words of a question, the rarest first; one that stands in many chunks tells little and costs most of the time, so
-# it is left out, unless there is no other. A name with dots is one word for PostgreSQL, so its parts are asked too.
+# The words of a question, the rarest first. A name with dots is one word for PostgreSQL, so its parts are asked too.
+# Words that stand in many chunks cost most of the time and tell little, so they find no chunks by themselves, unless
+# there are no others. PostgreSQL's rank counts all words alike, so it only chooses what is looked at closer: there a
+# word weighs the more the rarer it is (Sparck Jones 1972), and the rank decides between chunks with the same words.
 WORDS = """
 known AS MATERIALIZED (SELECT {shares}::jsonb AS share),
-rarest AS MATERIALIZED (
-    SELECT lexeme, share, row_number() OVER (ORDER BY share, lexeme) AS place
-    FROM (SELECT lexeme, coalesce((known.share ->> lexeme)::real, 0) AS share
-          FROM known, unnest(to_tsvector('english', {query} || ' ' || translate({query}, './_-', '    ')))) AS asked
+asked AS MATERIALIZED (
+    SELECT lexeme, coalesce((known.share ->> lexeme)::real, 0) AS share,
+           ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS term
+    FROM known, unnest(to_tsvector('english', {query} || ' ' || translate({query}, './_-', '    ')))
+    ORDER BY share, lexeme LIMIT {terms}
 ),
 words AS MATERIALIZED (
-    SELECT string_agg('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''', ' | ')::tsquery AS query,
-           array_agg(lexeme ORDER BY place) AS lexemes
-    FROM rarest WHERE place = 1 OR (share <= {common} AND place <= {terms})
+    SELECT string_agg(term::text, ' | ')::tsquery AS query, array_agg(lexeme ORDER BY share, lexeme) AS lexemes
+    FROM asked WHERE share <= greatest({common}, (SELECT min(share) FROM asked))
+),
+looked_at AS MATERIALIZED (
+    SELECT {id}, {search}, ts_rank({search}, words.query) AS rank FROM {table}, words
+    WHERE {search} @@ words.query AND {condition} ORDER BY rank DESC, {id} LIMIT 4 * {count}
 ),
 matching AS MATERIALIZED (
-    SELECT {id}, ts_rank({search}, words.query, 1) AS score FROM {table}, words
-    WHERE {search} @@ words.query AND {condition} ORDER BY score DESC, {id} LIMIT {count}
+    SELECT {id}, (1 + rank) * (SELECT sum(-ln(greatest(share, 0.0005))) FROM asked WHERE {search} @@ term) AS score
+    FROM looked_at ORDER BY score DESC, {id} LIMIT {count}
 )"""
 
 HYBRID = """
@@ -72,7 +80,8 @@ class Shape:
         columns: SQL type of each column.
         type: of the vectors.
         dimensions: of the vectors.
-        shares: in which share of the chunks the most common words are, a JSON object; known from ANALYZE.
+        chunks: how many there are, about; known from ANALYZE.
+        shares: in which share of them the most common words are, a JSON object; known from ANALYZE.
     """
 
     schema_name: str
@@ -80,12 +89,13 @@ class Shape:
     columns: Mapping[str, str]
     type: Type
     dimensions: int
+    chunks: float = 0
     shares: str = "{}"
 
     @classmethod
-    def of(cls, schema_name: str, table_name: str, rows: Sequence[tuple[str, str, str | None]]) -> "Shape":
+    def of(cls, schema_name: str, table_name: str, rows: Sequence[tuple[Any, ...]]) -> "Shape":
         """From what `SHAPE` answers for `qualified`. Raises LookupError where there is no such table of vectors."""
-        columns, name = {column: kind for column, kind, _ in rows}, f"{schema_name}.{table_name}"
+        columns, name = {column: kind for column, kind, *_ in rows}, f"{schema_name}.{table_name}"
         if not columns:
             raise LookupError(f"there is no table {name}")
         if lacking := {ID, CONTENT, EMBEDDING, METADATA, SEARCH} - columns.keys():
@@ -93,8 +103,8 @@ class Shape:
         kind, _, rest = columns[EMBEDDING].rpartition(".")[2].partition("(")
         if kind not in ("vector", "halfvec") or not rest.rstrip(")").isdigit():
             raise LookupError(f"{name}.{EMBEDDING} holds {columns[EMBEDDING]}, not vectors of a known size")
-        shares = next((shares for column, _, shares in rows if column == SEARCH and shares), "{}")
-        return cls(schema_name, table_name, columns, kind, int(rest.rstrip(")")), shares)
+        shares = next((shares for column, *_, shares in rows if column == SEARCH and shares), "{}")
+        return cls(schema_name, table_name, columns, kind, int(rest.rstrip(")")), rows[0][2], shares)
 
     @property
     def qualified(self) -> str:
