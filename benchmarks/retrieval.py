@@ -55,7 +55,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     embedder, url = Embedder.load(), settings().database("mlops")
     chunks = real(asked.real)
-    vectors = embedded(chunks, embedder, asked.out / "vectors.npy")
+    vectors = embedded(chunks, embedder, asked.out / "vectors.npz")
     every, full = copies(chunks, asked.chunks), topped_up(vectors, asked.chunks)
     questions = parse(Path(workloads.rag.__file__).with_name("questions.jsonl"))
     texts = [question.question for question in questions]
@@ -103,15 +103,20 @@ def real(count: int) -> list[Chunk]:
 
 
 def embedded(chunks: list[Chunk], embedder: Embedder, file: Path) -> np.ndarray:
-    """Vectors of the chunks, float32 (chunks, 384); kept in a file."""
-    if file.exists() and len(kept := np.load(file)) == len(chunks):
-        return kept
-    start, parts = perf_counter(), []
-    for at in range(0, len(chunks), BLOCK):
-        parts.append(embedder.encode([chunk.text for chunk in chunks[at : at + BLOCK]]))
-        say(f"embedded {min(at + BLOCK, len(chunks))} of {len(chunks)} in {perf_counter() - start:.0f} s")
-    np.save(file, np.concatenate(parts))
-    return np.concatenate(parts)
+    """Vectors of the chunks, float32 (chunks, 384); kept in a file, by the texts' digests."""
+    known: dict[str, np.ndarray] = {}
+    if file.exists():
+        with np.load(file) as kept:
+            known = dict(zip(kept["digests"].tolist(), kept["vectors"], strict=True))
+    missing = [chunk for chunk in chunks if chunk.text_digest not in known]
+    start = perf_counter()
+    for at in range(0, len(missing), BLOCK):
+        part = missing[at : at + BLOCK]
+        made = embedder.encode([chunk.text for chunk in part])
+        known |= dict(zip([chunk.text_digest for chunk in part], made, strict=True))
+        say(f"embedded {at + len(part)} of {len(missing)} in {perf_counter() - start:.0f} s")
+        np.savez(file, digests=np.asarray(list(known)), vectors=np.stack(list(known.values())))
+    return np.stack([known[chunk.text_digest] for chunk in chunks])
 
 
 def topped_up(vectors: np.ndarray, count: int) -> np.ndarray:
@@ -203,7 +208,7 @@ def latencies(pool: Any, connection: Any, embedder: Embedder, texts: list[str], 
 
     vectors = [in_sql(vector) for vector in embedder.encode(texts)]
     bare = f"SELECT langchain_id FROM {SCHEMA}.vector ORDER BY embedding <=> %s::vector LIMIT {K}"
-    connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
+    connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}; SET enable_seqscan = off")
     found = {
         "psycopg_alone": timed(lambda vector: connection.execute(bare, [vector]).fetchall(), vectors, count),
         "encoder": timed(lambda text: embedder.encode([text]), texts, count),
