@@ -1,7 +1,7 @@
 """What the chat page asks of an application's endpoint: sessions, answers as they come, chunks, thumbs."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, Literal
@@ -64,7 +64,7 @@ class Conversations:
         """Store thumbs for an answer."""
         self._ask("POST", "/feedback", {"prediction_id": prediction, "thumbs": thumbs})
 
-    def ask(self, session: str, question: str) -> Iterator[Event]:
+    def ask(self, session: str, question: str) -> Generator[Event, None, None]:
         """The events of an answer as they come, the last one `done` or `error`; closing it hangs up."""
         body = json.dumps({"question": question, "session_id": session, "stream": True}).encode()
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}

@@ -15,6 +15,7 @@ from resources.serve_api import ServingUnavailable
 from resources.settings import settings
 
 ENDPOINT = "endpoint"  # in the page's address
+HALVES = (1, 1.15)  # of the page: what is asked, and the answer
 AWAY = (NotAnswering, ServingUnavailable, DatabaseUnavailable)
 
 
@@ -42,8 +43,9 @@ def about(endpoint: str, version: str, asked: str | None) -> About:
 def main() -> None:
     st.set_page_config(page_title="Playground", page_icon="◇", layout="wide")
     st.html("<style>.block-container{padding-top:2.2rem;max-width:1240px}</style>")
-    title, endpoint_place, version_place = st.columns([2.4, 1.4, 1], vertical_alignment="bottom")
+    title, chooser = st.columns(HALVES, gap="large", vertical_alignment="bottom")
     title.title("Playground", anchor=False)
+    endpoint_place, version_place = chooser.columns([1.4, 1])
     try:
         running = names()
         if not running:
@@ -72,7 +74,7 @@ def show(endpoint: str, version: str, asked: str | None) -> None:
         chat.show(endpoint, asked, takes.info, client().doors)
         return
     fields = fields_of(takes.request_schema, takes.example)
-    left, right = st.columns([1, 1.15], gap="large")
+    left, right = st.columns(HALVES, gap="large")
     key = f"answer of {endpoint} {version}"
     answer: Answer | None = st.session_state.get(key)
     wrong = concerned(fields, answer.field) if answer else None

@@ -56,7 +56,10 @@ def _widget(field: Field, example: Any, examples: Mapping[str, Any], key: str) -
         return st.number_input(field.title, value=_number(value, int), step=1, **about)
     if field.kind == "text":
         text = st.text_area(field.title, str(value or ""), max_chars=field.longest, height=160, **about)
-        return text if text.strip() or not field.required else None
+        if field.required and not text.strip():
+            st.caption("Write something.")
+            return None
+        return text
     if field.kind == "choice":
         at = field.choices.index(value) if value in field.choices else 0
         return st.selectbox(field.title, field.choices, index=at, **about)
