@@ -200,7 +200,8 @@ def test_a_session_remembers_and_can_be_ended(client: httpx.Client) -> None:
     second = streamed(client, "And what can it not contain?", session_id=session)[-1][1]
     assert not second["refused"], "it is understood together with the question before it"
     assert second["citations"][0]["path"] == "lambda.md"
-    turns = client.get(f"/session/{session}/history").json()["turns"]
+    assert ask(client, "What is the capital of France?", session_id=session).json()["refused"], "it does not follow up"
+    *turns, _ = client.get(f"/session/{session}/history").json()["turns"]
     assert [turn["prediction_id"] for turn in turns] == [first["prediction_id"], second["prediction_id"]]
     assert [turn["question"] for turn in turns] == [QUESTION, "And what can it not contain?"]
     assert turns[0]["answer"] == first["answer"]
@@ -209,7 +210,7 @@ def test_a_session_remembers_and_can_be_ended(client: httpx.Client) -> None:
     assert [turns[0][name] for name in made_with] == [first[name] for name in made_with]
     client.post("/feedback", json={"prediction_id": second["prediction_id"], "thumbs": "down"})
     turns = client.get(f"/session/{session}/history").json()["turns"]
-    assert [turn["thumbs"] for turn in turns] == [None, "down"]
+    assert [turn["thumbs"] for turn in turns] == [None, "down", None]
     assert client.delete(f"/session/{session}").json() == {"removed": session}
     for answer in (
         client.get(f"/session/{session}/history"),

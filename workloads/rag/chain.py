@@ -31,6 +31,9 @@ from workloads.rag.extractive import Quote, Support, chosen
 from workloads.rag.language_model import LanguageModel, fill, is_refusal
 from workloads.rag.settings import PromptSettings, check_template
 
+# Cosine of a question, and of it together with the next one: that follows up, or is about something else. Of 14 pairs
+# 0.84 to 0.96 where it did, and 0.40 to 0.75 where it did not.
+FOLLOWS = 0.8
 SCORES = ("score", "similarity", "vector_rank", "text_rank", "text_score")
 
 
@@ -61,11 +64,14 @@ def answering(
         history = budget.history(history, settings.history_turns, settings.history_tokens)
         passages, quotes = await look_up(asked.get("search") or question, question, asked)
         if history and best(quotes) < settings.refuse_below:
-            # It may only be understood together with the question before it.
-            longer = f"{history[-1].question}\n{question}"
-            more = await look_up(longer, longer, asked)
-            if best(more[1]) > best(quotes):
-                passages, quotes = more
+            # It may only be understood together with the question before it, unless it is about something else: then
+            # what supports both would be what supported the one before.
+            before = history[-1].question
+            longer = f"{before}\n{question}"
+            if await asyncio.to_thread(support.likeness, before, longer) >= FOLLOWS:
+                more = await look_up(longer, longer, asked)
+                if best(more[1]) > best(quotes):
+                    passages, quotes = more
         return {**asked, "history": history, "passages": passages, "quotes": quotes}
 
     async def answer(found: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[AddableDict]:

@@ -48,6 +48,11 @@ class Support:
         ]
         return sorted(found, key=lambda quote: (-quote.support, quote.passage, quote.position))
 
+    def likeness(self, one: str, other: str) -> float:
+        """The cosine of two texts."""
+        first, second = self._encode([one, other])
+        return float(first @ second)
+
     def _vectors(self, passages: Sequence[Passage]) -> list[tuple[list[str], Any]]:
         keys = [(passage.id, passage.content) for passage in passages]
         with self._lock:
