@@ -1,14 +1,14 @@
 """How fast a corpus is embedded and written: against the bare encoder, sentence-transformers, and LangChain's own way.
 
-    .venv/bin/python benchmarks/embedding.py                the default corpus, on one processor
-    .venv/bin/python benchmarks/embedding.py --most 10      a small one
+    .venv/bin/python benchmarks/embedding.py --most 15      about 1,000 chunks
+    .venv/bin/python benchmarks/embedding.py                the default corpus, about 5,000
     .venv/bin/python benchmarks/embedding.py --workers 2
 
-`bare` only encodes the chunks' texts, in memory already, a thousand at a time: before and after the others, the mean of
-both counts. `program` is the asset's: it reads, cleans, cuts, looks for what is known, encodes, and writes by COPY; by
-itself, and by Ray Data; then all of it with its start and the indexes. sentence-transformers encodes a part of the same
-texts, and so does the encoder. Last, chunks whose vectors are known are written by COPY, and by `add_documents` of
-langchain-postgres. PostgreSQL is one of the benchmark's own.
+Three take turns at each part of the corpus, on one thread, so that other work on the machine is no reason for a
+difference: `bare` only encodes the chunks' texts, which are in memory already; the asset's program does all that a
+worker does (read, clean, cut, look for what is known, encode, write by COPY); sentence-transformers encodes the same
+texts. Then the whole program by Ray Data, with its start and the indexes. Last, chunks whose vectors are known are
+written by COPY, and by `add_documents` of langchain-postgres. PostgreSQL is one of the benchmark's own.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from statistics import mean
 from time import perf_counter
 
 import numpy as np
+from pyarrow import parquet
 
 from resources.embedded.environment import socket_folder
 from resources.embedded.postgres import Postgres
@@ -33,15 +34,13 @@ from workloads.contract import Tier
 from workloads.corpus import data
 from workloads.corpus.data_parameters import CorpusData
 from workloads.corpus.workload import CorpusParameters
-from workloads.data import read_split
-from workloads.embedding.embed import BLOCK, run
+from workloads.embedding.embed import Worker, run
 from workloads.embedding.spec import EmbeddingSpec
 from workloads.embedding.table import METADATA, VectorTable
 from workloads.kits.chunking import Chunk, chunks_of
-from workloads.kits.embedding import DIGEST, DIMENSIONS, NAME, Embedder, published
+from workloads.kits.embedding import DIGEST, DIMENSIONS, LONGEST, NAME, Embedder, published
 from workloads.results import DataFile
 
-PART = 1500  # texts that sentence-transformers encodes
 WRITTEN = 5000  # chunks that LangChain writes
 
 
@@ -77,28 +76,25 @@ def seconds(work: Callable[[], object]) -> float:
     return perf_counter() - begun
 
 
-def program(spec: EmbeddingSpec, folder: Path) -> tuple[float, float]:
-    """Chunks in a second while it embeds, and over all of it."""
-    out = folder / spec.table
-    out.mkdir()
-    whole = perf_counter()
-    result = run(spec, out, lambda share, text: None)
-    whole = perf_counter() - whole
-    assert result.rate is not None
-    assert result.counts.embedded + result.counts.copied == result.chunks
-    return result.chunks / result.seconds["embed"], result.chunks / whole
+def in_turn(pieces: int, **works: Callable[[int], object]) -> dict[str, float]:
+    """Seconds that each needs for all pieces; they take turns, and who begins changes from piece to piece."""
+    took = dict.fromkeys(works, 0.0)
+    for piece in range(pieces):
+        names = list(works)
+        for name in names[piece % len(names) :] + names[: piece % len(names)]:
+            took[name] += seconds(lambda name=name, piece=piece: works[name](piece))
+    return took
 
 
-def by_sentence_transformers(texts: list[str], threads: int) -> float:
-    """Texts in a second."""
+def sentence_transformers() -> Callable[[list[str]], np.ndarray]:
+    """Its `encode`, on one thread."""
     import torch
     from sentence_transformers import SentenceTransformer
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     model = SentenceTransformer(str(published()), device="cpu", local_files_only=True)
-    model.max_seq_length = 256
-    model.encode(texts[:32])
-    return len(texts) / seconds(lambda: model.encode(texts, normalize_embeddings=True, show_progress_bar=False))
+    model.max_seq_length = LONGEST
+    return lambda texts: model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
 def by_copy(chunks: list[Chunk], vectors: np.ndarray, store: VectorStore) -> float:
@@ -142,14 +138,16 @@ def by_langchain(chunks: list[Chunk], vectors: np.ndarray, store: VectorStore) -
     return len(rows) / seconds(lambda: theirs.add_documents(rows))
 
 
-def with_ray(spec: EmbeddingSpec, folder: Path) -> tuple[float, float]:
-    """The program on a Ray that runs already."""
+def by_ray(spec: EmbeddingSpec, folder: Path) -> tuple[float, float]:
+    """The whole program on a Ray that runs already: chunks in a second while it embeds, and over all of it."""
     import ray
 
     started = ray.init(address="local", num_cpus=spec.tier.workers, include_dashboard=False, log_to_driver=False)
     os.environ["RAY_ADDRESS"] = started.address_info["address"]
     try:
-        return program(spec, folder)
+        begun = perf_counter()
+        result = run(spec, folder, lambda share, text: None)
+        return result.chunks / result.seconds["embed"], result.chunks / (perf_counter() - begun)
     finally:
         del os.environ["RAY_ADDRESS"]
         ray.shutdown()
@@ -176,46 +174,44 @@ def main() -> None:
         server.start()
         stack.callback(server.stop)
         store = VectorStore(settings)
-        file, tier = documents(flags.most, folder), Tier(workers=flags.workers)
-        chunks = [chunk for row in read_split(file).to_pylist() for chunk in chunks_of(row, 600, 60)]
-        texts = [chunk.text for chunk in chunks]
-        embedder = Embedder.load(threads=1)
-        embedder.encode(texts[:64])
-        print(f"{len(chunks)} chunks of {mean(map(len, texts)):.0f} characters, {os.cpu_count()} processors")
+        file = documents(flags.most, folder)
+        groups = parquet.ParquetFile(file)
+        parts = [
+            [chunk for row in groups.read_row_group(at).to_pylist() for chunk in chunks_of(row, 600, 60)]
+            for at in range(groups.num_row_groups)
+        ]
+        texts = [[chunk.text for chunk in part] for part in parts]
+        chunks = [chunk for part in parts for chunk in part]
+        print(f"{len(chunks)} chunks of {mean(len(chunk.text) for chunk in chunks):.0f} characters")
 
-        kept: list[np.ndarray] = []
-
-        def loop() -> None:
-            kept[:] = [embedder.encode(texts[at : at + BLOCK]) for at in range(0, len(texts), BLOCK)]
-
-        bare = [len(texts) / seconds(loop)]
-        alone, alone_whole = program(specification(file, store, "alone", Tier()), folder)
-        ray, ray_whole = with_ray(specification(file, store, "ray", tier), folder)
-        bare.append(len(texts) / seconds(loop))
-        print(f"bare encoder loop, one thread       {mean(bare):8.1f} chunks/s ({bare[0]:.1f} and {bare[1]:.1f})")
-        for name, rate in (
-            ("program, while it embeds", alone),
-            ("  with its start and indexes", alone_whole),
-            (f"by Ray Data, {flags.workers} worker(s), while it embeds", ray),
-            ("  with its start and indexes", ray_whole),
-        ):
-            print(f"{name:36}{rate:8.1f} chunks/s  {rate / mean(bare):.2f} of bare")
-
-        some = texts[:: max(1, len(texts) // PART)]
-        ours = len(some) / seconds(lambda: embedder.encode(some))
-        theirs = by_sentence_transformers(some, 1)
-        again = len(some) / seconds(lambda: embedder.encode(some))
-        ours = mean([ours, again])
-        print(f"encoder                             {ours:8.1f} texts/s, of {len(some)}")
-        print(
-            f"sentence-transformers               {theirs:8.1f} texts/s; the encoder is {ours / theirs:.2f} times that"
+        alone = specification(file, store, "alone", Tier())
+        store.create(alone.vector_table())
+        worker, theirs = Worker(alone.model_dump_json()), sentence_transformers()
+        encode = worker.embedder.encode
+        encode(texts[0][:64]), theirs(texts[0][:64])
+        took = in_turn(
+            len(parts),
+            bare=lambda at: encode(texts[at]),
+            program=worker.part,
+            sentence_transformers=lambda at: theirs(texts[at]),
         )
+        bare, own, other = (len(chunks) / each for each in took.values())
+        ray, whole = by_ray(specification(file, store, "ray", Tier(workers=flags.workers)), folder)
+        line("bare encoder, one thread", bare, "chunks/s")
+        line("asset's program, one thread", own, "chunks/s", f"{own / bare:.2f} of bare")
+        line("sentence-transformers, one thread", other, "texts/s", f"the encoder is {bare / other:.2f} times as fast")
+        line(f"by Ray Data, {flags.workers} worker(s)", ray, "chunks/s", f"{ray / bare:.2f} of bare")
+        line("  with its start and indexes", whole, "chunks/s", f"{whole / bare:.2f} of bare")
 
-        vectors = np.concatenate(kept)
+        vectors = np.concatenate([encode([text[:50] for text in part]) for part in texts])
         copied = by_copy(chunks, vectors, store)
         added = by_langchain(chunks[:WRITTEN], vectors[:WRITTEN], store)
-        print(f"COPY                                {copied:8.0f} rows/s")
-        print(f"add_documents                       {added:8.0f} rows/s; COPY is {copied / added:.1f} times as fast")
+        line("COPY", copied, "rows/s")
+        line("add_documents", added, "rows/s", f"COPY is {copied / added:.1f} times as fast")
+
+
+def line(what: str, value: float, unit: str, ratio: str = "") -> None:
+    print(f"{what:36}{value:10,.1f} {unit:9} {ratio}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":
