@@ -1,8 +1,11 @@
-"""What is kept for a time only: predictions for as long as the settings say, and what jobs leave on disk for a week."""
+"""What is kept for a time only: predictions for as long as the settings say, and for a week what jobs leave on disk and
+tables of vectors that were never released."""
 
 import dagster as dg
 
 from mlops_assets.delivery import Delivery
+from mlops_assets.index_retention import prune
+from mlops_assets.plainly import plainly
 from resources.settings import Settings
 
 
@@ -17,10 +20,18 @@ def prune_jobs(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delive
     context.log.info(f"{delivery.doors.compute.prune()} jobs left folders that nobody needs any more")
 
 
+@dg.op(description="Drop tables of vectors that were whole a week ago and that no release and no open decision names.")
+@plainly
+def prune_vectors(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
+    dropped = prune(delivery.doors)
+    context.log.info(f"{len(dropped)} tables of vectors are needed by nobody any more: {', '.join(dropped) or 'none'}")
+
+
 @dg.job(description=__doc__, executor_def=dg.in_process_executor)
 def retention() -> None:
     prune_predictions()
     prune_jobs()
+    prune_vectors()
 
 
 def nightly(settings: Settings) -> dg.ScheduleDefinition:

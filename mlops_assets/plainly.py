@@ -18,9 +18,11 @@ from resources.ledger_store import NoLedger
 from resources.serve_api import ServingUnavailable
 from resources.serving import RolloutFailed
 from resources.tracking import NoSuchVersion, TrackingUnavailable
+from workloads.artifacts import BrokenArtifacts
 from workloads.disk import DiskFull, disk_full
 
 OURS = (
+    BrokenArtifacts,
     CannotJudge,
     CannotRelease,
     ComputeUnavailable,
