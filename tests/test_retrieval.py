@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from resources.database import connect
 from resources.embedded.postgres import Postgres
-from resources.settings import Settings
+from resources.settings import REPOSITORY, Settings
 from workloads.contract import InvalidInput
 from workloads.kits.fusion import fuse
 from workloads.kits.retrieval import RetrievalFailed, Retriever
@@ -234,6 +234,20 @@ def test_langchain_postgres_reads_the_same_table(database: str, pool: Connection
         assert str(filtered.id) == nearest(QUESTION, 1, source=["library"])[0]
     finally:
         asyncio.run_coroutine_threadsafe(engine._pool.dispose(), engine._loop).result(10)
+
+
+def test_the_notebook_of_the_documentation(postgres: Settings, database: str, capsys: pytest.CaptureFixture) -> None:
+    text = (REPOSITORY / "docs" / "retrieval.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    assert '"corpus"' in code
+    names: dict[str, Any] = {}
+    try:
+        exec(code.replace('"corpus"', '"of_tests"'), names)
+    finally:
+        names["pool"].close()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == names["retriever"].top_k
+    assert all(line.split()[1].endswith(".md") for line in lines)
 
 
 # --- what is wrong with a table -------------------------------------------------------------------------------------
