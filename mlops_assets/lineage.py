@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mlops_assets import composing
+from mlops_assets.composing import Chosen
 from resources.data_version import TAG, DataVersion, split_tag
 from resources.doors import Doors
 from resources.ledger import Batch, Candidate, Release
@@ -180,8 +182,12 @@ def _cited(prediction: Prediction, candidate: Candidate, doors: Doors) -> list[d
     wanted = [str(one["id"]) for answer in answers for one in answer.get("citations", ())]
     if not wanted:
         return []
-    index = doors.ledger.candidate_by_id(doors.ledger.release(candidate.parts["index"]).candidate)
-    found = [doors.vectors.chunk(index.parameters["table"], chunk) for chunk in dict.fromkeys(wanted)]
+    release = doors.ledger.release(candidate.parts["index"])
+    index = doors.ledger.candidate_by_id(release.candidate) if release else None
+    if index is None:
+        return []
+    table = composing.part_of(Chosen(index, release), doors).content["table"]
+    found = [doors.vectors.chunk(table, chunk) for chunk in dict.fromkeys(wanted)]
     return [chunk for chunk in found if chunk]
 
 

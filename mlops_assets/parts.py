@@ -21,7 +21,7 @@ from mlops_assets.delivery import Delivery
 from mlops_assets.part_bench import questions
 from mlops_assets.plainly import plainly
 from mlops_assets.prompts import first, register, usable
-from mlops_assets.things import Thing
+from mlops_assets.things import Thing, things_of
 from resources.data_version import DataVersion
 from resources.doors import Doors
 from resources.ledger import Candidate, NewCandidate
@@ -100,8 +100,7 @@ def candidate_of(thing: Thing, doors: Doors, run: str = "", number: int | None =
     application = thing.declared
     assert isinstance(application, Application)
     data = questions(application, doors)
-    if thing.role == "prompt":
-        ready(application, data, doors, run)  # the language model that it is to be judged with
+    ready(thing, data, doors, run)
     return enter(thing, _content(thing, doors, number), data, doors, run)
 
 
@@ -111,11 +110,11 @@ def answerer(checks: Any) -> dict[str, str]:
     return {"answered by": said} if said else {}
 
 
-def ready(application: Application, data: DataVersion, doors: Doors, run: str) -> None:
-    """See that there is a language model to judge prompts with, before any is released."""
-    name = application.things()["language_model"]
-    if not doors.ledger.candidates(name):
-        enter(Thing(name, "language_model", application), _content_of_settings(doors.settings), data, doors, run)
+def ready(thing: Thing, data: DataVersion, doors: Doors, run: str) -> None:
+    """See that a prompt has a language model to be judged with, and the other way round, before any is released."""
+    for other in things_of(thing.declared):
+        if other.name != thing.name and not doors.ledger.candidates(other.name):
+            enter(other, _content(other, doors, None), data, doors, run)
 
 
 def configured(settings: Settings) -> dict[str, Any]:
