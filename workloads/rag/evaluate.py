@@ -17,6 +17,7 @@ from workloads.rag.answers import Answered
 from workloads.rag.questions import Question, read
 
 AT_ONCE = 4  # questions that are asked beside each other, after the first round
+TRIES = 6  # other questions that a control looks at, where the passages of the first hold the answer after all
 MOST = 3  # answers that may fail before nothing more is asked
 
 
@@ -46,7 +47,7 @@ async def evaluate(app: Answerer, questions: Path, repeats: int, shuffled: bool 
         AnswererFailed: some could not be answered; there is no evaluation then.
     """
     asked = read(questions)
-    searched = others(asked) if shuffled else [None] * len(asked)
+    searched = [others(asked, at) if shuffled else [None] for at in range(len(asked))]
     rows = [await _round(app, asked, searched, repeat, AT_ONCE if repeat else 1) for repeat in range(max(1, repeats))]
     scores: dict[str, list[float]] = {metric.name: [] for metric in scorers.METRICS}
     for at, question in enumerate(asked):
@@ -81,17 +82,20 @@ def score(question: Question, answered: Answered) -> dict[str, float]:
     }
 
 
-def others(questions: Sequence[Question]) -> list[str]:
-    """For each question another one, whose passages it is to be answered from: half of the list further, so that it is
-    seldom of the same kind, and the same in every run."""
-    half = max(1, len(questions) // 2)
-    return [questions[(at + half) % len(questions)].question for at in range(len(questions))]
+def others(questions: Sequence[Question], at: int) -> list[str | None]:
+    """The questions from whose passages one is to be answered as a control, best first: those that stand about half of
+    the list away, so that they are seldom of the same kind; the same in every run."""
+    count = len(questions)
+    steps = [count // 2 + step for step in range(min(TRIES, count - count // 2))] if count > 1 else []
+    return [questions[(at + step) % count].question for step in steps] or [None]
 
 
 async def _round(
-    app: Answerer, asked: Sequence[Question], searched: Sequence[str | None], repeat: int, at_once: int
+    app: Answerer, asked: Sequence[Question], searched: Sequence[Sequence[str | None]], repeat: int, at_once: int
 ) -> list[tuple[Answered, float]]:
     """Every question's answer, and the milliseconds that it took. A service that is away is not asked for each.
+
+    Of what a question may be answered from, the first is taken that finds no gold passage by chance, or else the last.
 
     Raises:
         AnswererFailed: at the end, or as soon as `MOST` have failed.
@@ -100,22 +104,25 @@ async def _round(
     failed: list[tuple[str, Exception]] = []
     tried = 0
 
-    async def ask(question: str, search: str | None) -> tuple[Answered, float] | None:
+    async def ask(question: Question, searches: Sequence[str | None]) -> tuple[Answered, float] | None:
         nonlocal tried
         async with room:
             if len(failed) >= MOST:
                 return None
             tried += 1
-            start = perf_counter()
-            try:
-                answered = await app.answer(question, repeat=repeat, search=search)
-            except Exception as error:
-                failed.append((question, error))
-                return None
-            return answered, 1000 * (perf_counter() - start)
+            for search in searches:
+                start = perf_counter()
+                try:
+                    answered = await app.answer(question.question, repeat=repeat, search=search)
+                except Exception as error:
+                    failed.append((question.question, error))
+                    return None
+                milliseconds = 1000 * (perf_counter() - start)
+                if not any(scorers.ranks(question.gold, answered.passages)):
+                    break
+            return answered, milliseconds
 
-    pairs = zip(asked, searched, strict=True)
-    answers = await asyncio.gather(*(ask(one.question, search) for one, search in pairs))
+    answers = await asyncio.gather(*(ask(one, searches) for one, searches in zip(asked, searched, strict=True)))
     if failed:
         shown = "; ".join(f"{question!r}: {_sentence(error)}" for question, error in failed)
         raise AnswererFailed(f"{len(failed)} of {tried} answers failed, so there are no figures. {shown}")
