@@ -136,7 +136,7 @@ class Judging:
         log.info("%s answers%s %d times", about, " from other questions' passages," if shuffled else "", repeats)
         evaluate = self.application.resolve(self.application.evaluate)
         try:
-            return arrays(self.application, await evaluate(app, self.questions, repeats, shuffled))
+            return arrays(self.application, await evaluate(app, self.questions, repeats, shuffled, self.services))
         except Exception as error:
             raise CannotJudge(f"{about} cannot be judged: {sentence(error)}") from error
 

@@ -61,6 +61,8 @@ def compared(
     verdict: Verdict
     if high < -margin:
         verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"
+    elif low > 0:
+        verdict, text = "pass", shown  # few rows are enough to see that it is better
     elif found.smallest is None or found.smallest > margin:
         verdict = "inconclusive"
         text = f"{found.n} rows can show a difference of {smallest}, and the margin is {margin:g}: {shown}"

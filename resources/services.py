@@ -12,7 +12,12 @@ class PlatformServices:
 
     def __init__(self, endpoint: str = "", chosen: Settings | None = None):
         self._settings = chosen or settings()
-        self._values = {"endpoint": endpoint, "schema": self._settings.schema_of("predictions")}
+        self._values = {
+            "endpoint": endpoint,
+            "schema": self._settings.schema_of("predictions"),
+            "judge_model": self._settings.judge_model,
+            "judge_model_url": self._settings.judge_model_url,
+        }
 
     def setting(self, name: str) -> str | None:
         return self._values.get(name)

@@ -64,6 +64,13 @@ class Settings(BaseSettings):
         description="Key of that service; else the file `secrets/language-model-key` under home, if there is one.",
     )
 
+    # A language model that gives opinions of answers in evaluations; none: nobody does.
+    judge_model_url: str | None = Field(None, description="Address of the judge's service, as language_model_url.")
+    judge_model: str | None = Field(None, description="Name of the judge model; not the one that answers.")
+    judge_model_key: str | None = Field(
+        None, repr=False, description="Key of that service; else the file `secrets/judge-model-key` under home."
+    )
+
     http_proxy: Literal["haproxy", "python"] = Field(
         "haproxy" if sys.platform == "linux" else "python",
         description="Ray Serve's HTTP proxy: HAProxy is some ten times faster, and Linux only.",
@@ -86,7 +93,7 @@ class Settings(BaseSettings):
             raise ValueError("an environment is a lower-case word such as dev, ci or prod")
         return value
 
-    @field_validator("language_model_url")
+    @field_validator("language_model_url", "judge_model_url")
     @classmethod
     def _service_is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^@\s]+$", value):
@@ -97,6 +104,8 @@ class Settings(BaseSettings):
     def _a_language_model_has_name_and_address(self) -> Self:
         if (self.language_model_url is None) != (self.language_model is None):
             raise ValueError("MLOPS_LANGUAGE_MODEL_URL and MLOPS_LANGUAGE_MODEL belong together: set both, or none")
+        if (self.judge_model_url is None) != (self.judge_model is None):
+            raise ValueError("MLOPS_JUDGE_MODEL_URL and MLOPS_JUDGE_MODEL belong together: set both, or none")
         return self
 
     @field_validator("home", "workloads")
@@ -178,10 +187,12 @@ class Settings(BaseSettings):
 
     def secrets(self) -> dict[str, str]:
         """What endpoints and evaluations are told by `Services.secret`; nobody else is."""
-        file = self.home / "secrets" / "language-model-key"
-        key = self.language_model_key or (file.read_text().strip() if file.is_file() else "")
         known = {"database": self.database("mlops"), "admin_key": self.admin_key}
-        return {**known, "language_model_key": key} if key else known
+        for name in ("language_model_key", "judge_model_key"):
+            file = self.home / "secrets" / name.replace("_", "-")
+            if key := getattr(self, name) or (file.read_text().strip() if file.is_file() else ""):
+                known[name] = key
+        return known
 
     def _secret(self, name: str) -> str:
         file = self.home / "secrets" / name

@@ -70,7 +70,7 @@ def good(questions: Path, services: PlatformServices) -> GateReport:
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[Model, str]]:
     says = "The lambda expression yields a function object, a debugging assertion, and nothing happens [1]."
-    server = Model({"talker": says, "broken": 500})
+    server = Model({"talker": says, "broken": 500, "judge": "4"})
     with running(server) as address:
         yield server, f"{address}/v1"
 
@@ -172,11 +172,35 @@ def test_an_answer_that_fails_is_an_error_and_no_score(
         judge(RAG, "language_model", prompt(1), broken, questions, services, "test")
 
 
+def test_a_judge_gives_opinions_and_is_not_the_model_that_answers(
+    questions: Path, postgres: Settings, service: tuple[Model, str]
+) -> None:
+    server, url = service
+
+    def judged_by(name: str, composition: Composition) -> GateReport:
+        chosen = postgres.model_copy(update={"judge_model": name, "judge_model_url": url, "judge_model_key": "secret"})
+        return judge(RAG, "prompt", composition, None, questions, PlatformServices("rag", chosen), "test")
+
+    report = judged_by("judge", prompt(1))
+    judged = check(report, "floor").evidence["metrics"]["judged"]
+    assert judged["n"] == len(ASKED)
+    assert judged["value"] in (0.75, pytest.approx(0.75 * (len(ASKED) - 1) / len(ASKED)))  # one answer may be refused
+    asked = [body["messages"][0]["content"] for body in server.asked if body["model"] == "judge"]
+    assert any(" ".join(ASKED[0][2]) in text for text in asked)
+    assert "Bearer secret" in server.keys
+    with pytest.raises(CannotJudge, match="the judge is the model that answers, talker"):
+        judged_by("talker", model(url, "talker"))
+    with pytest.raises(CannotJudge, match="asked for a number from 1 to 5 and said 'The lambda"):
+        judged_by("talker", prompt(1))
+    with pytest.raises(CannotJudge, match="broken failed"):
+        judged_by("broken", prompt(1))
+
+
 def test_the_same_questions_get_the_same_scores(questions: Path, services: PlatformServices) -> None:
     async def scores() -> dict[str, Any]:
         app = App.load(prompt(1), services)
         try:
-            return arrays(RAG, await evaluate(app, questions, 2)).arrays
+            return arrays(RAG, await evaluate(app, questions, 2, services=services)).arrays
         finally:
             await app.close()
 

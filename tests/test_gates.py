@@ -161,6 +161,8 @@ def test_too_few_rows_are_inconclusive(gate, tmp_path: Path) -> None:
     # Few rows are enough to see a catastrophe.
     awful = candidate(tmp_path, wrong=range(4, 37), number=3)
     assert check(gate(awful, champion, rows=36), "champion").verdict == "refuse"
+    # And to see that one is better than that.
+    assert check(gate(same, awful, rows=36), "champion").verdict == "pass"
 
 
 @pytest.mark.parametrize("follows", list(OnInconclusive))

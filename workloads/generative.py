@@ -170,10 +170,10 @@ class Application(Declared):
         repeats: how often each question is asked; a row's score is the mean over them.
         app: `module:class`, an `App`.
         check: `module:function`, `(template: str) -> None`; raises ValueError where a prompt's text cannot be used.
-        evaluate: `module:function`, a coroutine `(app: App, questions: Path, repeats: int, shuffled: bool) ->
-            contract.Evaluation`; it raises where an answer fails. `shuffled`: each question is answered from the
-            passages of another, as a control. A score may be NaN where its metric does not apply to a row, but for the
-            one that decides, and for `milliseconds`, which the latency gate reads.
+        evaluate: `module:function`, a coroutine `(app: App, questions: Path, repeats: int, shuffled: bool, services:
+            Services) -> contract.Evaluation`; it raises where an answer fails. `shuffled`: each question is answered
+            from the passages of another, as a control. A score may be NaN where its metric does not apply to a row, but
+            for the one that decides, and for `milliseconds`, which the latency gate reads.
         approval: `manual`: a candidate that passes its gates waits until a person approves it.
     """
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-from workloads.contract import Evaluation
+from workloads.contract import Evaluation, Services
+from workloads.generative import Composition
 from workloads.rag import scorers
 from workloads.rag.answers import Answered
+from workloads.rag.judging import Judge
 from workloads.rag.questions import Question, read
 
 AT_ONCE = 4  # questions that are asked beside each other, after the first round
@@ -24,6 +26,8 @@ MOST = 3  # answers that may fail before nothing more is asked
 class Answerer(Protocol):
     """What is evaluated: `workloads.rag.app.App`."""
 
+    composition: Composition
+
     async def answer(
         self, question: str, session: str | None = None, repeat: int = 0, search: str | None = None
     ) -> Answered: ...
@@ -33,7 +37,9 @@ class AnswererFailed(Exception):
     """Questions stayed without an answer; the message says how many and why. There is no evaluation then."""
 
 
-async def evaluate(app: Answerer, questions: Path, repeats: int, shuffled: bool = False) -> Evaluation:
+async def evaluate(
+    app: Answerer, questions: Path, repeats: int, shuffled: bool = False, services: Services | None = None
+) -> Evaluation:
     """Ask every question, as often as is said; a row's score is the mean over the repeats.
 
     The first round asks one question after the other, which is when `milliseconds` are taken.
@@ -41,11 +47,14 @@ async def evaluate(app: Answerer, questions: Path, repeats: int, shuffled: bool 
     Args:
         questions: a version of the data.
         shuffled: answer each from the passages of another question, as a control: an evaluation in which this does
-            nearly as well does not measure whether answers rest on what was found.
+            nearly as well does not measure whether answers rest on what was found. No judge is asked about that.
+        services: what may name a judge model.
 
     Raises:
         AnswererFailed: some could not be answered; there is no evaluation then.
+        workloads.rag.judging.JudgeFailed: nor is there without the judge's opinion, where one is configured.
     """
+    judge = Judge.of(services, app.composition.language_model.content) if services and not shuffled else None
     asked = read(questions)
     searched = [others(asked, at) if shuffled else [None] for at in range(len(asked))]
     rows = [await _round(app, asked, searched, repeat, AT_ONCE if repeat else 1) for repeat in range(max(1, repeats))]
@@ -56,6 +65,7 @@ async def evaluate(app: Answerer, questions: Path, repeats: int, shuffled: bool 
             applies = [one[name] for one in each if not math.isnan(one[name])]
             scores[name].append(sum(applies) / len(applies) if applies else scorers.NOT_APPLICABLE)
         scores["milliseconds"].append(rows[0][at][1])
+        scores["judged"].append(await _judged(judge, question, [answers[at][0] for answers in rows]))
     return Evaluation(
         scores=scores,
         slices={
@@ -80,6 +90,14 @@ def score(question: Question, answered: Answered) -> dict[str, float]:
         "groundedness": scorers.NOT_APPLICABLE if answered.refused else scorers.groundedness(answered.text, cited),
         "refusal": scorers.refusal(question.answerable, answered.refused),
     }
+
+
+async def _judged(judge: Judge | None, question: Question, answers: Sequence[Answered]) -> float:
+    """The judge's mean opinion of the answers to a question; 0 for what was refused, without asking."""
+    if judge is None or not question.answerable:
+        return scorers.NOT_APPLICABLE
+    opinions = [0.0 if answer.refused else await judge.score(question, answer.text) for answer in answers]
+    return sum(opinions) / len(opinions)
 
 
 def others(questions: Sequence[Question], at: int) -> list[str | None]:

@@ -25,6 +25,7 @@ METRICS = (
     Metric("citations", "Harmonic mean of how much of what is cited is gold, and how much of the gold is cited."),
     Metric("groundedness", "Share of an answer's sentences that a cited passage supports."),
     Metric("refusal", "Whether what the corpus does not answer was refused, and nothing else."),
+    Metric("judged", "What a judge model says of an answer beside the expected one; no rows where none is configured."),
     Metric("milliseconds", "Time of one answer, asked by itself.", higher_is_better=False, unit="ms"),
 )
 
