@@ -83,7 +83,7 @@ def composition(
         resources.tracking.TrackingUnavailable: MLflow, which knows where it is, does not answer.
     """
     given = given or {}
-    return Composition(application.name, **{role: given.get(role) or _part(parts[role], doors) for role in ROLES})
+    return Composition(application.name, **{role: given.get(role) or part_of(parts[role], doors) for role in ROLES})
 
 
 def composed(application: Application, doors: Doors) -> Release:
@@ -148,7 +148,8 @@ def _new(application: Application, held: Mapping[str, Chosen], parts: dict[str, 
     )
 
 
-def _part(one: Chosen, doors: Doors) -> Part:
+def part_of(one: Chosen, doors: Doors) -> Part:
+    """A candidate as a part; raises as `composition`."""
     candidate, release = one.candidate, one.release
     folder = doors.tracking.artifacts(candidate.artifacts_uri, candidate.digest)
     manifest = Manifest.read(folder)
