@@ -23,7 +23,7 @@ class Talking:
     async def create(self, call: Call) -> Reply:
         """Begin a session.
 
-        Questions asked in it are understood together with those before; nobody's use of it for a while ends it.
+        Questions asked in it are understood together with those before. What nobody uses for long is forgotten.
         """
         async with self.database.connection() as connection:
             return Reply({"session_id": str(await self.conversations.create(connection))})
