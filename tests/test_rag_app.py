@@ -106,9 +106,10 @@ def test_filters(client: httpx.Client) -> None:
     assert not ask(client, filters={"source": ["python", "docs"]}).json()["refused"]
     assert ask(client, filters={"path": "assert.md"}).json()["refused"]
     assert ask(client, filters={"path": "nowhere.md"}).json()["retrieved"] == []
-    wrong = ask(client, filters={"password": "x"})
-    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "invalid_input")
-    assert "password" in wrong.text
+    for stream in (False, True):
+        wrong = ask(client, filters={"password": "x"}, stream=stream)
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "invalid_input")
+        assert "password" in wrong.text
 
 
 @pytest.mark.parametrize(

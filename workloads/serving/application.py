@@ -27,7 +27,7 @@ from workloads.serving.replica import Replica
 from workloads.serving.service import JSON, RETRY, Response, Send, Service, internal, json, logger, wrong_method
 
 MAX_BODY = 2**18  # bytes
-STREAM_SECONDS = 300  # the longest that a stream may take
+ANSWER_SECONDS = 300  # the longest that an answer may take, streams included
 TRIES = 5  # to take a version that is not retired in that very moment
 EVENTS: Headers = (
     (b"content-type", b"text/event-stream"),
@@ -127,15 +127,13 @@ class ApplicationEndpoint(Service):
         finally:
             loaded.use.leave()
 
-    @staticmethod
-    async def _explained(answering: Coroutine[Any, Any, Any]) -> Any:
+    async def _explained(self, answering: Coroutine[Any, Any, Any]) -> Any:
         """What the application answers, with its errors as this endpoint's."""
         try:
-            return await answering
-        except InvalidInput as error:
-            raise Refusal(422, "invalid_input", error.reason, error.field) from None
-        except Failed as failed:
-            raise refusal_of(failed) from None
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await answering
+        except Exception as error:
+            raise self._refused(error) from None
 
     @staticmethod
     async def _unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
@@ -164,7 +162,7 @@ class ApplicationEndpoint(Service):
         async def sending() -> None:
             nonlocal outcome, begun
             try:
-                async with asyncio.timeout(STREAM_SECONDS):
+                async with asyncio.timeout(ANSWER_SECONDS):
                     async for name, data in events:
                         if not begun:  # until the first event an error still has a status
                             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -177,7 +175,7 @@ class ApplicationEndpoint(Service):
                     begun = True
                 await send(event("done", {**body, **self._facts(loaded, call, started)}))
             except Exception as error:
-                refusal = error if isinstance(error, Refusal) else self._refused(error, loaded)
+                refusal = self._refused(error)
                 if not begun:
                     raise refusal from None
                 seen.status = refusal.status
@@ -199,12 +197,19 @@ class ApplicationEndpoint(Service):
             if begun:
                 self.metrics.answered(outcome)
 
-    def _refused(self, error: Exception, loaded: LoadedApp) -> Refusal:
-        if isinstance(error, Failed):
-            return refusal_of(error)
-        if isinstance(error, TimeoutError):
-            return Refusal(504, "too_slow", f"the answer took longer than {STREAM_SECONDS} s")
-        logger.error("endpoint %s failed in a stream", self.replica.config.endpoint, exc_info=error)
+    def _refused(self, error: Exception) -> Refusal:
+        """An error of the application, or of sending what it answers, as this endpoint's."""
+        match error:
+            case Refusal():
+                return error
+            case InvalidInput():
+                return Refusal(422, "invalid_input", error.reason, error.field)
+            case Failed():
+                headers = RETRY if error.status == 503 else ()
+                return Refusal(error.status, error.code, str(error), headers=headers)
+            case TimeoutError():
+                return Refusal(504, "too_slow", f"the answer took longer than {ANSWER_SECONDS} s")
+        logger.error("endpoint %s failed in an answer", self.replica.config.endpoint, exc_info=error)
         return internal()
 
     # --- what can be traced ---
@@ -248,10 +253,6 @@ def pattern(path: str) -> re.Pattern[str]:
 def event(name: str, data: Any) -> Message:
     text = b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
     return {"type": "http.response.body", "body": text, "more_body": True}
-
-
-def refusal_of(failed: Failed) -> Refusal:
-    return Refusal(failed.status, failed.code, str(failed), headers=RETRY if failed.status == 503 else ())
 
 
 def milliseconds(started: float) -> float:
