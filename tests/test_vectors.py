@@ -153,7 +153,7 @@ def test_a_repeat_writes_nothing_and_a_change_embeds_only_itself(store: VectorSt
 
 
 def test_killed_in_between_nothing_is_embedded_or_written_twice(store: VectorStore, tmp_path: Path) -> None:
-    texts = documents(6 * TOGETHER, sections=12)
+    texts = documents(4 * TOGETHER, sections=8)
     spec, out = asked(store, tmp_path, texts), tmp_path / "out"
     out.mkdir()
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
@@ -165,13 +165,13 @@ def test_killed_in_between_nothing_is_embedded_or_written_twice(store: VectorSto
             time.sleep(0.05)
         process.kill()
     there = rows(store, spec.table)
-    assert 0 < len(there) < 12 * len(texts)
+    assert 0 < len(there) < 8 * len(texts)
     assert store.tables("corpus") == []  # it is not whole, and nobody takes it for that
     assert spec.finished(out) is None
     result = embedded(spec, out)
-    assert result.counts == Counts(embedded=12 * len(texts) - len(there), skipped=len(there))
+    assert result.counts == Counts(embedded=8 * len(texts) - len(there), skipped=len(there))
     after = rows(store, spec.table)
-    assert len(after) == result.chunks == 12 * len(texts)
+    assert len(after) == result.chunks == 8 * len(texts)
     assert all(np.array_equal(after[key][1], vector) for key, (_, vector) in there.items())
 
 

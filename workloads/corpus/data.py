@@ -18,7 +18,7 @@ from workloads.data import ROW_ID, describe_splits, identity, read_split, write_
 from workloads.kits import docstrings
 
 SPLIT = "documents"
-TOGETHER = 16  # documents of a row group, which one worker embeds at a time
+TOGETHER = 32  # documents of a row group, which one worker embeds at a time
 
 
 def fetch(parameters: CorpusData, out: Path) -> Fetched:
