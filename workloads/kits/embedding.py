@@ -111,7 +111,7 @@ class Embedder(Embeddings):
 
 
 class OnGpu(Embedder):
-    """The same vectors, by sentence-transformers on a GPU. Not proven here: no machine with one was at hand."""
+    """The same vectors, by sentence-transformers on a GPU. Tried on a processor only: none with a GPU was at hand."""
 
     @classmethod
     def of(cls, weights: Path) -> Self:
@@ -122,7 +122,8 @@ class OnGpu(Embedder):
         return cls(model, None)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        return self.session.encode(list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False)
+        found = self.session.encode(list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False)
+        return found.reshape(-1, DIMENSIONS)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(ids) for ids in self.session.tokenizer(list(texts), truncation=True)["input_ids"]]
