@@ -59,7 +59,7 @@ def main() -> None:
     every, full = copies(chunks, asked.chunks), topped_up(vectors, asked.chunks)
     questions = parse(Path(workloads.rag.__file__).with_name("questions.jsonl"))
     texts = [question.question for question in questions]
-    asks, probes = embedder.encode(texts), vectors[:: max(1, len(vectors) // 200)][:200]
+    asks, probes = embedder.encode(texts), vectors[:: max(1, len(vectors) // 100)][:100]
     figures: dict[str, Any] = {"chunks": asked.chunks, "real": len(chunks), "ef_search": EF_SEARCH}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}")
