@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from index_support import COPIES, REAL, SCHEMA, fill, make
-from pydantic import BaseModel
 
 from mlops_assets.gates import leads_to
 from mlops_assets.index_gates import judge, rules
@@ -23,14 +22,6 @@ from workloads.loading import declared_of
 
 CHUNKS = REAL * (COPIES + 1)
 POOR = {"links": 2, "candidates": 4}
-
-
-class Unserved:
-    """An index answers nobody by itself."""
-
-    @classmethod
-    def forms(cls) -> list[type[BaseModel]]:
-        return []
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def candidate(tmp_path: Path) -> Callable[..., Candidate]:
         folder.mkdir()
         content = {"schema": SCHEMA, "table": table, "type": "vector", "dimensions": 384, "chunks": CHUNKS, **said}
         (folder / PART).write_text(json.dumps(content))
-        digest = Manifest.write(folder, "workloads.corpus", Unserved).digest
+        digest = Manifest.write(folder, "workloads.corpus").digest
         uri, now = folder.as_uri(), datetime.now(UTC)
         return Candidate(
             id=number, thing="index/corpus", number=number, digest=digest, artifacts_uri=uri, created_at=now

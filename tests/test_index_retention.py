@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from index_support import SCHEMA, fill
-from test_index_gates import Unserved
 
 from mlops_assets.index_retention import prune, prune_index
 from resources.database import connect
@@ -41,7 +40,7 @@ class Kept:
         folder = self.folder / table
         folder.mkdir()
         (folder / PART).write_text(json.dumps({"schema": SCHEMA, "table": table}))
-        digest = Manifest.write(folder, "workloads.corpus", Unserved).digest
+        digest = Manifest.write(folder, "workloads.corpus").digest
         number = len(self.doors.ledger.candidates(THING)) + 1
         new = NewCandidate(thing=THING, kind="index", number=number, digest=digest, artifacts_uri=folder.as_uri())
         candidate = self.doors.ledger.add_candidate(new)
