@@ -41,9 +41,10 @@ def promote(thing: str, environment: str, ledger: Ledger, tracking: Tracking) ->
         "data": f"{candidate.data_name}-v{candidate.data_version}",
         "promoted_from": f"{settings.qualified(thing)} {release.version}",
     } | ({"verdict_there": report.verdict} if report else {})
-    number, name = tracking.promote(thing, candidate.number, environment, tags)
+    number, _ = tracking.promote(thing, candidate.number, environment, tags)
     fields = {field: value for field, value in asdict(candidate).items() if field not in ("id", "created_at")}
-    copy = there.add_candidate(NewCandidate(**fields | {"number": number, "model_uri": f"models:/{name}/{number}"}))
+    address = Tracking(there.settings).model_uri(thing, number)
+    copy = there.add_candidate(NewCandidate(**fields | {"number": number, "model_uri": address}))
     if report and there.report(copy.id) is None:
         there.add_report(copy.id, report)
     return copy

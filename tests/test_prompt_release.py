@@ -14,6 +14,7 @@ from mlops_assets.bench import releasing
 from mlops_assets.cli import app
 from mlops_assets.commands import prompt as commands
 from mlops_assets.parts import candidate_of
+from mlops_assets.promotion import promote
 from mlops_assets.releasing import Releasing
 from mlops_assets.things import Thing, things_of
 from resources.data_registry import DataRegistry
@@ -158,6 +159,11 @@ def test_a_worse_prompt_is_refused_and_what_is_released_stays(
     assert listed[0]["why"] == "sure of everything"
     assert "champion" in listed[1]["aliases"]
     assert "refuse_below = 0.99" in mlops("show", "--version", "2")[1]
+
+
+def test_what_is_released_becomes_a_candidate_elsewhere(first: Candidate, doors: Doors) -> None:
+    copy = promote("prompt/rag", "promptingprod", doors.ledger, doors.tracking)
+    assert (copy.number, copy.digest, copy.model_uri) == (1, first.digest, "prompts:/promptingprod.prompt.rag/1")
 
 
 @pytest.mark.parametrize(
