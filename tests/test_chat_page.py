@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from browser_fixtures import needs_browser
 from chat_support import Front, playground
-from conftest import temporary_home
 from graph_fixtures import until
 from rag_support import Endpoint, Model, chunks, composition, make_table, migrate, running
 
@@ -43,7 +42,7 @@ def chat(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         made |= {f"chat_{name}": composition("corpus_chat", model=toy) for name, toy in toys.items()}
         endpoints = {name: Endpoint(postgres, folder / name, name, one) for name, one in made.items()}
         front = Front({name: endpoint.service for name, endpoint in endpoints.items()})
-        with playground(postgres, temporary_home(), front) as address:
+        with playground(postgres, folder / "home", front) as address:
             yield Chat(address, front, PredictionLog(postgres), model)
             for endpoint in endpoints.values():
                 endpoint.replica.close()
