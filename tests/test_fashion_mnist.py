@@ -22,7 +22,7 @@ from workloads.results import Result, Spec
 from workloads.training import NoServices, run
 
 FASHION = workload_of("workloads.fashion_mnist")
-PARAMETERS = {"epochs": 2, "batch_size": 32}
+PARAMETERS = {"epochs": 4, "batch_size": 32}
 TOLERANCE = 0.02  # by which the figures of two trainings alike may differ: see docs/search.md
 
 
@@ -68,19 +68,12 @@ def test_network_learns_over_two_workers(trained: tuple[Path, Result]):
     assert result.metrics["test_accuracy"] > 0.6
     assert result.resumed_from is None
     assert {name: len(values) for name, values in result.curves.items()} == {
-        "train_loss": 2, "validation_loss": 2, "validation_accuracy": 2,
+        "train_loss": 4, "validation_loss": 4, "validation_accuracy": 4,
     }  # fmt: skip
     assert result.curves["train_loss"][1] < result.curves["train_loss"][0]
     assert {file.path for file in result.artifacts.files} == {"golden.json", "model.onnx", "model.safetensors"}
     assert {"learning_curves.png", "confusion_matrix.png", "surest_mistakes.png"} <= set(result.plots)
     assert not list((out / "checkpoints").iterdir())
-
-
-def test_the_same_again_gives_the_same_figures(trained: tuple[Path, Result], splits: Path, tmp_path: Path):
-    """Two workers add their gradients over a network: to the bit on one machine as measured, and not promised."""
-    again = run(spec(splits), tmp_path)
-    assert again.metrics == pytest.approx(trained[1].metrics, abs=TOLERANCE)
-    assert again.curves.keys() == trained[1].curves.keys()
 
 
 def test_served_form_decides_as_the_trained_one(trained: tuple[Path, Result]):
@@ -95,9 +88,14 @@ def test_artifacts_say_nothing_of_the_machine(trained: tuple[Path, Result]):
         assert str(Path(__file__).parent.parent).encode() not in file.read_bytes(), file.name
 
 
-def test_lost_worker_and_killed_job_cost_an_epoch_each(splits: Path, ray_address: str, tmp_path: Path):
-    """A job loses a worker and goes on; then it is killed itself, and a second attempt goes on."""
-    asked = spec(splits, epochs=5).model_copy(update={"checkpoints": tmp_path / "checkpoints"})
+def test_lost_worker_and_killed_job_cost_an_epoch_each(
+    splits: Path, ray_address: str, trained: tuple[Path, Result], tmp_path: Path
+):
+    """A job loses a worker and goes on; then it is killed itself, and a second attempt goes on.
+
+    Its accuracy is that of the training that nothing happened to.
+    """
+    asked = spec(splits).model_copy(update={"checkpoints": tmp_path / "checkpoints"})
     (tmp_path / "spec.json").write_text(asked.model_dump_json())
     job = program(
         "--spec", tmp_path / "spec.json", "--out", tmp_path / "first",
@@ -106,24 +104,26 @@ def test_lost_worker_and_killed_job_cost_an_epoch_each(splits: Path, ray_address
     first: list[str] = []
     for line in iter(job.stdout.readline, ""):
         first.append(line[7:].strip())
-        if first[-1].startswith("epoch 2 of 5") and not any(seen.startswith("going on") for seen in first):
+        if first[-1].startswith("epoch 2 of 4") and not any(seen.startswith("going on") for seen in first):
             workers()[0].send_signal(signal.SIGKILL)
-        if first[-1].startswith("epoch 4 of 5"):
+        if first[-1].startswith("epoch 3 of 4"):
             job.kill()
             break
     _, errors = job.communicate()
     assert job.returncode == -signal.SIGKILL, "\n".join(first) + errors
     assert sum(line.startswith("going on from checkpoint_") for line in first) == 1
-    assert sum(line.startswith("epoch 1 of 5") for line in first) == 1
+    assert sum(line.startswith("epoch 1 of 4") for line in first) == 1
     assert not (tmp_path / "first" / "result.json").exists()
 
     second: list[str] = []
     result = run(asked, tmp_path / "second", lambda share, text: second.append(text))
     assert str(result.resumed_from).startswith("checkpoint_")
-    assert not any(line.startswith(("epoch 1 of 5", "epoch 2 of 5")) for line in second)
-    assert all(len(values) == 5 for values in result.curves.values())
+    assert not any(line.startswith(("epoch 1 of 4", "epoch 2 of 4")) for line in second)
+    assert all(len(values) == 4 for values in result.curves.values())
     assert result.parity is not None
     assert result.parity.holds
+    found, undisturbed = result.metrics["test_accuracy"], trained[1].metrics["test_accuracy"]
+    assert found == pytest.approx(undisturbed, abs=TOLERANCE)
 
 
 def workers() -> list[psutil.Process]:
