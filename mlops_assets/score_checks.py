@@ -62,7 +62,9 @@ def compared(
     if high < -margin:
         verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"
     elif low > 0:
-        verdict, text = "pass", shown  # few rows are enough to see that it is better
+        verdict, text = "pass", shown  # few rows are enough to see that it is better,
+    elif high < 0 and low < -margin:  # or worse, by whatever
+        verdict, text = "refuse", f"worse, and it may be by more than the margin of {margin:g}: {shown}"
     elif found.smallest is None or found.smallest > margin:
         verdict = "inconclusive"
         text = f"{found.n} rows can show a difference of {smallest}, and the margin is {margin:g}: {shown}"

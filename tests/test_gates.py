@@ -161,6 +161,10 @@ def test_too_few_rows_are_inconclusive(gate, tmp_path: Path) -> None:
     # Few rows are enough to see a catastrophe.
     awful = candidate(tmp_path, wrong=range(4, 37), number=3)
     assert check(gate(awful, champion, rows=36), "champion").verdict == "refuse"
+    # Or that something is worse, if not by how much.
+    bad = candidate(tmp_path, wrong=range(33, 37), number=4)
+    found = check(gate(bad, champion, rows=36), "champion")
+    assert (found.verdict, "may be by more" in found.text) == ("refuse", True)
     # And to see that one is better than that.
     assert check(gate(same, awful, rows=36), "champion").verdict == "pass"
 
