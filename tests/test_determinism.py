@@ -1,6 +1,7 @@
 """The same data, code, parameters, seed and tier give the same figures to the bit, in whatever process (scikit-learn).
 
-Torch: `test_text.py`, `test_digits.py` (to the bit), `test_fashion_mnist.py` (several workers, interrupted: a stated tolerance).
+Torch: `test_text.py`, `test_digits.py` (to the bit), `test_fashion_mnist.py` (several workers, interrupted: a stated
+tolerance).
 """
 
 from pathlib import Path

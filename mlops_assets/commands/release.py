@@ -191,7 +191,7 @@ def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
 
     found = releasing.ledger.candidates(releasing.thing)
     if not found:
-        raise CannotRelease(f"{releasing.thing} has no candidate yet: train it")
+        raise CannotRelease(f"{releasing.thing} has no candidate yet: a data tag makes one (`mlops data list`)")
     for candidate in found if number else found[-1:]:
         if number in (None, candidate.number):
             return candidate
