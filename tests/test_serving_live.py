@@ -149,6 +149,6 @@ def test_deploying_again_changes_nothing(serving: Serving) -> None:
 
 def test_an_application_that_cannot_start_says_why(serving: Serving) -> None:
     with pytest.raises(ServingUnavailable, match="Missing"):
-        serving.deploy("shift", "broken", predictor="predict:Missing", timeout=60)
+        serving.deploy("shift", "broken", serves="predict:Missing", timeout=60)
     serving.remove("broken")
     assert Client(serving, "shift").predict().status == 200
