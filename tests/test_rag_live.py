@@ -95,6 +95,21 @@ def rag(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     return {"corpus": corpus, "rag": asked}
 
 
+def test_a_tag_of_the_corpus_becomes_a_released_index(world: World, rag: dict[str, str]) -> None:
+    found = world.materialization("embeddings", "corpus", rag["corpus"]).metadata
+    metadata = {name: value.value for name, value in found.items()}
+    assert metadata["verdict"] == "pass"
+    assert metadata["chunks embedded"] == metadata["dagster/row_count"] > 100
+    table = world.doors.vectors.table(metadata["table"])
+    assert table is not None
+    assert (table.chunks, table.data_version) == (metadata["dagster/row_count"], rag["corpus"])
+    current = world.doors.ledger.current("index/corpus")
+    assert current is not None
+    candidate = world.doors.ledger.candidate_by_id(current.candidate)
+    assert candidate is not None
+    assert (candidate.data_version, candidate.kind, candidate.digest) == (rag["corpus"], "index", metadata["digest"])
+
+
 def test_two_tags_become_a_live_application(world: World, rag: dict[str, str]) -> None:
     answer = ask(world)
     assert answer["version"] == "1.0.0"
