@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -259,5 +260,6 @@ def dagster_dev(settings: Settings) -> subprocess.Popen[str]:
     """`dagster dev` as a person types it in the repository: the platform's settings, and nothing of Dagster's set."""
     env = {name: value for name, value in environment(settings).items() if name != "DAGSTER_HOME"}
     command = ["dagster", "dev", "--port", str(settings.dagster_port)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, env=env, cwd=REPOSITORY, text=True, start_new_session=True, **pipes)
+    rest = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # it may be ignored where the tests were started
+    return subprocess.Popen(command, env=env, cwd=REPOSITORY, preexec_fn=heard, **rest)
