@@ -29,6 +29,7 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}  # commands answer there, some of them in JSON
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -49,7 +50,7 @@ class Runs:
     @cached_property
     def client(self) -> "MlflowClient":
         """MLflow's own client, for what the methods below do not cover (reading)."""
-        for name, value in PATIENCE.items():
+        for name, value in {**PATIENCE, **QUIET}.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 

@@ -156,6 +156,7 @@ def test_a_new_index_and_a_rollback_are_switched_to_without_a_failed_answer(worl
         assert ask(world)["corpus_version"] == f"corpus-v{second}"
         run = mlops("rollback", "index/corpus", "--why", "the test", "--json")
         assert run.returncode == 0, run.stderr
+        assert json.loads(run.stdout)["version"] == "1.0.0"
         before = sum(seen.values())
         until(lambda: sum(seen.values()) > before + 3)
         assert ask(world)["corpus_version"] == f"corpus-v{rag['corpus']}"
