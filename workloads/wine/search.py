@@ -17,8 +17,8 @@ from workloads.kits.search import candidates, tried
 from workloads.kits.tabular import features, targets
 
 FOLDS = 5
-# From so many rows times trees, over all fits, Ray is quicker than one core. On two busy cores 270,000 took 1.7 s
-# serially and 4.7 s in a Ray that was there, 12.5 s with its start; so a serial search of some 20 s is worth it.
+# From so many rows times trees, over all fits, Ray is quicker than one core. On two idle cores 268,000 took 1.7 s
+# serially and 2.6 s in a Ray that was there, 10,000,000 took 14.9 s and 9.8 s: they meet at about 2,600,000.
 RAY_PAYS = 3_000_000
 
 
