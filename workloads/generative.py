@@ -44,7 +44,7 @@ class IndexGates:
 
     recall: float = 0.98
     k: int = 10
-    latency_ms: float = 100
+    latency_ms: float = 50
     queries: int = 200
     filters: Sequence[str] = ("source",)
     margin: float = 0.01
