@@ -150,7 +150,8 @@ def test_an_answer_is_traced_to_chunk_file_and_tag(world: World, rag: dict[str, 
 def test_a_new_index_and_a_rollback_are_switched_to_without_a_failed_answer(world: World, rag: dict[str, str]) -> None:
     with load(world) as seen:
         until(lambda: seen["1.0.0"] > 3)
-        second = world.release(CORPUS, **SMALL, most=12)
+        second = world.release(CORPUS, **SMALL, most=6)
+        assert second != rag["corpus"]
         sensed(world, CORPUS, second)
         until(lambda: seen["1.1.0"] > 3)
         assert ask(world)["corpus_version"] == f"corpus-v{second}"
