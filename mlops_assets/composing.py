@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_assets.code import serving_code, source
+from mlops_assets.entering import Origin, entered
 from mlops_assets.projection import Projection
 from resources.doors import Doors
-from resources.ledger import Candidate, ChampionMoved, NewCandidate, Release
-from workloads.artifacts import Manifest, digest_of, signature_of
+from resources.ledger import Candidate, ChampionMoved, Release
+from workloads.artifacts import Manifest, signature_of
 from workloads.generative import PART, ROLES, Application, Composition, Part
 
 ATTEMPTS = 5
@@ -100,7 +101,7 @@ def composed(application: Application, doors: Doors) -> Release:
         before = _candidate(current, doors) if current else None
         if current and before and before.parts == parts:
             return current
-        candidate = ledger.add_candidate(_new(application, pieces, parts, doors))
+        candidate = _enter(application, pieces, parts, doors)
         why = ", ".join(f"{one.release.thing} {one.release.version}" for one in pieces.values() if one.release)
         try:
             against = before.id if before else None
@@ -113,39 +114,27 @@ def composed(application: Application, doors: Doors) -> Release:
     raise NothingReleased(f"the parts of {application.name} changed {ATTEMPTS} times meanwhile; try again")
 
 
-def _new(application: Application, held: Mapping[str, Chosen], parts: dict[str, int], doors: Doors) -> NewCandidate:
+def _enter(application: Application, held: Mapping[str, Chosen], parts: dict[str, int], doors: Doors) -> Candidate:
     """The composition as a version in MLflow, and as a candidate; its data are those of the index."""
-    tracking, index = doors.tracking, held["index"].candidate
-    served, commit = application.resolve(application.app), source(application.folder)
+    index, served = held["index"].candidate, application.resolve(application.app)
+    code, commit = serving_code(application), source(application.folder)
     versions = {role: one.release.version for role, one in held.items() if one.release}
-    key = f"composition:{digest_of(parts)}"
-    run_id = tracking.open_run(
-        application.name, key, " ".join(f"{role} {versions[role]}" for role in versions), versions
-    )
     with tempfile.TemporaryDirectory() as folder:
         composition(application, held, doors).write(Path(folder))
-        manifest = Manifest.write(Path(folder), application.package, served)
-        uri = tracking.log_files(run_id, Path(folder), "model")
-    tracking.close_run(run_id, "FINISHED")
-    number = tracking.register(application.name, run_id, uri, {"digest": manifest.digest, **versions})
-    return NewCandidate(
-        thing=application.name,
-        kind="composition",
-        number=number,
-        digest=manifest.digest,
-        run_id=run_id,
-        artifacts_uri=uri,
-        model_uri=tracking.model_uri(application.name, number),
-        data_name=index.data_name,
-        data_version=index.data_version,
-        data_digest=index.data_digest,
-        code_version=serving_code(application),
-        git_commit=commit.commit,
-        git_dirty=commit.dirty,
-        parameters=versions,
-        signature=signature_of(served),
-        parts=parts,
-    )
+        return entered(
+            application.name,
+            application.name,
+            " ".join(f"{role} {version}" for role, version in versions.items()),
+            Path(folder),
+            Manifest.write(Path(folder), application.package, served).digest,
+            Origin(index.data_name, index.data_version, index.data_digest, code, commit),
+            doors,
+            kind="composition",
+            tags=versions,
+            parameters=versions,
+            signature=signature_of(served),
+            parts=parts,
+        )
 
 
 def part_of(one: Chosen, doors: Doors) -> Part:

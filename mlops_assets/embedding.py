@@ -1,24 +1,22 @@
 """An embedding, from data version to judged candidate. Each step may be repeated: a retry goes on where it stopped."""
 
-import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mlops_assets.bench import releasing
 from mlops_assets.code import embedding_code, source
+from mlops_assets.entering import Origin, entered_part
 from mlops_assets.things import Thing
 from resources.compute import Job, JobFailed
 from resources.data_version import DataVersion
 from resources.doors import Doors
-from resources.ledger import Candidate, NewCandidate
+from resources.ledger import Candidate
 from resources.reports import GateReport
-from workloads.artifacts import Manifest, digest_of
+from workloads.artifacts import digest_of
 from workloads.contract import TIERS
 from workloads.embedding.spec import Counts, EmbeddingResult, EmbeddingSpec
-from workloads.generative import PART, Index, IndexParameters
+from workloads.generative import Index, IndexParameters
 from workloads.results import DataFile
 
 
@@ -141,52 +139,19 @@ def enter(
     run: str,
 ) -> Candidate:
     """The candidate of a table: the one that there is, else a new version in MLflow and in the ledger."""
-    index, tracking = thing.declared, doors.tracking
     figures = {f"chunks_{name}": value for name, value in result.counts.model_dump().items()}
     metrics = {"chunks": result.chunks, "documents": result.documents, **figures}
     if result.rate:
         metrics["chunks_per_second"] = round(result.rate, 3)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, PART).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-        manifest = Manifest.write(Path(folder), index.package)
-        for known in reversed(doors.ledger.candidates(thing.name)):
-            if known.digest == manifest.digest:
-                return known
-        commit = source(index.folder)
-        tags = {
-            "data.tag": data.tag,
-            "data.digest": data.digest,
-            "data.source": data.source,
-            "code.commit": commit.commit,
-            "code.dirty": str(commit.dirty).lower(),
-            "code.digest": spec.code_version,
-            "dagster.run": run,
-            "tier": tier,
-        }
-        run_id = tracking.open_run(index.name, f"{thing.name}:{manifest.digest}", f"{index.name} {data.version}", tags)
-        tracking.log(run_id, spec.parameters, metrics, {})
-        uri = tracking.log_files(run_id, Path(folder), "part")
-    tracking.close_run(run_id, "FINISHED")
-    number = tracking.register(thing.name, run_id, uri, {"digest": manifest.digest, "data": data.tag})
-    return doors.ledger.add_candidate(
-        NewCandidate(
-            thing=thing.name,
-            kind=thing.role,
-            number=number,
-            digest=manifest.digest,
-            run_id=run_id,
-            artifacts_uri=uri,
-            model_uri=tracking.model_uri(thing.name, number),
-            data_name=data.name,
-            data_version=data.version,
-            data_digest=data.digest,
-            code_version=spec.code_version,
-            git_commit=commit.commit,
-            git_dirty=commit.dirty,
-            dagster_run=run,
-            parameters=spec.parameters,
-            metrics=metrics,
-            tier=tier,
-            seconds=sum(result.seconds.values()),
-        )
+    return entered_part(
+        thing,
+        content,
+        f"{thing.declared.name} {data.version}",
+        Origin.of(data, spec.code_version, source(thing.declared.folder), run),
+        doors,
+        tags={"data": data.tag, "data.source": data.source, "tier": tier},
+        parameters=spec.parameters,
+        metrics=metrics,
+        tier=tier,
+        seconds=sum(result.seconds.values()),
     )

@@ -4,11 +4,8 @@ A prompt is registered in MLflow, by `mlops prompt register` or in its UI; the l
 Both are judged by the answers that they lead to, on the newest version of the application's questions.
 """
 
-import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,17 +15,18 @@ from mlops_assets.bench import releasing
 from mlops_assets.checks import results, specs
 from mlops_assets.code import own_code, source
 from mlops_assets.delivery import Delivery
+from mlops_assets.entering import Origin, entered_part
 from mlops_assets.part_bench import questions
 from mlops_assets.plainly import plainly
 from mlops_assets.prompts import first, register, usable
 from mlops_assets.things import Thing, things_of
 from resources.data_version import DataVersion
 from resources.doors import Doors
-from resources.ledger import Candidate, NewCandidate
+from resources.ledger import Candidate
 from resources.prompts import Prompts
 from resources.settings import Settings
-from workloads.artifacts import Manifest, digest_of
-from workloads.generative import EXTRACTIVE, PART, Application
+from workloads.artifacts import digest_of
+from workloads.generative import EXTRACTIVE, Application
 
 
 class PartConfig(dg.Config):
@@ -131,39 +129,10 @@ def configured(settings: Settings) -> dict[str, Any]:
 
 def enter(thing: Thing, what: Content, data: DataVersion, doors: Doors, run: str) -> Candidate:
     """The candidate of a content: the one that there is, else a new one, first judged on this version of the data."""
-    application, tracking = thing.declared, doors.tracking
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, PART).write_text(json.dumps(dict(what.content), indent=2, sort_keys=True) + "\n")
-        manifest = Manifest.write(Path(folder), application.package)
-        for known in reversed(doors.ledger.candidates(thing.name)):
-            if known.digest == manifest.digest and what.number in (None, known.number):
-                return known
-        commit = source(application.folder)
-        key = f"{thing.name}:{manifest.digest}:{what.number}"
-        tags = {"data.tag": data.tag, "dagster.run": run, "code.commit": commit.commit}
-        run_id = tracking.open_run(application.name, key, thing.name, tags)
-        uri = tracking.log_files(run_id, Path(folder), "part")
-    tracking.close_run(run_id, "FINISHED")
-    number = what.number or tracking.register(thing.name, run_id, uri, {"digest": manifest.digest})
-    return doors.ledger.add_candidate(
-        NewCandidate(
-            thing=thing.name,
-            kind=thing.role,
-            number=number,
-            digest=manifest.digest,
-            run_id=run_id,
-            artifacts_uri=uri,
-            model_uri=tracking.model_uri(thing.name, number),
-            data_name=data.name,
-            data_version=data.version,
-            data_digest=data.digest,
-            code_version=own_code(application),
-            git_commit=commit.commit,
-            git_dirty=commit.dirty,
-            dagster_run=run,
-            parameters=dict(what.shown),
-        )
-    )
+    application = thing.declared
+    origin = Origin.of(data, own_code(application), source(application.folder), run)
+    said = {"number": what.number, "parameters": dict(what.shown)}
+    return entered_part(thing, what.content, thing.name, origin, doors, **said)
 
 
 def unjudged(thing: Thing, doors: Doors) -> str | None:

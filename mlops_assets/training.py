@@ -13,11 +13,12 @@ from typing import Any
 
 from mlops_assets.abandoned import withdraw
 from mlops_assets.bench import ModelBench, releasing
-from mlops_assets.code import Source, source, training_code
+from mlops_assets.code import source, training_code
 from mlops_assets.delivery import offer
+from mlops_assets.entering import Origin, versioned
 from mlops_assets.things import model_of
 from resources.compute import Job, JobFailed
-from resources.data_version import DataVersion
+from resources.data_version import DataVersion, tag_of
 from resources.database import DatabaseUnavailable
 from resources.doors import Doors
 from resources.ledger import Candidate, NewCandidate
@@ -81,8 +82,8 @@ class Training:
         doors.compute.require(TIERS[tier], f"Training {self.workload.name} on the tier {tier}")
         data = doors.registry.version(self.workload.data.name, self.data_version)
         jobs = self._jobs(doors, data, parameters, tier)
-        commit = source(self.workload.folder)
-        tracked = [self._open(doors, job, data, commit, tier) for job in jobs]
+        origin = Origin.of(data, training_code(self.workload), source(self.workload.folder), self.run)
+        tracked = [self._open(doors, job, origin, data.source, tier) for job in jobs]
         left = list(tracked)  # runs in MLflow that nobody has ended
         try:
             results = dict(zip(tracked, doors.compute.run_all(jobs, log), strict=True))
@@ -95,7 +96,7 @@ class Training:
                     left.remove(one)
                 raise failures[0] if len(failures) == 1 else JobFailed("\n\n".join(map(str, failures)))
             ranked = sorted(finished.items(), key=lambda pair: _worth(pair[1], self.workload.metric))
-            trained = self._register(doors, data, commit, ranked, tier)
+            trained = self._register(doors, origin, ranked, tier)
         except TrackingUnavailable:
             raise  # nothing can be told to MLflow now; `abandoned.settle` does when it is back
         except BaseException as error:
@@ -136,25 +137,17 @@ class Training:
             for variant, values in parameters.items()
         ]
 
-    def _open(self, doors: Doors, job: Job, data: DataVersion, commit: Source, tier: str) -> _Tracked:
+    def _open(self, doors: Doors, job: Job, origin: Origin, data_source: str, tier: str) -> _Tracked:
         """The job's run in MLflow; a retry finds the one that there is by its key."""
-        named = [job.variant] if job.variant else []
-        tags = {
-            "data.tag": data.tag,
-            "data.digest": data.digest,
-            "data.source": data.source,
-            "code.commit": commit.commit,
-            "code.dirty": str(commit.dirty).lower(),
-            "code.digest": job.spec.code_version,
-            "dagster.run": self.run,
+        own = {
+            "data.source": data_source,
             "dagster.root_run": self.root_run,
             "seed": str(job.spec.parameters["seed"]),
             "tier": tier,
-        } | _variant(job)
-        key = ":".join([self.root_run, job.workload, data.version, *named])
-        return _Tracked(
-            job, doors.tracking.open_run(job.workload, key, " ".join([job.workload, data.version, *named]), tags)
-        )
+        }
+        named = [job.workload, origin.data_version, *([job.variant] if job.variant else [])]
+        key, tags = ":".join([self.root_run, *named]), origin.tags | own | _variant(job)
+        return _Tracked(job, doors.tracking.open_run(job.workload, key, " ".join(named), tags))
 
     def _track(self, doors: Doors, one: _Tracked, result: Result) -> None:
         """What came of a training, in its run."""
@@ -163,10 +156,10 @@ class Training:
         doors.tracking.log_files(one.run_id, doors.compute.folder(one.job) / "out" / "plots", "plots")
 
     def _register(
-        self, doors: Doors, data: DataVersion, commit: Source, ranked: list[tuple[_Tracked, Result]], tier: str
+        self, doors: Doors, origin: Origin, ranked: list[tuple[_Tracked, Result]], tier: str
     ) -> list[Trained]:
         """Versions in MLflow, then all candidates at once in the ledger; in order, the best one last."""
-        new = [self._candidate(doors, data, commit, one, result, tier) for one, result in ranked]
+        new = [self._candidate(doors, origin, one, result, tier) for one, result in ranked]
         candidates = doors.ledger.add_candidates(new)
         return [
             Trained(
@@ -180,30 +173,16 @@ class Training:
             for (one, result), candidate in zip(ranked, candidates, strict=True)
         ]
 
-    def _candidate(
-        self, doors: Doors, data: DataVersion, commit: Source, one: _Tracked, result: Result, tier: str
-    ) -> NewCandidate:
+    def _candidate(self, doors: Doors, origin: Origin, one: _Tracked, result: Result, tier: str) -> NewCandidate:
         """A version in MLflow, as a candidate."""
-        thing = self.workload.name
-        artifacts_uri = doors.tracking.log_files(
-            one.run_id, doors.compute.folder(one.job) / "out" / "artifacts", "model"
-        )
-        tags = {"digest": result.digest, "data": data.tag} | _variant(one.job)
-        number = doors.tracking.register(thing, one.run_id, artifacts_uri, tags)
-        return NewCandidate(
-            thing=thing,
-            number=number,
+        return versioned(
+            self.workload.name,
+            one.run_id,
+            doors.compute.folder(one.job) / "out" / "artifacts",
+            origin,
+            doors,
+            {"data": tag_of(origin.data_name, origin.data_version)} | _variant(one.job),
             digest=result.digest,
-            run_id=one.run_id,
-            artifacts_uri=artifacts_uri,
-            model_uri=doors.tracking.model_uri(thing, number),
-            data_name=data.name,
-            data_version=data.version,
-            data_digest=data.digest,
-            code_version=one.job.spec.code_version,
-            git_commit=commit.commit,
-            git_dirty=commit.dirty,
-            dagster_run=self.run,
             parameters=one.job.spec.parameters,
             signature=result.signature,
             metrics=result.metrics,

@@ -14,7 +14,7 @@ from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from resources.database import DatabaseUnavailable, connect
@@ -47,19 +47,35 @@ class PlatformStorage(DagsterPostgresStorage):
 
 
 class PlatformInstance(DagsterInstance):
-    """Everything that `dagster.yaml` does not set lies under home; a second daemon is refused."""
+    """Everything that `dagster.yaml` does not set lies under home; a second daemon is refused.
+
+    Each process keeps a connection for each kind of record. Dagster's own make one for every event, which costs more
+    than writing it. After a restart of PostgreSQL a kept one would answer once with an error, so it is tried first.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for part in self._parts:
+            part._engine = create_engine(part.postgres_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1)
+            event.listen(part._engine, "checkout", check_connection)
         # `dagster dev` marks its environment, which its children inherit: only the command itself is asked.
         if os.environ.get("DAGSTER_IS_DEV_CLI") == "1" and sys.argv[1:2] == ["dev"]:
             claim_dev(settings())
 
+    @property
+    def _parts(self) -> tuple[Any, ...]:
+        return self.run_storage, self.event_log_storage, self.schedule_storage
+
     def optimize_for_webserver(self, *arguments: Any, **named: Any) -> None:
-        """The webserver alone keeps connections; after a restart of PostgreSQL each would answer once with an error."""
+        """It gets pools of its own from Dagster, larger ones."""
         super().optimize_for_webserver(*arguments, **named)
-        for part in (self.run_storage, self.event_log_storage, self.schedule_storage):
+        for part in self._parts:
             event.listen(part._engine, "checkout", check_connection)
+
+    def dispose(self) -> None:
+        super().dispose()
+        for part in self._parts:
+            part._engine.dispose()
 
     @classmethod
     def config_schema(cls) -> dict[str, Any]:

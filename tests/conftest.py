@@ -79,6 +79,17 @@ def postgres(home_settings: Settings) -> Settings:
     return home_settings
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL of the test's own, to be stopped or killed."""
+    home = temporary_home()
+    server = Postgres(Settings(home=home, **ports()))
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(home)
+
+
 @pytest.fixture(scope="session")
 def platform(postgres: Settings) -> Settings:
     """The whole platform, Dagster's daemon with its sensors included; the value is the settings to reach it by."""

@@ -1,5 +1,7 @@
 """The kits: any scikit-learn estimator answers alike in the served form, and scores are what they are said to be."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,17 @@ def test_any_estimator_answers_as_it_was_trained_and_has_one_digest(table: tuple
         assert served.shape == (len(inputs), len(made.classes or [1]))
         scale = 1 if made.classes else targets(splits / f"{TEST}.parquet").std()
         assert np.abs(served - trained).max() < 1e-4 * scale, estimator
+
+
+def test_a_stored_form_needs_no_torch() -> None:
+    code = """
+import sys
+from workloads.kits.sklearn import skops_io
+skops_io()
+print([name for name in sys.modules if name.split(".")[-1] == "torch"])
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "[]\n"
 
 
 def fitted(table: Table, splits: Path, estimator: BaseEstimator, out: Path) -> Path:

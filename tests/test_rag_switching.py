@@ -2,12 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ports, temporary_home
 from rag_support import Endpoint, Model, composition, events, make_table, migrate, running, with_part
 
 from resources.embedded.postgres import Postgres
@@ -24,15 +23,6 @@ def database(postgres: Settings) -> Settings:
     for table in ("corpus_rag", "corpus_rag_2"):
         make_table(postgres, table)
     return postgres
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Settings]:
-    """A PostgreSQL of the test's own, to be restarted."""
-    settings = Settings(home=temporary_home(), **ports())
-    Postgres(settings).start()
-    yield settings
-    Postgres(settings).stop()
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -161,19 +151,19 @@ def test_a_composition_that_does_not_load_leaves_the_old_one(
         assert client.post("/query?version=1.0.1", json={"question": QUESTION}).status_code == 200
 
 
-def test_postgres_restarted_under_load_loses_nothing(server: Settings, tmp_path: Path) -> None:
-    migrate(server)
-    make_table(server)
-    endpoint = Endpoint(server, tmp_path, "rag_restart", composition())
-    log = PredictionLog(server)
+def test_postgres_restarted_under_load_loses_nothing(own_postgres: Postgres, tmp_path: Path) -> None:
+    migrate(own_postgres.settings)
+    make_table(own_postgres.settings)
+    endpoint = Endpoint(own_postgres.settings, tmp_path, "rag_restart", composition())
+    log = PredictionLog(own_postgres.settings)
     with endpoint.client() as client:
         session = client.post("/session/create").json()["session_id"]
         with Crowd(client, people=3) as crowd:
             until(lambda: len(crowd.answers) > 5)
-            Postgres(server).stop()
+            own_postgres.stop()
             until(lambda: crowd.errors)
             assert client.get("/health").json()["status"] == "healthy"
-            Postgres(server).start()
+            own_postgres.start()
             before = len(crowd.answers)
             until(lambda: len(crowd.answers) > before + 10, seconds=40)
         remembered = client.post("/query", json={"question": QUESTION, "session_id": session}).json()

@@ -1,7 +1,6 @@
 """An endpoint without Serve: requests and refusals, the plan and its swaps, and what a replica survives."""
 
 import contextlib
-import shutil
 import string
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +8,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from conftest import ports, temporary_home
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
@@ -57,17 +55,6 @@ def served(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     one = replica(serving, folder, "served", "served")
     yield Endpoint(one)
     one.close()
-
-
-@pytest.fixture
-def server() -> Iterator[Postgres]:
-    """A PostgreSQL of the test's own, to be killed."""
-    home = temporary_home()
-    server = Postgres(Settings(home=home, **ports()))
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(home)
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -192,14 +179,15 @@ def test_every_replica_follows_the_plan(serving: Serving, replicas, tmp_path: Pa
     assert call(Endpoint(both[0]), "GET", "/health").status == 503
     refused = call(Endpoint(both[0]), "POST", "/predict", {"rows": [[1, 2]]})
     assert (refused.status, refused.error["code"]) == (503, "not_ready")
-    first = serving.publish("follow", [version(tmp_path, 1.0)])
-    assert serving.publish("follow", [version(tmp_path, 1.0)]) == first
+    one = version(tmp_path, 1.0)
+    first = serving.publish("follow", [one])
+    assert serving.publish("follow", [one]) == first
     assert [ack.error for ack in serving.wait("follow", first)] == [None, None]
     second = serving.publish("follow", [version(tmp_path, 2.0, release_id=2)])
     assert second > first
     serving.wait("follow", second)
-    for one in both:
-        assert call(Endpoint(one), "POST", "/predict", {"rows": [[0, 0]]}).json["predictions"][0]["shift"] == 2.0
+    for each in both:
+        assert call(Endpoint(each), "POST", "/predict", {"rows": [[0, 0]]}).json["predictions"][0]["shift"] == 2.0
     until(lambda: {live.release_id for live in serving.live("follow").values()} == {2})
     assert len(serving.live("follow")) == 2
 
@@ -273,18 +261,18 @@ def test_a_replica_that_starts_serves_what_loads(serving, replicas, tmp_path: Pa
         assert [ack.error is None for ack in serving.plans.acks(connection, bad)] == [False]
 
 
-def test_without_postgres_the_last_plan_stays(server: Postgres, tmp_path: Path) -> None:
-    serving, log = Serving(server.settings), PredictionLog(server.settings)
+def test_without_postgres_the_last_plan_stays(own_postgres: Postgres, tmp_path: Path) -> None:
+    serving, log = Serving(own_postgres.settings), PredictionLog(own_postgres.settings)
     serving.migrate()
     log.migrate()
     one = replica(serving, tmp_path, "one", "away")
     serving.wait("away", serving.publish("away", [version(tmp_path, 1.0)]))
-    for process in server.processes():
+    for process in own_postgres.processes():
         process.kill()
     identity = call(Endpoint(one), "POST", "/predict", {"rows": [[1, 0]]}).json["prediction_id"]
     restarted = replica(serving, tmp_path, "restarted", "away")
     assert restarted.current.version.version == "1.0.1"
-    server.start()
+    own_postgres.start()
     serving.wait("away", serving.publish("away", [version(tmp_path, 2.0, release_id=2)]))
     for each in (one, restarted):
         until(lambda each=each: each.current.version.version == "1.0.2")  # it may still be reconnecting

@@ -3,16 +3,19 @@
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import psutil
 import pytest
 from psycopg import sql
 
 from resources.database import connect
+from resources.embedded.postgres import Postgres
 from resources.settings import Settings
 from resources.vector_store import VectorStore
 from workloads.artifacts import sha256
@@ -152,18 +155,30 @@ def test_a_repeat_writes_nothing_and_a_change_embeds_only_itself(store: VectorSt
     assert store.table(first.table) is None
 
 
-def test_killed_in_between_nothing_is_embedded_or_written_twice(store: VectorStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", ["job", "PostgreSQL"])
+def test_killed_in_between_nothing_is_embedded_or_written_twice(
+    own_postgres: Postgres, tmp_path: Path, lost: str
+) -> None:
+    store = VectorStore(own_postgres.settings)
     texts = documents(4 * TOGETHER, sections=8)
     spec, out = asked(store, tmp_path, texts), tmp_path / "out"
     out.mkdir()
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     command = [sys.executable, "-m", spec.program, "--spec", str(tmp_path / "spec.json"), "--out", str(out)]
     store.migrate()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < end and not written(store, spec.table):
             time.sleep(0.05)
-        process.kill()
+        if lost == "job":
+            process.kill()
+        else:
+            for part in own_postgres.processes():
+                with suppress(psutil.NoSuchProcess):
+                    part.kill()
+            said = process.communicate(timeout=120)[1]
+            assert said.strip().endswith("start this again, and it goes on where it stopped"), said
+            own_postgres.start()
     there = rows(store, spec.table)
     assert 0 < len(there) < 8 * len(texts)
     assert store.tables("corpus") == []  # it is not whole, and nobody takes it for that

@@ -1,17 +1,34 @@
 """TCP ports of this machine: which are free, and who listens on the others."""
 
+import random
 import socket
 
 import psutil
 
 
+# Below those that a system gives to outgoing connections (from 32768 on Linux, 49152 on macOS): one of these could be
+# taken between its choice here and a slow service's start.
+CHOICE = range(20000, 32768)
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback on which nobody listens now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports of loopback on which nobody listens now, all different.
+
+    Raises:
+        OSError: there are not as many.
+    """
+    sockets: list[socket.socket] = []
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for port in random.sample(CHOICE, len(CHOICE)):
+            if len(sockets) == count:
+                return [one.getsockname()[1] for one in sockets]
+            one = socket.socket()
+            sockets.append(one)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                sockets.pop().close()
+        raise OSError(f"there are no {count} free ports from {CHOICE.start} to {CHOICE.stop - 1}")
     finally:
         for one in sockets:
             one.close()

@@ -39,6 +39,7 @@ QUIET = {
     "SCAN_EVENT_DIR_INTERVAL_SECONDS": "10",
     "METRICS_RECORD_INTERVAL_S": "60",
     "REPORTER_UPDATE_INTERVAL_MS": "15000",
+    "RAY_prestart_worker_first_driver": "false",  # workers without the environment that a job asks for
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
 }

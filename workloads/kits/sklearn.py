@@ -6,6 +6,7 @@ form decides as the trained one does; trees behind a scaler may differ near a th
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,15 +52,31 @@ def reference(artifacts: Path, inputs: np.ndarray, classes: Sequence[str] | None
 
     Probabilities (rows, classes), or estimates (rows, 1) where there are no classes.
     """
-    import skops.io
-
-    estimator = skops.io.load(artifacts / STORED, trusted=TRUSTED)
+    estimator = skops_io().load(artifacts / STORED, trusted=TRUSTED)
     frame = _frame(inputs, estimator.feature_names_in_)
     if classes is None:
         return np.asarray(estimator.predict(frame), np.float32).reshape(-1, 1)
     outputs = np.zeros((len(inputs), len(classes)), np.float32)
     outputs[:, _known(estimator, classes)] = estimator.predict_proba(frame)
     return outputs
+
+
+def skops_io() -> Any:
+    """`skops.io`, without torch.
+
+    skops imports all of scikit-learn to list its estimators, which also imports torch, through a package that holds
+    none: two seconds and 200 MB. Who wants that package gets it later.
+    """
+    adapter = "sklearn.externals.array_api_compat.torch"
+    hidden = adapter not in sys.modules
+    if hidden:
+        sys.modules[adapter] = None  # type: ignore[assignment]
+    try:
+        import skops.io
+    finally:
+        if hidden:
+            del sys.modules[adapter]
+    return skops.io
 
 
 def _known(estimator: Any, classes: Sequence[str]) -> list[int]:
@@ -98,10 +115,8 @@ def _skops(estimator: Any) -> bytes:
     skops names parts by their addresses in memory and stamps them with the time of day, so that equal models would
     have different digests.
     """
-    import skops.io
-
     numbers: dict[int, int] = {}
-    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator))) as source:
+    with zipfile.ZipFile(io.BytesIO(skops_io().dumps(estimator))) as source:
         schema = json.loads(source.read("schema.json"))
         _renumber(schema, numbers)
         buffer = io.BytesIO()
