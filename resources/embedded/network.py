@@ -5,7 +5,6 @@ import socket
 
 import psutil
 
-
 # Below those that a system gives to outgoing connections (from 32768 on Linux, 49152 on macOS): one of these could be
 # taken between its choice here and a slow service's start.
 CHOICE = range(20000, 32768)
