@@ -22,10 +22,11 @@ demo: $(STAMP) ## from nothing to live, traced predictions
 demo-all: $(STAMP) ## the same with every workload
 	@$(BIN)/mlops demo --all
 
-# Job control, since a shell without it has its background commands ignore SIGINT, and all that they start.
+# Job control, since a shell without it has its background commands ignore SIGINT, and all that they start. The tests on
+# the platform take longer, so the others make do with what these leave of the processors.
 test: $(STAMP) ## run the tests, on real services
 	@set -m; log=$$(mktemp); trap 'kill -INT $$beside 2>/dev/null; rm -f "$$log"' EXIT; \
-	$(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & beside=$$!; \
+	nice -n 5 $(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & beside=$$!; \
 	echo 'Tests on the platform; those that need none run beside them and are shown afterwards.'; \
 	$(BIN)/python -m pytest -m platform; platform=$$?; test $$platform -ne 2 || exit 2; \
 	wait $$beside; rest=$$?; cat "$$log"; test $$platform -eq 0 -a $$rest -eq 0

@@ -35,7 +35,7 @@ from workloads.embedding.table import Vectors, VectorTable, prepared
 from workloads.kits.chunking import Chunk, chunks_of
 from workloads.kits.embedding import Embedder
 from workloads.kits.retrieval import Retriever
-from workloads.kits.retrieval_sql import EF_SEARCH, SET, in_sql
+from workloads.kits.retrieval_sql import EF_SEARCH, FURTHER, SET, in_sql
 from workloads.rag.questions import Question, parse
 from workloads.rag.scorers import recall, reciprocal_rank
 
@@ -181,8 +181,8 @@ def recalls(connection: Any, kind: str, probes: np.ndarray, vectors: np.ndarray,
         )
         hits, times = [], []
         with connection.transaction():
-            whole = "on" if source else "off"
-            connection.execute(SET, {"ef_search": str(EF_SEARCH), "timeout": "60s", "whole": whole})
+            asked = {"ef_search": str(EF_SEARCH * (FURTHER if source else 1)), "whole": "on" if source else "off"}
+            connection.execute(SET, {**asked, "timeout": "60s"})
             plan = connection.execute(sql.SQL("EXPLAIN {}").format(text), {"vector": in_sql(probes[0])}).fetchall()
             for probe in probes:
                 exact = np.sort((vectors @ probe)[among])[-K]  # what is as near as the last of the exact is as good

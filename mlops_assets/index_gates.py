@@ -21,6 +21,8 @@ from resources.tracking import Tracking, TrackingUnavailable
 from workloads.artifacts import Manifest, canonical
 from workloads.generative import PART, Index, IndexGates
 
+QUERIES = "chunks' own vectors, filtered by each value in turn"
+
 if TYPE_CHECKING:
     import psycopg
     from numpy.typing import NDArray
@@ -58,9 +60,9 @@ def judge(
 
 def rules(index: Index) -> str:
     """Digest of what the declaration asks of a candidate."""
-    from workloads.kits.retrieval_sql import EF_SEARCH
+    from workloads.kits.retrieval_sql import EF_SEARCH, FURTHER
 
-    return hashlib.sha256(canonical([asdict(index.gates), EF_SEARCH]).encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical([asdict(index.gates), EF_SEARCH, FURTHER, QUERIES]).encode()).hexdigest()[:16]
 
 
 def content_of(candidate: Candidate, settings: Settings) -> dict[str, Any]:
@@ -119,7 +121,7 @@ class Judging:
 
     def _recall(self, values: "NDArray[Any]", column: str | None, rows: int) -> Check:
         value, interval, k = float(values.mean()), mean_interval(values), self.gates.k
-        among = f" among those of the same {column}" if column else ""
+        among = f" among those of one {column}" if column else ""
         return Check(
             name=f"recall:{column}" if column else "recall",
             verdict="pass" if value >= self.gates.recall else "refuse",
@@ -134,8 +136,16 @@ class Judging:
                 "interval": [interval.low, interval.high],
                 "worst": float(values.min()),
                 "queries_with_all": float((values >= 1).mean()),
+                **({"by_value": self._by_value(values, column)} if column else {}),
             },
         )
+
+    def _by_value(self, values: "NDArray[Any]", column: str) -> dict[str, float]:
+        """Recall with each value of a filter."""
+        found: dict[str, list[float]] = {}
+        for query, value in zip(self.queries, values, strict=True):
+            found.setdefault(str(query.filters[column]), []).append(float(value))
+        return {name: sum(several) / len(several) for name, several in found.items()}
 
     def _latency(self, table: "Table") -> Check:
         budget, queries = self.gates.latency_ms, cycle(self.queries)

@@ -25,7 +25,7 @@ TIMEOUT = "120s"  # of one statement
 
 @dataclass(frozen=True)
 class Query:
-    """A chunk that is asked: its id, its vector in the table, and its values of the filtered columns."""
+    """A chunk that is asked: its id, its vector in the table, and by which value of each column it is filtered."""
 
     id: Any
     vector: str
@@ -75,43 +75,57 @@ class Table:
             return []
         if lacking := set(gates.filters) - set(self.shape.filterable):
             raise LookupError(f"it has no column {sorted(lacking)[0]!r}, by which the declaration's gates filter")
-        columns = [sql.SQL("{}::text").format(sql.Identifier(EMBEDDING)), *map(sql.Identifier, gates.filters)]
-        text = sql.SQL("SELECT {id}, {columns} FROM {table} {among} ORDER BY {id} LIMIT %s").format(
+        text = sql.SQL("SELECT {id}, {embedding}::text FROM {table} {among} ORDER BY {id} LIMIT %s").format(
             id=sql.Identifier(ID),
-            columns=sql.SQL(", ").join(columns),
+            embedding=sql.Identifier(EMBEDDING),
             table=sql.Identifier(self.shape.schema_name, self.shape.table_name),
             among=sql.SQL("" if ids is None else "WHERE {} = ANY(%s)").format(sql.Identifier(ID)),
         )
+        values = {column: self._values(column) for column in gates.filters}
         rows = self.connection.execute(text, [*([] if ids is None else [ids]), gates.queries])
         return [
-            Query(identity, vector, dict(zip(gates.filters, values, strict=True))) for identity, vector, *values in rows
+            Query(identity, vector, {column: several[at % len(several)] for column, several in values.items()})
+            for at, (identity, vector) in enumerate(rows)
         ]
 
+    def _values(self, column: str) -> list[Any]:
+        """What stands in a column, the most common first: one query after the other is filtered by each."""
+        from psycopg import sql
+
+        from workloads.kits.retrieval_sql import MANY
+
+        text = sql.SQL("SELECT {column} FROM {table} GROUP BY {column} ORDER BY count(*) DESC, {column} LIMIT %s")
+        names = {
+            "column": sql.Identifier(column),
+            "table": sql.Identifier(self.shape.schema_name, self.shape.table_name),
+        }
+        return [value for (value,) in self.connection.execute(text.format(**names), [MANY])]
+
     def nearest(self, query: Query, column: str | None, k: int) -> list[tuple[Any, float]]:
-        """Ids and distances of the `k` chunks nearest to another, among those with the same value of a column."""
+        """Ids and distances of the `k` chunks nearest to another, among those with its filter's value of a column."""
         statement, values = self._statement(query, column, k)
         rows = self.connection.execute(statement, values).fetchall()
         others = [(identity, distance) for identity, distance in rows if identity != query.id]
         return sorted(others, key=lambda found: found[1])[:k]
 
     def recalls(self, queries: list[Query], column: str | None, k: int) -> "NDArray[Any]":
-        """For each query, the share of the exact search's `k` nearest that the index finds; float64 (queries,).
+        """For each query, the share of the exact search's `k` nearest that is found; float64 (queries,).
 
         A chunk that is as near as the last of the exact ones is as good.
         """
         import numpy as np
 
-        with self._by("index"):
+        with self._by("either" if column else "index", column):  # as a retriever asks
             found = [self.nearest(query, column, k) for query in queries]
         with self._by("whole"):
             exact = [self.nearest(query, column, k) for query in queries]
-        pairs = [(near, best) for near, best in zip(found, exact, strict=True) if best]
-        values = [sum(distance <= best[-1][1] for _, distance in near) / len(best) for near, best in pairs]
-        return np.asarray(values or [1.0])
+        pairs = zip(found, exact, strict=True)
+        values = [sum(gap <= best[-1][1] for _, gap in near) / len(best) if best else 1.0 for near, best in pairs]
+        return np.asarray(values)
 
     def plan(self, query: Query, column: str | None, k: int) -> Check:
         """Whether an HNSW index serves such a query, by EXPLAIN."""
-        with self._by("either" if column else "index"):
+        with self._by("either" if column else "index", column):
             chosen = self._indexes_of(query, column, k)
         with self._by("index"):
             able = self._indexes_of(query, column, k)
@@ -144,14 +158,16 @@ class Table:
         return self.shape.nearest(condition), {**values, "vector": query.vector, "count": k + 1}  # itself besides
 
     @contextmanager
-    def _by(self, way: Literal["index", "whole", "either"]) -> "Iterator[None]":
+    def _by(self, way: Literal["index", "whole", "either"], column: str | None = None) -> "Iterator[None]":
         """Let queries go by the HNSW index, which alone needs no sorting; by looking at every chunk; or as is best."""
+        from workloads.kits.retrieval_sql import EF_SEARCH, FURTHER
+
         switch = """SELECT set_config('enable_sort', %s, true), set_config('enable_indexscan', %s, true),
-                    set_config('enable_seqscan', %s, true)"""
+                    set_config('enable_seqscan', %s, true), set_config('hnsw.ef_search', %s, true)"""
         ways = {"index": ("off", "on", "off"), "whole": ("on", "off", "on"), "either": ("on", "on", "on")}
-        self.connection.execute(switch, ways[way])
+        self.connection.execute(switch, [*ways[way], str(EF_SEARCH * (FURTHER if column else 1))])
         yield
-        self.connection.execute(switch, ["on", "on", "off"])
+        self.connection.execute(switch, ["on", "on", "off", str(EF_SEARCH)])
 
 
 def _index_names(plan: Any) -> list[str]:

@@ -6,15 +6,19 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from resources import settings as settings_module
 from resources.embedded.environment import environment, socket_folder
 from resources.embedded.network import free_ports
 from resources.embedded.postgres import Postgres
+from resources.embedded.process import alive
 from resources.platform import Platform
 from resources.settings import Settings
 
@@ -46,6 +50,15 @@ def temporary_home() -> Path:
 def ports() -> dict[str, int]:
     """A free port for every setting that is one, by the setting's name."""
     return {f"{name}_port": port for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+
+
+def kill(*processes: psutil.Process) -> None:
+    """Kill them all, and wait until they are gone; some come and go by themselves, or with another."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    while any(map(alive, processes)):
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 import psutil
 import pytest
+from conftest import kill
 from graph_fixtures import Delivered, World, until
 
 from jobs.pipelines import pipeline_name
@@ -67,9 +68,7 @@ class Breaker:
     def kill(self, name: str) -> None:
         """All of a part's processes at once."""
         part = next(part for part in Platform(self.world.settings).parts if part.name == name)
-        for process in part.processes():
-            with suppress(psutil.NoSuchProcess):  # some come and go by themselves
-                process.kill()
+        kill(*part.processes())
         until(lambda: not [process for process in part.processes() if alive(process)])
 
     def mend(self) -> None:

@@ -1,6 +1,7 @@
 """A small index for tests: real texts and their real vectors, topped up with perturbed copies."""
 
 import pydoc_data.topics
+from collections.abc import Sequence
 from functools import cache
 from uuid import NAMESPACE_URL, uuid5
 
@@ -53,16 +54,29 @@ def vectors() -> np.ndarray:
     return every / np.linalg.norm(every, axis=1, keepdims=True)
 
 
-def make(settings: Settings, table: str, kind: str = "vector", count: int | None = None, **index: int) -> None:
-    """Write the chunks into a new table, and index it."""
-    fill(settings, table, kind, count)
+def make(
+    settings: Settings,
+    table: str,
+    kind: str = "vector",
+    count: int | None = None,
+    chosen: Sequence[Chunk] | None = None,
+    **index: int,
+) -> None:
+    """Write the chunks, or others with the same texts, into a new table, and index it."""
+    fill(settings, table, kind, count, chosen)
     store = VectorStore(settings)
     made = store.table(table)
     assert made is not None
     store.finish(made, **index)
 
 
-def fill(settings: Settings, table: str, kind: str = "vector", count: int | None = None) -> None:
+def fill(
+    settings: Settings,
+    table: str,
+    kind: str = "vector",
+    count: int | None = None,
+    chosen: Sequence[Chunk] | None = None,
+) -> None:
     """The same, without indexes."""
     store, encoder = VectorStore(settings), embedder()
     store.migrate()
@@ -71,4 +85,4 @@ def fill(settings: Settings, table: str, kind: str = "vector", count: int | None
         table, "of_tests", "1.0.0", "data", "code", encoder.name, encoder.digest, encoder.dimensions, kind
     )
     store.create(made)
-    store.copy_in(made, chunks()[:count], vectors()[:count])
+    store.copy_in(made, (chosen or chunks())[:count], vectors()[:count])

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
-from index_support import COPIES, REAL, SCHEMA, fill, make
+from index_support import COPIES, REAL, SCHEMA, chunks, fill, make, vectors
 
 from mlops_assets.gates import leads_to
 from mlops_assets.index_gates import judge, rules
@@ -17,6 +18,7 @@ from resources.reports import Check, GateReport
 from resources.settings import Settings
 from workloads.artifacts import Manifest
 from workloads.contract import OnInconclusive
+from workloads.embedding import indexes
 from workloads.generative import PART, Index, IndexGates
 from workloads.loading import declared_of
 
@@ -160,3 +162,20 @@ def test_without_postgres_nothing_is_judged(index: Index, candidate: Callable[..
     nobody = Settings(postgres_url="postgresql://mlops:wrong@127.0.0.1:9")
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
         judge(index, candidate("gates"), None, nobody)
+
+
+def test_a_filter_that_leads_away_from_the_query_finds_its_nearest_too(
+    postgres: Settings, index: Index, candidate: Callable[..., Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks on either side of a line, which stand for two sources: each has an index of its own."""
+    monkeypatch.setattr(indexes, "OWN", 100)
+    middle = vectors() - vectors().mean(0)
+    side = middle @ np.linalg.svd(middle, full_matrices=False)[2][0] > 0
+    names = ("here", "there")
+    parted = [replace(chunk, source=names[int(at)]) for chunk, at in zip(chunks(), side, strict=True)]
+    make(postgres, "gates_parted", chosen=parted)
+    report = judge(index, candidate("gates_parted", 30), None, postgres)
+    assert check(report, "plan:source").evidence["able"] == ["gates_parted_hnsw_0"]
+    found = check(report, "recall:source")
+    assert found.verdict == "pass", found.text
+    assert min(found.evidence["by_value"][name] for name in names) >= 0.98

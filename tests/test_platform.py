@@ -1,6 +1,5 @@
 """The embedded platform: real processes, killed for real."""
 
-import contextlib
 import os
 import shutil
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ports, temporary_home
+from conftest import kill, ports, temporary_home
 
 from resources.database import DatabaseUnavailable, connect
 from resources.doctor import examine
@@ -51,13 +50,6 @@ def named(settings: Settings, part: str, text: str) -> psutil.Process:
     return next(process for process in processes if text in " ".join(process.cmdline()))
 
 
-def kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):  # one part of Ray may go with another
-        process.kill()
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.02)
-
-
 def leftovers(settings: Settings) -> list[str]:
     """Command lines of all processes that have to do with a home, however they came to be."""
     found = []
@@ -77,10 +69,7 @@ def test_a_killed_postgres_is_mended_with_all_that_was_committed(own: Settings) 
     server.start()
     with connect(own) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
-    for process in server.processes():  # as when the power fails: nobody removes the lock file
-        process.kill()
-    while server.processes():
-        time.sleep(0.02)
+    kill(*server.processes())  # as when the power fails: nobody removes the lock file
     lock = server.data / "postmaster.pid"
     lock.write_text(lock.read_text().replace(lock.read_text().split("\n")[0], str(os.getpid()), 1))
     server.start()

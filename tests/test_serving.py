@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from conftest import kill
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
@@ -267,8 +268,7 @@ def test_without_postgres_the_last_plan_stays(own_postgres: Postgres, tmp_path: 
     log.migrate()
     one = replica(serving, tmp_path, "one", "away")
     serving.wait("away", serving.publish("away", [version(tmp_path, 1.0)]))
-    for process in own_postgres.processes():
-        process.kill()
+    kill(*own_postgres.processes())
     identity = call(Endpoint(one), "POST", "/predict", {"rows": [[1, 0]]}).json["prediction_id"]
     restarted = replica(serving, tmp_path, "restarted", "away")
     assert restarted.current.version.version == "1.0.1"

@@ -3,15 +3,14 @@
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import psutil
 import pytest
+from conftest import kill
 from psycopg import sql
 
 from resources.database import connect
@@ -173,9 +172,7 @@ def test_killed_in_between_nothing_is_embedded_or_written_twice(
         if lost == "job":
             process.kill()
         else:
-            for part in own_postgres.processes():
-                with suppress(psutil.NoSuchProcess):
-                    part.kill()
+            kill(*own_postgres.processes())
             said = process.communicate(timeout=120)[1]
             assert said.strip().endswith("start this again, and it goes on where it stopped"), said
             own_postgres.start()

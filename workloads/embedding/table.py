@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
+from workloads.embedding.indexes import build
 from workloads.kits.chunking import Chunk
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.sql import Composed
 
-BUILD_MEMORY = "512MB"  # of building an index: a hundred thousand vectors fit
 COLUMNS = {  # of a chunk, with the types that binary COPY must be told; the vector's is the table's own
     "langchain_id": "uuid",
     "content": "text",
@@ -63,15 +63,6 @@ CREATE TABLE IF NOT EXISTS {table} (
     text_digest text NOT NULL,
     search tsvector GENERATED ALWAYS AS (to_tsvector('english', heading || ' ' || content)) STORED
 )
-"""
-# With a filter that few chunks pass, HNSW is walked for long and finds too little: then the planner takes the index by
-# source, and sorts what passes by distance, which is exact and quicker.
-INDEXES = """
-CREATE INDEX IF NOT EXISTS {hnsw} ON {table} USING hnsw (embedding {operators})
-    WITH (m = {links}, ef_construction = {candidates});
-CREATE INDEX IF NOT EXISTS {words} ON {table} USING gin (search);
-CREATE INDEX IF NOT EXISTS {source} ON {table} (source);
-CREATE INDEX IF NOT EXISTS {digest} ON {table} (text_digest);
 """
 
 
@@ -218,20 +209,7 @@ class Vectors:
         Args:
             links, candidates: HNSW's `m` and `ef_construction`.
         """
-        from psycopg import sql
-
-        names = {name: sql.Identifier(f"{table.name}_{name}") for name in ("hnsw", "words", "source", "digest")}
-        text = self._sql(
-            INDEXES,
-            table.name,
-            operators=sql.SQL(f"{_known(table.type)}_cosine_ops"),
-            links=sql.Literal(int(links)),
-            candidates=sql.Literal(int(candidates)),
-            **names,
-        )
-        with self.connection.transaction():
-            self.connection.execute("SELECT set_config('maintenance_work_mem', %s, true)", [BUILD_MEMORY])
-            self.connection.execute(text)
+        build(self.connection, self.schema, table.name, _known(table.type), links, candidates)
         self.connection.execute(self._sql("VACUUM (ANALYZE) {table}", table.name))
         row = self.connection.execute(
             self._sql("UPDATE {corpora} SET chunks = (SELECT count(*) FROM {table}), finished_at = now()"

@@ -29,7 +29,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from workloads.contract import InvalidInput
 from workloads.kits.fusion import K, fuse
-from workloads.kits.retrieval_sql import EF_SEARCH, SET, SHAPE, Shape, in_sql, qualified
+from workloads.kits.retrieval_sql import EF_SEARCH, FURTHER, SET, SHAPE, Shape, in_sql, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,9 @@ class Retriever(BaseRetriever):
     vector_weight: float = Field(1.0, ge=0, le=100, description="Weight of the search by vectors; 0: there is none.")
     text_weight: float = Field(1.0, ge=0, le=100, description="Weight of the full text search; 0: there is none.")
     filters: Mapping[str, Any] = Field({}, description="Column to value, or to a list of which any will do.")
-    ef_search: int = Field(EF_SEARCH, ge=1, le=1000, description="Chunks that HNSW holds in hand as it is walked.")
+    ef_search: int = Field(
+        EF_SEARCH, ge=1, le=1000, description="Chunks that HNSW holds in hand as it is walked; twice that with filters."
+    )
     common: int = Field(1000, ge=1, description="Words in more chunks than this find none by themselves.")
     terms: int = Field(24, ge=1, le=200, description="How many words are asked at most, the rarest of the question.")
     longest: int = Field(2000, ge=1, le=20_000, description="Longest question, in characters.")
@@ -211,7 +213,8 @@ class Retriever(BaseRetriever):
 
     def _settings(self, whole: bool) -> dict[str, str]:
         timeout = f"{max(1, round(self.timeout * 1000))}ms"
-        return {"ef_search": str(self.ef_search), "timeout": timeout, "whole": "on" if whole else "off"}
+        ef_search = min(1000, self.ef_search * (FURTHER if whole else 1))
+        return {"ef_search": str(ef_search), "timeout": timeout, "whole": "on" if whole else "off"}
 
     def _execute(self, statement: Any, values: Any, whole: bool = True) -> list[Any]:
         """Rows of a reading statement. Where the server was restarted, the pool's connections are dead: once more."""

@@ -26,6 +26,7 @@ SHAPE = """SELECT attname, format_type(atttypid, atttypmod), reltuples, (
            WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 
 EF_SEARCH = 200  # chunks that the HNSW index holds in hand as it is walked
+FURTHER = 2  # times as many with a filter, since a question may point far away from all that passes it
 # For one transaction. Filters are looked at while the index is walked, which goes on until there are enough; a plan is
 # made for the values at hand, since how rare they are decides whether the index is the quicker way. Without filters it
 # always is, but the planner does not know how long it takes to read and compare a vector: `whole` is `off` then.
