@@ -1,5 +1,9 @@
 """Connections to the platform's PostgreSQL, with errors that say what to do."""
 
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -8,6 +12,9 @@ from resources.settings import Settings
 
 if TYPE_CHECKING:
     import psycopg
+
+
+KEPT = 2  # connections for each database: one for each of the threads that ask at once
 
 
 class DatabaseUnavailable(Exception):
@@ -33,6 +40,58 @@ def connect(
         raise DatabaseUnavailable(explain(settings, database, str(error))) from None
     connection.loss = explain(settings, database, "")
     return connection
+
+
+_idle: dict[tuple[int, str], "list[psycopg.Connection[Any]]"] = {}  # by process and URL
+
+
+@contextmanager
+def transaction(settings: Settings) -> "Iterator[psycopg.Connection[Any]]":
+    """One transaction in the database `mlops`, committed at the end of the block, or not at all.
+
+    Its connection is kept for the process's next one, since making one costs more than most of what is asked by it.
+
+    Raises:
+        DatabaseUnavailable: as `connect`.
+    """
+    from psycopg import OperationalError
+
+    kept = _idle.setdefault((os.getpid(), settings.database("mlops")), [])
+    connection = _alive(kept) or connect(settings, autocommit=True, prepare_threshold=None)
+    try:
+        with connection.transaction():
+            yield connection
+    except OperationalError:
+        if connection.broken:
+            raise DatabaseUnavailable(connection.loss) from None
+        raise
+    finally:
+        if connection.closed or len(kept) >= KEPT:
+            connection.close()
+        else:
+            kept.append(connection)
+
+
+def _alive(kept: "list[psycopg.Connection[Any]]") -> "psycopg.Connection[Any] | None":
+    """One of the kept connections that still answers; the server may have been restarted since."""
+    from psycopg import OperationalError
+
+    while kept:
+        connection = kept.pop()
+        try:
+            connection.execute("SELECT 1")
+            return connection
+        except OperationalError:
+            connection.close()
+    return None
+
+
+@atexit.register
+def close() -> None:
+    """Close the connections that this process keeps."""
+    for (process, _), kept in _idle.items():
+        while process == os.getpid() and kept:
+            kept.pop().close()
 
 
 @cache

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from resources.database import connect
+from resources.database import connect, transaction
 from resources.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Store:
         from psycopg import errors
 
         try:
-            with connect(self.settings) as connection:
-                connection.execute("SELECT set_config('search_path', %s, false)", [self.schema])
+            with transaction(self.settings) as connection:
+                connection.execute("SELECT set_config('search_path', %s, true)", [self.schema])
                 yield connection
         except errors.UndefinedTable:
             raise NoLedger(
