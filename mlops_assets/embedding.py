@@ -149,7 +149,7 @@ def enter(
         f"{thing.declared.name} {data.version}",
         Origin.of(data, spec.code_version, source(thing.declared.folder), run),
         doors,
-        tags={"data": data.tag, "data.source": data.source, "tier": tier},
+        tags={"data": data.tag, "tier": tier},
         parameters=spec.parameters,
         metrics=metrics,
         tier=tier,

@@ -26,17 +26,23 @@ class Origin:
     code_version: str
     commit: Source
     run: str = ""
+    data_source: str = ""
 
     @classmethod
     def of(cls, data: DataVersion, code_version: str, commit: Source, run: str) -> Self:
-        return cls(data.name, data.version, data.digest, code_version, commit, run)
+        return cls(data.name, data.version, data.digest, code_version, commit, run, data.source)
+
+    @property
+    def data_tag(self) -> str:
+        return tag_of(self.data_name, self.data_version)
 
     @property
     def tags(self) -> dict[str, str]:
         """What a run in MLflow says of it."""
         return {
-            "data.tag": tag_of(self.data_name, self.data_version),
+            "data.tag": self.data_tag,
             "data.digest": self.data_digest,
+            "data.source": self.data_source,
             "code.commit": self.commit.commit,
             "code.dirty": str(self.commit.dirty).lower(),
             "code.digest": self.code_version,

@@ -18,7 +18,7 @@ from mlops_assets.delivery import offer
 from mlops_assets.entering import Origin, versioned
 from mlops_assets.things import model_of
 from resources.compute import Job, JobFailed
-from resources.data_version import DataVersion, tag_of
+from resources.data_version import DataVersion
 from resources.database import DatabaseUnavailable
 from resources.doors import Doors
 from resources.ledger import Candidate, NewCandidate
@@ -83,7 +83,7 @@ class Training:
         data = doors.registry.version(self.workload.data.name, self.data_version)
         jobs = self._jobs(doors, data, parameters, tier)
         origin = Origin.of(data, training_code(self.workload), source(self.workload.folder), self.run)
-        tracked = [self._open(doors, job, origin, data.source, tier) for job in jobs]
+        tracked = [self._open(doors, job, origin, tier) for job in jobs]
         left = list(tracked)  # runs in MLflow that nobody has ended
         try:
             results = dict(zip(tracked, doors.compute.run_all(jobs, log), strict=True))
@@ -137,14 +137,9 @@ class Training:
             for variant, values in parameters.items()
         ]
 
-    def _open(self, doors: Doors, job: Job, origin: Origin, data_source: str, tier: str) -> _Tracked:
+    def _open(self, doors: Doors, job: Job, origin: Origin, tier: str) -> _Tracked:
         """The job's run in MLflow; a retry finds the one that there is by its key."""
-        own = {
-            "data.source": data_source,
-            "dagster.root_run": self.root_run,
-            "seed": str(job.spec.parameters["seed"]),
-            "tier": tier,
-        }
+        own = {"dagster.root_run": self.root_run, "seed": str(job.spec.parameters["seed"]), "tier": tier}
         named = [job.workload, origin.data_version, *([job.variant] if job.variant else [])]
         key, tags = ":".join([self.root_run, *named]), origin.tags | own | _variant(job)
         return _Tracked(job, doors.tracking.open_run(job.workload, key, " ".join(named), tags))
@@ -181,7 +176,7 @@ class Training:
             doors.compute.folder(one.job) / "out" / "artifacts",
             origin,
             doors,
-            {"data": tag_of(origin.data_name, origin.data_version)} | _variant(one.job),
+            {"data": origin.data_tag} | _variant(one.job),
             digest=result.digest,
             parameters=one.job.spec.parameters,
             signature=result.signature,

@@ -3,6 +3,7 @@
 import pydoc_data.topics
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
@@ -54,20 +55,13 @@ def vectors() -> np.ndarray:
     return every / np.linalg.norm(every, axis=1, keepdims=True)
 
 
-def make(
-    settings: Settings,
-    table: str,
-    kind: str = "vector",
-    count: int | None = None,
-    chosen: Sequence[Chunk] | None = None,
-    **index: int,
-) -> None:
-    """Write the chunks, or others with the same texts, into a new table, and index it."""
-    fill(settings, table, kind, count, chosen)
+def make(settings: Settings, table: str, links: int = 16, candidates: int = 64, **filled: Any) -> None:
+    """Write a new table as `fill` does, and index it."""
+    fill(settings, table, **filled)
     store = VectorStore(settings)
     made = store.table(table)
     assert made is not None
-    store.finish(made, **index)
+    store.finish(made, links, candidates)
 
 
 def fill(
@@ -77,7 +71,7 @@ def fill(
     count: int | None = None,
     chosen: Sequence[Chunk] | None = None,
 ) -> None:
-    """The same, without indexes."""
+    """Write the chunks, or others with the same texts, into a new table without indexes."""
     store, encoder = VectorStore(settings), embedder()
     store.migrate()
     store.drop(table)

@@ -254,7 +254,7 @@ def test_the_notebook_of_the_documentation(postgres: Settings, database: str, ca
 
 
 def test_half_precision_is_searched_by_its_own_index(postgres: Settings, pool: ConnectionPool) -> None:
-    make(postgres, "retrieval_half", "halfvec")
+    make(postgres, "retrieval_half", kind="halfvec")
     half = on(pool, "retrieval_half", text_weight=0).find(QUESTION)
     assert len(set(ids(half.documents)[:10]) & set(nearest(QUESTION, 10))) >= 9
     shape = on(pool, "retrieval_half")
