@@ -154,8 +154,10 @@ def test_streams_end_whole_or_with_an_error_or_not_at_all(
             identity = leave(client, body)
             until(lambda: model.open == 0)
             until(lambda: endpoint.replica.current.use.count == 0)
-            assert (
-                'mlops_requests_running{endpoint="rag_model",replica="rag_model-1"} 0.0' in client.get("/metrics").text
+            until(
+                lambda: (
+                    'requests_running{endpoint="rag_model",replica="rag_model-1"} 0.0' in client.get("/metrics").text
+                )
             )
         identity = leave_a_stream(client, body)
         until(lambda: log.find(identity))

@@ -5,32 +5,36 @@ import socket
 
 import psutil
 
-# Below those that a system gives to outgoing connections (from 32768 on Linux, 49152 on macOS): one of these could be
-# taken between its choice here and a slow service's start.
-CHOICE = range(20000, 32768)
+# Below those that Ray Serve gives to its replicas (from 30000), and that a system gives to outgoing connections (from
+# 32768 on Linux, 49152 on macOS): one of these could be taken between its choice here and a slow service's start.
+CHOICE = range(20000, 30000)
+
+_reserved: list[socket.socket] = []
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback on which nobody listens now, all different.
+    """TCP ports of loopback on which nobody listens now, all different.
+
+    No other process that asks here is given them while this one lives: it holds the UDP ports of the same numbers.
 
     Raises:
         OSError: there are not as many.
     """
-    sockets: list[socket.socket] = []
-    try:
-        for port in random.sample(CHOICE, len(CHOICE)):
-            if len(sockets) == count:
-                return [one.getsockname()[1] for one in sockets]
-            one = socket.socket()
-            sockets.append(one)
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                sockets.pop().close()
-        raise OSError(f"there are no {count} free ports from {CHOICE.start} to {CHOICE.stop - 1}")
-    finally:
-        for one in sockets:
-            one.close()
+    found: list[int] = []
+    for port in random.sample(CHOICE, len(CHOICE)):
+        reservation = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            reservation.bind(("127.0.0.1", port))
+            with socket.socket() as trial:
+                trial.bind(("127.0.0.1", port))
+        except OSError:
+            reservation.close()
+        else:
+            _reserved.append(reservation)
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise OSError(f"there are no {count} free ports from {CHOICE.start} to {CHOICE.stop - 1}")
 
 
 def listeners() -> list[tuple[int, str, str, int | None]]:

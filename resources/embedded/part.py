@@ -87,7 +87,11 @@ class Part(ABC):
             raise PartFailed(str(error)) from error
         if not self._answers_within(self.seconds):
             ended = "ended at once" if not self.running() else f"does not answer after {self.seconds:.0f} s"
-            raise PartFailed(f"{self.title} {ended}; {self.daemon.log} ends with:\n{self.daemon.last_lines()}")
+            raise PartFailed(f"{self.title} {ended}; {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The end of its log, for an error message."""
+        return f"{self.daemon.log} ends with:\n{self.daemon.last_lines()}"
 
     def stop(self) -> None:
         """End all of its processes; nothing happens where none runs."""

@@ -110,6 +110,11 @@ class Ray(Part):
         env = environment(self.settings) | QUIET | {"RAY_START_HOOK": HOOK} | self._proxy(folder, proxy)
         self.daemon.start(command, env, cwd=REPOSITORY, wait=120)
 
+    @property
+    def logs(self) -> Path:
+        """Folder of what its processes say, Serve's in `serve`."""
+        return socket_folder(self.settings) / "r" / "session_latest" / "logs"
+
     def stop(self) -> None:
         # Workers first, so that each may finish what it is about; without Ray's core they cannot.
         members, whole = self.daemon.members(), self.running()

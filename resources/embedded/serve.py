@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import psutil
 
 from resources.embedded.part import Part, PartFailed
+from resources.embedded.ray import Ray
 from resources.embedded.web import request
 from resources.serve_api import APPLICATIONS, remembered
 
@@ -43,7 +44,14 @@ class Serve(Part):
         if self.running() and not self._answers_within(30):
             # Its controller lives and nothing is served: Ray shuts it down, and it starts anew.
             request(self._api, token=self.settings.ray_token, timeout=60, method="DELETE")
-        super().start()
+        try:
+            super().start()
+        except PartFailed:
+            # The proxy's inner ports stand in Ray's environment, and a stranger may have taken one since.
+            ray = Ray(self.settings)
+            ray.stop()
+            ray.start()
+            super().start()
 
     def launch(self) -> None:
         # The dashboard answers some seconds before its Serve module does.
@@ -75,6 +83,14 @@ class Serve(Part):
     def _deploying(self) -> bool:
         applications = self._status().get("applications", {}).values()
         return any(one["status"] in ("NOT_STARTED", "DEPLOYING") for one in applications)
+
+    def last_words(self) -> str:
+        logs = sorted((Ray(self.settings).logs / "serve").glob("proxy_*.log"), key=lambda file: file.stat().st_mtime)
+        if not logs:
+            return f"its proxy was never started; see the logs in {Ray(self.settings).logs}"
+        lines = logs[-1].read_text(errors="replace").splitlines()
+        told = [line for line in lines if "[ALERT]" in line or "Error" in line] or lines
+        return f"{logs[-1]} ends with:\n" + "\n".join(told[-5:])
 
     def stop(self) -> None:
         """Nothing: it ends with Ray."""
