@@ -14,7 +14,6 @@ are known are written by COPY, and by `add_documents` of langchain-postgres. Pos
 import argparse
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ import numpy as np
 from pyarrow import parquet
 
 from resources.embedded.environment import socket_folder
+from resources.embedded.network import free_ports
 from resources.embedded.postgres import Postgres
 from resources.settings import Settings
 from resources.vector_store import VectorStore
@@ -159,12 +159,6 @@ def by_ray(spec: EmbeddingSpec, folder: Path) -> tuple[float, float]:
         ray.shutdown()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--most", type=int, default=80, help="documents of one source")
@@ -173,7 +167,7 @@ def main() -> None:
     os.environ.pop("RAY_ADDRESS", None)
     folder = Path(tempfile.mkdtemp(prefix="mlops-", dir="/tmp"))  # short, for PostgreSQL's socket
     folder.chmod(0o755)  # as root, PostgreSQL runs as another user
-    settings = Settings(home=folder / "home", postgres_port=free_port())
+    settings = Settings(home=folder / "home", postgres_port=free_ports(1)[0])
     with ExitStack() as stack:
         stack.callback(lambda: [shutil.rmtree(each, ignore_errors=True) for each in (folder, socket_folder(settings))])
         server = Postgres(settings)
