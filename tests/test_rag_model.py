@@ -15,6 +15,7 @@ from resources.settings import Settings
 from workloads.generative import Failed
 from workloads.rag import language_model
 from workloads.rag.app import App
+from workloads.serving import hangup
 
 QUESTION = "What does the lambda expression yield?"
 KEY = "sk-very-secret"
@@ -165,6 +166,26 @@ def test_streams_end_whole_or_with_an_error_or_not_at_all(
         assert cut["interrupted"]
         assert cut["answer"].startswith("Still Still")
         assert 'outcome="interrupted",replica="rag_model-1"} 2.0' in client.get("/metrics").text
+
+
+def test_a_caller_who_hangs_up_ends_what_swallows_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hangup, "CANCEL_SECONDS", 0.05)
+    swallowed = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            swallowed.append(1)
+        await asyncio.sleep(60)
+
+    async def receive() -> dict:
+        await asyncio.sleep(0.05)
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(ConnectionError, match="hung up"):
+        asyncio.run(asyncio.wait_for(hangup.unless_gone(work(), receive), 20))
+    assert swallowed == [1]
 
 
 def leave_a_stream(client: httpx.Client, body: dict) -> str:

@@ -18,6 +18,7 @@ import orjson
 from workloads.contract import InvalidInput
 from workloads.generative import Call, Failed, Reply, Route
 from workloads.serving.composed import LoadedApp
+from workloads.serving.hangup import unless_gone
 from workloads.serving.identity import uuid7
 from workloads.serving.log import Record
 from workloads.serving.metrics import GONE, Metrics, Seen
@@ -90,7 +91,7 @@ class ApplicationEndpoint(Service):
         async with self._held(scope) as loaded:
             call = Call(uuid7(), body, values)
             answering = getattr(loaded.app, route.method)(call)
-            reply = await self._unless_gone(self._explained(answering), receive)
+            reply = await unless_gone(self._explained(answering), receive)
             if reply.stream is not None:
                 return await self._stream(loaded, call, reply, text, started, receive, send, seen)
             if not reply.logged:
@@ -135,22 +136,6 @@ class ApplicationEndpoint(Service):
         except Exception as error:
             raise self._refused(error) from None
 
-    @staticmethod
-    async def _unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
-        """Await some work; it is cancelled, and `ConnectionError` raised, as soon as the caller hangs up."""
-        working, gone = asyncio.ensure_future(work), asyncio.ensure_future(hung_up(receive))
-        try:
-            await asyncio.wait([working, gone], return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            raise ConnectionError("the caller hung up")
-        finally:
-            for task in (working, gone):
-                if not task.done():
-                    task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
-
     # --- streams ---
 
     async def _stream(self, loaded: LoadedApp, call: Call, reply: Reply, text: bytes, started: float,
@@ -185,7 +170,7 @@ class ApplicationEndpoint(Service):
         headers = [*EVENTS, *self._named(loaded, call)]
         seen.status = 200
         try:
-            await self._unless_gone(sending(), receive)
+            await unless_gone(sending(), receive)
         except ConnectionError:
             seen.status = GONE
         finally:
@@ -237,12 +222,6 @@ class ApplicationEndpoint(Service):
             call.id, version.release_id, version.version, loaded.plan.number, datetime.now(UTC), 1,
             milliseconds(started), text if self.keeps_inputs() else None, orjson.dumps([body]), version.number or None,
         )  # fmt: skip
-
-
-async def hung_up(receive: Receive) -> None:
-    """Returns when the caller has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def pattern(path: str) -> re.Pattern[str]:
