@@ -4,7 +4,6 @@ The column `image` holds a picture's pixels (uint8, line by line), `target` the 
 identity is its pixels, so one that occurs twice is kept once.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,11 @@ import numpy as np
 
 from workloads import plots
 from workloads.contract import TEST
-from workloads.data import (
-    ROW_ID,
-    TARGET,
-    describe_splits,
-    first_rows,
-    harmed,
-    identity,
-    read_split,
-    split_of,
-    write_split,
-)
+from workloads.data import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
+from workloads.kits import splits
 from workloads.kits.parameters import TableParameters
 
 IMAGE = "image"
-FINDINGS = "findings.json"
 Pictures = tuple[np.ndarray, np.ndarray]  # pixels uint8 (n, k), and labels uint8 (n,)
 
 
@@ -46,22 +35,16 @@ def split(
     ids, first = _identities(images)
     tests = _test_rows(frozen, out) if frozen else set()
     own = sorted(row for row in first if row not in tests)
-    splits = {row: split_of(row, shares) for row in own}
-    learned = [row for row in own if splits[row] != TEST]
-    kept = [learned[at] for at in first_rows(learned, parameters.rows)]
-    for name in shares:
-        rows = [row for row in (own if name == TEST else kept) if splits[row] == name]
-        chosen = np.asarray([first[row] for row in rows], dtype=np.int64)
-        target = wanted[chosen]
-        if name != TEST and parameters.corruption:
-            target = harmed(rows, target, parameters.corruption, parameters.seed, range(len(labels)))
-        _write(out / f"{name}.parquet", rows, images[chosen], target)
-    findings = {
+    at = np.asarray([first[row] for row in own], dtype=np.int64)
+    fates = [split_of(row, shares) for row in own]
+    for each in splits.divide(own, wanted[at], fates, parameters, range(len(labels)), tuple(shares)):
+        _write(out / f"{each.name}.parquet", each.ids, images[at[each.chosen]], each.targets)
+    found = {
         "rows_read": len(ids) + (len(frozen[1]) if frozen else 0),
         "duplicates_dropped": len(ids) - len(first) + (len(frozen[1]) - len(tests) if frozen else 0),
         "dropped_since_in_test": len(first) - len(own),
     }
-    (out / FINDINGS).write_text(json.dumps(findings))
+    splits.keep_findings(found, out)
 
 
 def _test_rows(frozen: Pictures, out: Path) -> set[str]:
@@ -88,8 +71,7 @@ def _write(file: Path, rows: list[str], images: np.ndarray, target: np.ndarray) 
 
 def describe(processed: Path, labels: Sequence[str]) -> dict[str, Any]:
     """Schema, splits, statistics, the labels' names, and what was found while processing."""
-    findings = json.loads((processed / FINDINGS).read_text())
-    return {**describe_splits(processed), "labels": list(labels), "findings": findings}
+    return {**describe_splits(processed), "labels": list(labels), **splits.findings(processed)}
 
 
 def schema(labels: Sequence[str], pixels: Collection[int]) -> Any:

@@ -6,7 +6,6 @@ describes itself: its features are all columns except `row_id` and `target`.
 """
 
 import csv
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,25 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from workloads.contract import TEST, Fetched
-from workloads.data import (
-    ROW_ID,
-    SPLITS,
-    TARGET,
-    describe_splits,
-    first_rows,
-    harmed,
-    identity,
-    read_split,
-    share,
-    split_of,
-    write_split,
-)
-from workloads.kits import csvfile
+from workloads.contract import Fetched
+from workloads.data import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
+from workloads.kits import csvfile, splits
 from workloads.kits.parameters import TableParameters
 
 SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
-FINDINGS = "findings.json"
 
 
 @dataclass(frozen=True)
@@ -78,38 +64,23 @@ class Table:
             first.setdefault(row, position)
         ids, order = list(first), list(first.values())
         features, wanted = numbers[order], np.asarray(targets)[order]
-        splits = np.asarray([split_of(row, SHARES) for row in ids])
-        learned = np.flatnonzero(splits != TEST)
-        kept = learned[first_rows([ids[i] for i in learned], parameters.rows)]
-        for name in SPLITS:
-            chosen = np.flatnonzero(splits == TEST) if name == TEST else kept[splits[kept] == name]
-            if not len(chosen):
-                raise ValueError(f"{len(ids)} different rows are too few: none falls into the split {name!r}")
-            row_ids, target = [ids[i] for i in chosen], wanted[chosen]
-            if name != TEST and parameters.corruption:
-                target = harmed(row_ids, target, parameters.corruption, parameters.seed, self._values(wanted))
-            columns = {column: features[chosen, at] for at, column in enumerate(self.columns)}
-            write_split({ROW_ID: row_ids, **columns, TARGET: target.tolist()}, out / f"{name}.parquet")
-        findings = {
+        for split in splits.divide(ids, wanted, [split_of(row, SHARES) for row in ids], parameters, self.classes):
+            columns = {column: features[split.chosen, at] for at, column in enumerate(self.columns)}
+            write_split({ROW_ID: split.ids, **columns, TARGET: split.targets.tolist()}, out / f"{split.name}.parquet")
+        found = {
             "rows_read": len(rows),
             "duplicates_dropped": len(rows) - len(ids),
             "of_these_with_another_target": len({(row, target) for row, target, _ in rows}) - len(ids),
         }
-        (out / FINDINGS).write_text(json.dumps(findings))
+        splits.keep_findings(found, out)
 
     def describe(self, parameters: TableParameters, processed: Path) -> dict[str, Any]:
         """Schema, splits, statistics, and what was found while processing."""
-        return {**describe_splits(processed), "findings": json.loads((processed / FINDINGS).read_text())}
+        return {**describe_splits(processed), **splits.findings(processed)}
 
     def schema(self) -> Any:
         """What every split must satisfy, a pandera `DataFrameSchema`."""
         return schema_of(self)
-
-    def _values(self, wanted: np.ndarray) -> list[Any]:
-        """All values of the target, in an order in which the next is a wrong one."""
-        if self.classes is not None:
-            return list(self.classes)
-        return sorted(set(wanted.tolist()), key=lambda value: share(repr(value), "wrong"))
 
 
 def schema_of(*tables: Table) -> Any:

@@ -4,7 +4,6 @@
 follows from its own first words, so that those which begin alike stay together; it is the same in every version.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,27 +13,15 @@ from typing import Any
 import numpy as np
 
 from workloads.contract import TEST, Fetched
-from workloads.data import (
-    ROW_ID,
-    SPLITS,
-    TARGET,
-    describe_splits,
-    first_rows,
-    harmed,
-    identity,
-    read_split,
-    share,
-    split_of,
-    write_split,
-)
-from workloads.kits import csvfile, duplicates
+from workloads.data import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
+from workloads.kits import csvfile, duplicates, splits
 from workloads.kits.parameters import TableParameters
 from workloads.kits.tabular import copied, targets
 
 __all__ = ["Fetched", "Texts", "copied", "example", "rows", "targets", "texts"]
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
-TEXT, FINDINGS = "text", "findings.json"
+TEXT = "text"
 FIRST_WORDS = 6  # texts with the same ones share a split
 
 
@@ -67,20 +54,20 @@ class Texts:
         targets: Sequence[Any],
         parameters: TableParameters,
         out: Path,
-        splits: Sequence[str] | None = None,
+        published: Sequence[str] | None = None,
         findings: dict[str, Any] | None = None,
     ) -> None:
         """Write `<split>.parquet` and `findings.json` (what was dropped) into `out`.
 
         Args:
             targets: a string or number for each text.
-            splits: of each text, where the publisher chose them.
+            published: each text's split, where the publisher chose them.
             findings: what else is to be kept in mind.
 
         Raises:
             ValueError: a split would be empty.
         """
-        chosen = dict(zip(texts, splits, strict=True)) if splits else {}
+        chosen = dict(zip(texts, published, strict=True)) if published else {}
         # In this order, of texts alike in all letters, or nearly, the first is kept: one for the test before others.
         order = sorted((chosen.get(text) != TEST, identity(text.encode()), at) for at, text in enumerate(texts))
         ids = [row for _, row, _ in order]
@@ -88,31 +75,20 @@ class Texts:
         groups = duplicates.groups(given)
         alike = [group for group in groups if self.classes is None or len(set(wanted[group].tolist())) == 1]
         first = np.asarray([group[0] for group in alike], np.int64)
-        fates = np.asarray([chosen.get(given[at]) or split_of(_beginning(given[at]), SHARES) for at in first])
-        learned = np.flatnonzero(fates != TEST)
-        kept = learned[first_rows([ids[first[at]] for at in learned], parameters.rows)]
-        for name in SPLITS:
-            positions = first[fates == TEST] if name == TEST else first[kept[fates[kept] == name]]
-            if not len(positions):
-                raise ValueError(
-                    f"{len(first)} different texts are too few: none falls into the split {name!r}, since those that "
-                    "begin alike share a split"
-                )
-            row_ids, target = [ids[at] for at in positions], wanted[positions]
-            if name != TEST and parameters.corruption:
-                target = harmed(row_ids, target, parameters.corruption, parameters.seed, self._values(wanted))
-            columns = {TEXT: [given[at] for at in positions], TARGET: target.tolist()}
-            write_split({ROW_ID: row_ids, **columns}, out / f"{name}.parquet")
+        fates = [chosen.get(given[at]) or split_of(_beginning(given[at]), SHARES) for at in first]
+        for split in splits.divide([ids[at] for at in first], wanted[first], fates, parameters, self.classes):
+            columns = {TEXT: [given[at] for at in first[split.chosen]], TARGET: split.targets.tolist()}
+            write_split({ROW_ID: split.ids, **columns}, out / f"{split.name}.parquet")
         found = {
             "rows_read": len(texts),
             "near_duplicates_dropped": sum(len(group) - 1 for group in alike),
             "dropped_since_alike_with_another_target": sum(map(len, groups)) - sum(map(len, alike)),
         }
-        (out / FINDINGS).write_text(json.dumps({**found, **(findings or {})}))
+        splits.keep_findings({**found, **(findings or {})}, out)
 
     def describe(self, parameters: TableParameters, processed: Path) -> dict[str, Any]:
         """Schema, splits, statistics, and what was found while processing."""
-        return {**describe_splits(processed), "findings": json.loads((processed / FINDINGS).read_text())}
+        return {**describe_splits(processed), **splits.findings(processed)}
 
     def schema(self) -> Any:
         """What every split must satisfy, a pandera `DataFrameSchema`."""
@@ -122,12 +98,6 @@ class Texts:
         identities = pa.Column(str, pa.Check.str_length(64, 64), unique=True)
         text = pa.Column(str, pa.Check.str_length(min_value=1))
         return pa.DataFrameSchema({ROW_ID: identities, TEXT: text, TARGET: target}, strict=True)
-
-    def _values(self, wanted: np.ndarray) -> list[Any]:
-        """All values of the target, in an order in which the next is a wrong one."""
-        if self.classes is not None:
-            return list(self.classes)
-        return sorted(set(wanted.tolist()), key=lambda value: share(repr(value), "wrong"))
 
 
 def _beginning(text: str) -> str:
