@@ -144,9 +144,7 @@ def describe(spec: BatchSpec, result: BatchResult, cost: Cost) -> dict[str, Any]
         "taken as they lay": ", ".join(result.reused) or "none",
         "size (bytes)": sum(part.size for one in scored for part in one.parts),
         **({"rows/s": round(fresh / score, 1)} if score else {}),
-        "took (s)": cost.seconds,
-        "cost (CPU-hours)": cost.cpu_hours,
-        **({"cost (GPU-hours)": cost.gpu_hours} if cost.gpu_hours else {}),
+        **cost.metadata(),
         "preview": preview(spec.destination / first / result.splits[first].parts[0].path),
     }
 

@@ -36,6 +36,11 @@ class Cost:
         hours = tier.workers * seconds / 3600
         return cls(seconds, round(tier.cpus * hours, 6), round(tier.gpus * hours, 6))
 
+    def metadata(self) -> dict[str, float]:
+        """As an asset's metadata tells it."""
+        gpu = {"cost (GPU-hours)": self.gpu_hours} if self.gpu_hours else {}
+        return {"took (s)": round(self.seconds, 3), "cost (CPU-hours)": self.cpu_hours, **gpu}
+
     def __str__(self) -> str:
         gpu = f", {self.gpu_hours:.3g} GPU-hours" if self.gpu_hours else ""
         return f"{self.seconds:.3g} s, {self.cpu_hours:.3g} CPU-hours{gpu}"
@@ -79,13 +84,7 @@ def against(expected: Estimate, took: Cost) -> dict[str, Any]:
     """Metadata: what was expected, what it took, and how far off that was."""
     cost = expected.cost
     difference = {"took more than expected (%)": round(100 * (took.seconds / cost.seconds - 1), 1)} if cost else {}
-    return {
-        "expected": str(expected),
-        "took (s)": round(took.seconds, 3),
-        **difference,
-        "cost (CPU-hours)": took.cpu_hours,
-        **({"cost (GPU-hours)": took.gpu_hours} if took.gpu_hours else {}),
-    }
+    return {"expected": str(expected), **took.metadata(), **difference}
 
 
 def seconds(rows: int, earlier: Sequence[Took]) -> tuple[float, float, float] | None:
