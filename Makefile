@@ -23,10 +23,10 @@ demo-all: $(STAMP) ## the same with every workload
 	@$(BIN)/mlops demo --all
 
 # Job control, since a shell without it has its background commands ignore SIGINT, and all that they start. The tests on
-# the platform take longer, so the others make do with what these leave of the processors.
+# the platform take longer, so the others make do with what these leave of the processors (Ray's workers have nice 15).
 test: $(STAMP) ## run the tests, on real services
 	@set -m; log=$$(mktemp); trap 'kill -INT $$beside 2>/dev/null; rm -f "$$log"' EXIT; \
-	nice -n 5 $(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & beside=$$!; \
+	nice -n 10 $(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & beside=$$!; \
 	echo 'Tests on the platform; those that need none run beside them and are shown afterwards.'; \
 	$(BIN)/python -m pytest -m platform; platform=$$?; test $$platform -ne 2 || exit 2; \
 	wait $$beside; rest=$$?; cat "$$log"; test $$platform -eq 0 -a $$rest -eq 0

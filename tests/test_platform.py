@@ -18,9 +18,11 @@ from conftest import kill, ports, temporary_home
 
 from resources.database import DatabaseUnavailable, connect
 from resources.doctor import examine
-from resources.embedded.environment import environment, setting_variables
-from resources.embedded.network import listeners
+from resources.embedded.environment import environment, setting_variables, socket_folder
+from resources.embedded.network import free_ports, listeners
 from resources.embedded.postgres import RELOCATED, Postgres
+from resources.embedded.ray import Ray
+from resources.embedded.serve import Serve
 from resources.embedded.web import request
 from resources.platform import Platform, PlatformFailed
 from resources.serving import Serving
@@ -141,6 +143,37 @@ def test_an_external_service_is_looked_at_and_not_started(own: Settings) -> None
         Platform(settings).up()
     assert next(part for part in Platform(settings).status(0) if part.name == "mlflow").state == "external"
     assert leftovers(own) == []
+
+
+def test_serve_gets_a_ray_with_other_inner_ports_where_a_stranger_took_one(
+    own: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[list[int]] = []
+    words: list[str] = []
+    say = Serve.last_words
+
+    def choose(count: int) -> list[int]:
+        chosen.append(free_ports(count))
+        if len(chosen) == 1:  # before HAProxy listens there, for its statistics
+            stranger.bind(("127.0.0.1", chosen[0][4]))
+            stranger.listen()
+        return chosen[-1]
+
+    monkeypatch.setattr("resources.embedded.ray.free_ports", choose)
+    monkeypatch.setattr(Serve, "seconds", 20)
+    monkeypatch.setattr(Serve, "last_words", lambda serve: words.append(say(serve)) or words[-1])
+    ray, serve = Ray(own), Serve(own)
+    with socket.socket() as stranger:
+        try:
+            ray.start()
+            serve.start()
+            assert serve.fault() is None
+        finally:
+            ray.stop()
+    assert f"cannot bind socket (Address already in use) for [127.0.0.1:{chosen[0][4]}]" in words[0]
+    assert len(chosen) == 2
+    assert leftovers(own) == []
+    shutil.rmtree(socket_folder(own), ignore_errors=True)
 
 
 @pytest.mark.platform
