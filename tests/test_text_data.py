@@ -14,6 +14,7 @@ from text_support import TEXT, made
 from workloads.data import ROW_ID, SPLITS, read_split
 from workloads.kits import docstrings, duplicates, search
 from workloads.kits.duplicates import SIMILAR, groups, shingles, similarity
+from workloads.kits.parameters import TableParameters
 from workloads.kits.texts import Texts, texts
 from workloads.text import emotion, libraries, pretrained
 
@@ -182,3 +183,9 @@ def test_candidates_follow_from_the_seed_and_stay_in_bounds(seed: int, count: in
 def test_bands_rarely_miss(monkeypatch: pytest.MonkeyPatch):
     assert duplicates.BANDS * duplicates.ROWS == 60
     assert (1 - SIMILAR**duplicates.ROWS) ** duplicates.BANDS < 1 / 4000
+
+
+def test_too_few_texts_are_refused_with_the_reason(tmp_path: Path) -> None:
+    alike = ["the same six words stand before " + word for word in ("mountains", "rivers", "cities", "lakes")]
+    with pytest.raises(ValueError, match=r"different rows are too few: .*; texts that begin alike share a split"):
+        Texts(classes=["a", "b"]).split(alike, ["a", "b", "a", "b"], TableParameters(), tmp_path)

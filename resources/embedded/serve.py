@@ -11,6 +11,8 @@ from resources.embedded.ray import Ray
 from resources.embedded.web import request
 from resources.serve_api import APPLICATIONS, remembered
 
+TAKEN = "Address already in use"  # HAProxy's words
+
 
 class Serve(Part):
     """Ray Serve: controller and HTTP proxy. Its processes are Ray's."""
@@ -46,8 +48,11 @@ class Serve(Part):
             request(self._api, token=self.settings.ray_token, timeout=60, method="DELETE")
         try:
             super().start()
-        except PartFailed:
-            # The proxy's inner ports stand in Ray's environment, and a stranger may have taken one since.
+        except PartFailed as failed:
+            # The proxy's inner ports stand in Ray's environment, and a stranger may have taken one since. For nothing
+            # else is Ray restarted: trainings run on it.
+            if TAKEN not in str(failed) or f":{self.settings.serve_port}]" in str(failed):
+                raise
             ray = Ray(self.settings)
             ray.stop()
             ray.start()
@@ -85,9 +90,10 @@ class Serve(Part):
         return any(one["status"] in ("NOT_STARTED", "DEPLOYING") for one in applications)
 
     def last_words(self) -> str:
-        logs = sorted((Ray(self.settings).logs / "serve").glob("proxy_*.log"), key=lambda file: file.stat().st_mtime)
+        folder = Ray(self.settings).logs
+        logs = sorted((folder / "serve").glob("proxy_*.log"), key=lambda file: file.stat().st_mtime)
         if not logs:
-            return f"its proxy was never started; see the logs in {Ray(self.settings).logs}"
+            return f"its proxy was never started; see the logs in {folder}"
         lines = logs[-1].read_text(errors="replace").splitlines()
         told = [line for line in lines if "[ALERT]" in line or "Error" in line] or lines
         return f"{logs[-1]} ends with:\n" + "\n".join(told[-5:])

@@ -76,7 +76,11 @@ class Texts:
         alike = [group for group in groups if self.classes is None or len(set(wanted[group].tolist())) == 1]
         first = np.asarray([group[0] for group in alike], np.int64)
         fates = [chosen.get(given[at]) or split_of(_beginning(given[at]), SHARES) for at in first]
-        for split in splits.divide([ids[at] for at in first], wanted[first], fates, parameters, self.classes):
+        try:
+            divided = list(splits.divide([ids[at] for at in first], wanted[first], fates, parameters, self.classes))
+        except ValueError as error:
+            raise ValueError(f"{error}; texts that begin alike share a split") from None
+        for split in divided:
             columns = {TEXT: [given[at] for at in first[split.chosen]], TARGET: split.targets.tolist()}
             write_split({ROW_ID: split.ids, **columns}, out / f"{split.name}.parquet")
         found = {
