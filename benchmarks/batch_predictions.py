@@ -17,14 +17,14 @@ from time import perf_counter
 import numpy as np
 from pyarrow import parquet
 
-from workloads.artifacts import sha256
-from workloads.batch import score
-from workloads.batch.spec import BatchSpec
-from workloads.contract import TEST, TRAIN, VALIDATION, Tier
-from workloads.data import ROW_ID, read_split, write_split
-from workloads.loading import workload_of
-from workloads.results import DataFile, Spec
-from workloads.training import run
+from workloads.sdk.artifacts import sha256
+from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Tier
+from workloads.sdk.contract.loading import workload_of
+from workloads.sdk.dataset import ROW_ID, read_split, write_split
+from workloads.sdk.programs.batch import score
+from workloads.sdk.programs.batch.spec import BatchSpec
+from workloads.sdk.programs.spec import DataFile, Spec
+from workloads.sdk.programs.training.run import run
 
 
 def wine_with(rows: int, trees: int, folder: Path) -> BatchSpec:

@@ -24,22 +24,22 @@ from time import perf_counter, process_time
 import numpy as np
 from pyarrow import parquet
 
-from resources.embedded.environment import socket_folder
 from resources.embedded.network import free_ports
 from resources.embedded.postgres import Postgres
+from resources.embedded.variables import socket_folder
 from resources.settings import Settings
-from resources.vector_store import VectorStore
-from workloads.artifacts import sha256
-from workloads.contract import Tier
+from resources.vectors import VectorStore
 from workloads.corpus import data
 from workloads.corpus.data_parameters import CorpusData
 from workloads.corpus.workload import CorpusParameters
-from workloads.embedding.embed import Worker, run
-from workloads.embedding.spec import EmbeddingSpec
-from workloads.embedding.table import METADATA, VectorTable
-from workloads.kits.chunking import Chunk, chunks_of
-from workloads.kits.embedding import DIGEST, DIMENSIONS, LONGEST, NAME, Embedder, published
-from workloads.results import DataFile
+from workloads.sdk.artifacts import sha256
+from workloads.sdk.contract import Tier
+from workloads.sdk.kits.retrieval.chunking import Chunk, chunks_of
+from workloads.sdk.kits.retrieval.embedder import DIGEST, DIMENSIONS, LONGEST, NAME, Embedder, published
+from workloads.sdk.programs.embedding.embed import Worker, run
+from workloads.sdk.programs.embedding.spec import EmbeddingSpec
+from workloads.sdk.programs.embedding.table import METADATA, VectorTable
+from workloads.sdk.programs.spec import DataFile
 
 EVERY = 3  # of the texts, sentence-transformers encodes one in so many: it is slow
 WRITTEN = 5000  # chunks that LangChain writes

@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 import psutil
 
+from resources.embedded import Platform
 from resources.embedded.network import free_ports
-from resources.platform import Platform
 from resources.settings import settings
 
 SETTLE = 45  # seconds: for what is done once after a start

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mlops_assets.generating import Wanted, generate, kinds
+from mlops_assets.scaffold.generate import Wanted, generate, kinds
 
 GOAL = 3  # seconds beyond `import dagster`
 LOAD = """

@@ -24,19 +24,19 @@ import dagster as dg
 import yaml
 
 from jobs.pipelines import pipeline_name
-from resources.compute_folder import JobFolder
-from resources.doors import Doors
-from resources.embedded.environment import environment
+from resources.all import Resources
+from resources.compute.folder import JobFolder
+from resources.embedded.variables import environment
 from resources.settings import REPOSITORY, settings
-from workloads.contract import Workload
-from workloads.loading import workload_of
-from workloads.results import RESULT
+from workloads.sdk.contract import Workload
+from workloads.sdk.contract.loading import workload_of
+from workloads.sdk.programs.spec import RESULT
 
 LAUNCH = """mutation Launch($run: ExecutionParams!) { launchRun(executionParams: $run) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
 
 
-def launch(doors: Doors, workload: Workload, version: str, parameters: dict) -> str:
+def launch(resources: Resources, workload: Workload, version: str, parameters: dict) -> str:
     """Materialize the model of a data version by a run of the daemon; the run's id."""
     selector = {
         "repositoryLocationName": "mlops_assets",
@@ -48,7 +48,7 @@ def launch(doors: Doors, workload: Workload, version: str, parameters: dict) -> 
     tags = [{"key": "dagster/partition", "value": version}]
     run = {"selector": selector, "runConfigData": config, "executionMetadata": {"tags": tags}}
     body = json.dumps({"query": LAUNCH, "variables": {"run": run}}).encode()
-    asked = Request(f"{doors.settings.dagster}/graphql", body, {"Content-Type": "application/json"})
+    asked = Request(f"{resources.settings.dagster}/graphql", body, {"Content-Type": "application/json"})
     with urlopen(asked, timeout=60) as response:
         answer = json.load(response)["data"]["launchRun"]
     if answer["__typename"] != "LaunchRunSuccess":
@@ -57,22 +57,22 @@ def launch(doors: Doors, workload: Workload, version: str, parameters: dict) -> 
 
 
 def on_the_platform(
-    doors: Doors, instance: dg.DagsterInstance, workload: Workload, version: str, parameters: dict
+    resources: Resources, instance: dg.DagsterInstance, workload: Workload, version: str, parameters: dict
 ) -> tuple[float, float, list[Path]]:
     """Seconds from launch to the model's end, those of them in the training's own program, and its jobs' folders."""
     began = time.time()
-    identity = launch(doors, workload, version, parameters)
+    identity = launch(resources, workload, version, parameters)
     while not (run := instance.get_run_by_id(identity)) or not run.is_finished:
         time.sleep(0.1)
     seconds = time.time() - began
-    jobs = [job.path for job in JobFolder.all_of(doors.settings, workload.name, identity)]
+    jobs = [job.path for job in JobFolder.all_of(resources.settings, workload.name, identity)]
     results = [json.loads(file.read_text()) for job in jobs if (file := job / "out" / RESULT).exists()]
     if not results:
-        sys.exit(f"the training failed: {doors.settings.dagster}/runs/{identity}")
+        sys.exit(f"the training failed: {resources.settings.dagster}/runs/{identity}")
     return seconds, max(sum(result["seconds"].values()) for result in results), jobs
 
 
-def bare(doors: Doors, workload: Workload, jobs: list[Path]) -> float:
+def bare(resources: Resources, workload: Workload, jobs: list[Path]) -> float:
     """Seconds of the same training, or of all of a materialization's variants side by side, as a bare program."""
     with tempfile.TemporaryDirectory() as folder:
         began, running = time.time(), []
@@ -82,7 +82,9 @@ def bare(doors: Doors, workload: Workload, jobs: list[Path]) -> float:
             own.write_text(json.dumps({**json.loads(spec.read_text()), "checkpoints": None}))
             command = [sys.executable, "-m", f"{workload.package}.train", "--spec", str(own)]
             command += ["--out", str(Path(folder, str(number)))]
-            env = {name: value for name, value in environment(doors.settings).items() if not name.startswith("RAY_")}
+            env = {
+                name: value for name, value in environment(resources.settings).items() if not name.startswith("RAY_")
+            }
             pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
             running.append(subprocess.Popen(command, cwd=REPOSITORY, env=env, **pipes))
         for process in running:
@@ -100,20 +102,20 @@ def main() -> None:
     asked = arguments.parse_args()
     parameters = {name: yaml.safe_load(value) for name, _, value in (each.partition("=") for each in asked.set)}
     chosen = settings()
-    doors = Doors(chosen)
+    resources = Resources(chosen)
     titles = ("data", "load", "platform s", "program s", "bare s", "more s", "more %")
     print(f"{'workload':16}" + "".join(f"{title:>12}" for title in titles))
     with dg.DagsterInstance.from_config(str(chosen.home / "dagster")) as instance:
         for name in asked.workloads:
             workload = workload_of(f"workloads.{name}")
-            versions = doors.registry.versions(workload.data.name)
+            versions = resources.registry.versions(workload.data.name)
             if not versions:
                 sys.exit(f"no data of {name} is released; run `mlops data release {name}` first")
             version = versions[-1].version
             for _ in range(asked.rounds):
                 load = os.getloadavg()[0]
-                through, inside, jobs = on_the_platform(doors, instance, workload, version, parameters)
-                alone = bare(doors, workload, jobs)
+                through, inside, jobs = on_the_platform(resources, instance, workload, version, parameters)
+                alone = bare(resources, workload, jobs)
                 more = through - alone
                 figures = (through, inside, alone, more)
                 print(f"{name:16}{version:>12}{load:12.1f}" + "".join(f"{figure:12.1f}" for figure in figures), end="")

@@ -30,14 +30,14 @@ from resources.settings import settings
 from workloads.corpus import data
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
 from workloads.corpus.workload import CorpusParameters
-from workloads.data import read_split
-from workloads.embedding.table import Vectors, VectorTable, prepared
-from workloads.kits.chunking import Chunk, chunks_of
-from workloads.kits.embedding import Embedder
-from workloads.kits.retrieval import Retriever
-from workloads.kits.retrieval_sql import EF_SEARCH, FURTHER, SET, in_sql
 from workloads.rag.questions import Question, parse
 from workloads.rag.scorers import recall, reciprocal_rank
+from workloads.sdk.dataset import read_split
+from workloads.sdk.kits.retrieval.chunking import Chunk, chunks_of
+from workloads.sdk.kits.retrieval.embedder import Embedder
+from workloads.sdk.kits.retrieval.retriever import Retriever
+from workloads.sdk.kits.retrieval.sql import EF_SEARCH, FURTHER, SET, in_sql
+from workloads.sdk.programs.embedding.table import Vectors, VectorTable, prepared
 
 SCHEMA = "benchmark_retrieval"
 K, DEPTH = 10, 50

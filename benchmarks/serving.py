@@ -33,8 +33,8 @@ import psutil
 
 from resources.serving import Serving
 from resources.settings import settings
-from workloads.serving.artifacts import local_folder
-from workloads.training import NoServices
+from workloads.sdk.programs.training.run import NoServices
+from workloads.sdk.serving.versions.loading import local_folder
 
 CONNECTIONS = 8
 ROUNDS = 3

@@ -20,58 +20,60 @@ from urllib.request import urlopen
 import dagster as dg
 
 from jobs.pipelines import pipeline_name
-from resources.compute_folder import JobFolder
-from resources.data_version import tag_of
-from resources.doors import Doors
+from resources.all import Resources
+from resources.compute.folder import JobFolder
+from resources.registry.version import tag_of
 from resources.settings import settings
-from sensors.poke import poke
-from workloads.contract import TRAIN, VALIDATION, Workload
-from workloads.loading import workload_of
-from workloads.results import RESULT
+from sensors.tick import trigger_tick
+from workloads.sdk.contract import TRAIN, VALIDATION, Workload
+from workloads.sdk.contract.loading import workload_of
+from workloads.sdk.programs.spec import RESULT
 
 GOAL = 20  # seconds beyond training
 PATIENCE = 600
 
 
-def unused(doors: Doors, workload: Workload) -> dict[str, int]:
+def unused(resources: Resources, workload: Workload) -> dict[str, int]:
     """Parameters of the pipeline that give a content which no tag has."""
-    versions = doors.registry.versions(workload.data.name)
+    versions = resources.registry.versions(workload.data.name)
     taken = {version.metadata["dataset"].get("parameters", {}).get("rows") for version in versions}
     splits = [version.metadata["splits"] for version in versions]
     whole = max(each[TRAIN]["rows"] + each[VALIDATION]["rows"] for each in splits)
     return {"rows": next(rows for rows in range(whole - 1, 20, -1) if rows not in taken)}
 
 
-def live_data(doors: Doors, workload: Workload) -> str | None:
+def live_data(resources: Resources, workload: Workload) -> str | None:
     """Version of the data that the endpoint's model was made from."""
     try:
-        with urlopen(f"{doors.serving.address(workload.name)}/info", timeout=5) as answer:
+        with urlopen(f"{resources.serving.address(workload.name)}/info", timeout=5) as answer:
             return json.load(answer).get("data_version")
     except (URLError, OSError, ValueError):
         return None
 
 
-def measure(doors: Doors, instance: dg.DagsterInstance, workload: Workload) -> list[tuple[str, float]]:
+def measure(resources: Resources, instance: dg.DagsterInstance, workload: Workload) -> list[tuple[str, float]]:
     """One round; the parts in seconds, in their order."""
-    version, tagged, live = until_live(doors, instance, workload, unused(doors, workload))
+    version, tagged, live = until_live(resources, instance, workload, unused(resources, workload))
     run = instance.get_runs(dg.RunsFilter(job_name=pipeline_name(workload.name), tags={"dagster/partition": version}))[
         0
     ]
-    return parts(doors, instance, workload, run, tagged, live)
+    return parts(resources, instance, workload, run, tagged, live)
 
 
 def until_live(
-    doors: Doors, instance: dg.DagsterInstance, workload: Workload, parameters: dict[str, int]
+    resources: Resources, instance: dg.DagsterInstance, workload: Workload, parameters: dict[str, int]
 ) -> tuple[str, float, float]:
     """Release a version of the data and wait until it is live; the version, and when it was tagged and when live."""
-    released = doors.registry.release(workload, parameters=parameters)
+    released = resources.registry.release(workload, parameters=parameters)
     version, tagged = released.version.version, time.time()
-    poke(instance, "data_tags")
-    while live_data(doors, workload) != version:
+    trigger_tick(instance, "data_tags")
+    while live_data(resources, workload) != version:
         if time.time() - tagged > PATIENCE:
             sys.exit(f"{tag_of(workload.data.name, version)} is not live after {PATIENCE} s")
         if runs := failed(instance, workload, version):
-            sys.exit(f"{tag_of(workload.data.name, version)} was not released: {doors.settings.dagster}/runs/{runs[0]}")
+            sys.exit(
+                f"{tag_of(workload.data.name, version)} was not released: {resources.settings.dagster}/runs/{runs[0]}"
+            )
         time.sleep(0.1)
     return version, tagged, time.time()
 
@@ -83,7 +85,12 @@ def failed(instance: dg.DagsterInstance, workload: Workload, version: str) -> li
 
 
 def parts(
-    doors: Doors, instance: dg.DagsterInstance, workload: Workload, run: dg.DagsterRun, tagged: float, live: float
+    resources: Resources,
+    instance: dg.DagsterInstance,
+    workload: Workload,
+    run: dg.DagsterRun,
+    tagged: float,
+    live: float,
 ) -> list[tuple[str, float]]:
     while not instance.get_run_by_id(run.run_id).is_finished:
         time.sleep(0.2)
@@ -94,7 +101,7 @@ def parts(
         if event.is_dagster_event and event.step_key
     }
     submitted = next(event.timestamp for event in events if "submitted the job" in event.user_message)
-    (folder,) = JobFolder.all_of(doors.settings, workload.name, run.root_run_id or run.run_id)
+    (folder,) = JobFolder.all_of(resources.settings, workload.name, run.root_run_id or run.run_id)
     file = folder.path / "out" / RESULT
     seconds, done = json.loads(file.read_text())["seconds"], file.stat().st_mtime
 
@@ -130,14 +137,14 @@ def tick(instance: dg.DagsterInstance, run: dg.DagsterRun) -> float:
     return next(one.timestamp for one in ticks if run.run_id in one.run_ids)
 
 
-def report(doors: Doors, instance: dg.DagsterInstance, workload: Workload, rounds: int) -> None:
+def report(resources: Resources, instance: dg.DagsterInstance, workload: Workload, rounds: int) -> None:
     """Measure one workload, and print its table."""
-    if not doors.registry.versions(workload.data.name):
-        until_live(doors, instance, workload, {})
+    if not resources.registry.versions(workload.data.name):
+        until_live(resources, instance, workload, {})
     measured = []
     for number in range(rounds):
         load = os.getloadavg()[0]
-        measured.append(measure(doors, instance, workload))
+        measured.append(measure(resources, instance, workload))
         print(f"{workload.name}, round {number + 1} of {rounds}: load average {load:.1f} before", flush=True)
     print()
     for row in zip(*measured, strict=True):
@@ -156,10 +163,10 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=1)
     asked = arguments.parse_args()
     chosen = settings()
-    doors = Doors(chosen)
+    resources = Resources(chosen)
     with dg.DagsterInstance.from_config(str(chosen.home / "dagster")) as instance:
         for name in asked.workloads:
-            report(doors, instance, workload_of(f"workloads.{name}"), asked.rounds)
+            report(resources, instance, workload_of(f"workloads.{name}"), asked.rounds)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlops_assets.statistics import paired
-from workloads.artifacts import in_parts, sha256
-from workloads.contract import TIERS
-from workloads.loading import workload_of
-from workloads.results import DataFile, Result, Spec
-from workloads.training import NoServices, run
+from mlops_assets.gates.statistics import paired
+from workloads.sdk.artifacts import in_parts, sha256
+from workloads.sdk.contract import TIERS
+from workloads.sdk.contract.loading import workload_of
+from workloads.sdk.programs.spec import DataFile, Result, Spec
+from workloads.sdk.programs.training.run import NoServices, run
 
 SPLITS = ("train", "validation", "test")
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from workloads.contract import TIERS, TrainingJob
-from workloads.data import write_split
-from workloads.kits.ray_session import session
-from workloads.kits.tabular import bundled
-from workloads.loading import workload_of
+from workloads.sdk.contract import TIERS, TrainingJob
+from workloads.sdk.contract.loading import workload_of
+from workloads.sdk.dataset import write_split
+from workloads.sdk.kits.ray_session import session
+from workloads.sdk.kits.tables.tabular import bundled
 from workloads.wine.search import FOLDS, search
 
 WINE = workload_of("workloads.wine")

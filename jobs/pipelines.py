@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from mlops_assets.endpoints import endpoint_key
-from mlops_assets.releases import answering
-from mlops_assets.things import followers, served, things_of
-from workloads.contract import Declared
+from mlops_assets.assets.endpoints import endpoint_key
+from mlops_assets.assets.releases import answering
+from mlops_assets.release.targets import followers, served, targets_of
+from workloads.sdk.contract import Declared
 
 # These jobs submit and wait: in process they start three times sooner than with a process a step.
 EXECUTOR = dg.in_process_executor
@@ -19,7 +19,7 @@ def pipeline_name(declared: str) -> str:
 
 
 def renewal_name(word: str) -> str:
-    """Job that takes a thing which no data tag makes (a prompt, a language model) to a live endpoint."""
+    """Job that takes a target which no data tag makes (a prompt, a language model) to a live endpoint."""
     return f"{word}_pipeline"
 
 
@@ -44,8 +44,8 @@ def pipelines(declared: Sequence[Declared]) -> list:
 
 
 def _jobs(one: Declared, every: Sequence[Declared]) -> list:
-    name, things = one.name, things_of(one)
-    follow = [[thing.released, *(endpoint_key(each.name) for each in followers(thing, every))] for thing in things]
+    name, targets = one.name, targets_of(one)
+    follow = [[target.released, *(endpoint_key(each.name) for each in followers(target, every))] for target in targets]
 
     def job(name: str, description: str, *keys: dg.AssetKey, config: dg.ConfigMapping | None = None):
         return dg.define_asset_job(
@@ -57,17 +57,17 @@ def _jobs(one: Declared, every: Sequence[Declared]) -> list:
             tags={"workload": one.name},
         )
 
-    chain = [key for thing, keys in zip(things, follow, strict=True) for key in (thing.made, *keys)]
+    chain = [key for target, keys in zip(targets, follow, strict=True) for key in (target.made, *keys)]
     dataset = dg.AssetKey(["datasets", name])
     jobs = [job(pipeline_name(name), f"{name}: from a data tag to the live endpoint.", dataset, *chain)]
-    for thing, keys in zip(things, follow, strict=True):
-        approving = f"{thing.name}: say yes or no to a candidate that waits for a person, and roll out."
+    for target, keys in zip(targets, follow, strict=True):
+        approving = f"{target.name}: say yes or no to a candidate that waits for a person, and roll out."
         jobs += [
-            job(release_name(thing.word), f"{thing.name}: decide and roll out.", *keys),
-            job(approve_name(thing.word), approving, *keys, config=answering(thing)),
+            job(release_name(target.word), f"{target.name}: decide and roll out.", *keys),
+            job(approve_name(target.word), approving, *keys, config=answering(target)),
         ]
-        if not thing.partitioned:
-            jobs.append(job(renewal_name(thing.word), f"{thing.name}: judge, decide, roll out.", thing.made, *keys))
+        if not target.partitioned:
+            jobs.append(job(renewal_name(target.word), f"{target.name}: judge, decide, roll out.", target.made, *keys))
     if served([one]):
         jobs.append(job(rollout_name(name), f"{name}: serve what is released.", endpoint_key(name)))
     return jobs

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, create_model
 
-from mlops_assets.plainly import plainly
-from resources.data_registry import DataRegistry
+from mlops_assets.assets.errors import clean_errors
+from resources.registry import DataRegistry
 from resources.settings import Settings
-from workloads.contract import Declared
+from workloads.sdk.contract import Declared
 
 
 def refresh(workloads: Sequence[Declared]) -> dg.JobDefinition:
@@ -30,7 +30,7 @@ def refresh(workloads: Sequence[Declared]) -> dg.JobDefinition:
     )
 
     @dg.op(name="refresh", description="Run a dataset's pipeline; tag what it made where no version holds the same.")
-    @plainly
+    @clean_errors
     def step(context: dg.OpExecutionContext, config: config_type, registry: dg.ResourceParam[DataRegistry]) -> None:
         released = registry.release(datasets[config.dataset], config.bump, progress=context.log.info)
         context.log.info(str(released))

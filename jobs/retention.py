@@ -3,27 +3,27 @@ tables of vectors that were never released."""
 
 import dagster as dg
 
-from mlops_assets.delivery import Delivery
-from mlops_assets.index_retention import prune
-from mlops_assets.plainly import plainly
+from mlops_assets.assets.errors import clean_errors
+from mlops_assets.release.index_retention import prune
+from mlops_assets.release.rollout import Delivery
 from resources.settings import Settings
 
 
 @dg.op(description="Delete what is older than `log_retention_days`.")
 def prune_predictions(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
-    days = delivery.doors.settings.log_retention_days
-    context.log.info(f"{delivery.doors.predictions.prune()} predictions were older than {days} days")
+    days = delivery.resources.settings.log_retention_days
+    context.log.info(f"{delivery.resources.predictions.prune()} predictions were older than {days} days")
 
 
 @dg.op(description="Delete the folders of jobs that nobody touched for a week; their results stand elsewhere.")
 def prune_jobs(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
-    context.log.info(f"{delivery.doors.compute.prune()} jobs left folders that nobody needs any more")
+    context.log.info(f"{delivery.resources.compute.prune()} jobs left folders that nobody needs any more")
 
 
 @dg.op(description="Drop tables of vectors that were whole a week ago and that no release and no open decision names.")
-@plainly
+@clean_errors
 def prune_vectors(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
-    dropped = prune(delivery.doors)
+    dropped = prune(delivery.resources)
     context.log.info(f"{len(dropped)} tables of vectors are needed by nobody any more: {', '.join(dropped) or 'none'}")
 
 

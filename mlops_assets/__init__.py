@@ -17,7 +17,7 @@ def build(workloads: Path) -> "dg.Definitions":
     """The definitions (assets, checks, jobs, schedules, sensors) of a folder of workloads.
 
     Raises:
-        workloads.contract.DeclarationError: a declaration is wrong; the message names file and field.
+        workloads.sdk.contract.DeclarationError: a declaration is wrong; the message names file and field.
     """
     import gc
 

@@ -154,9 +154,9 @@ class Settings(BaseSettings):
 
     # Derived: names that carry the environment.
 
-    def qualified(self, thing: str) -> str:
-        """The environment's name of a thing: `dev.wine`. Used for registered models and Serve applications."""
-        return f"{self.env}.{thing}"
+    def qualified(self, target: str) -> str:
+        """The environment's name of a target: `dev.wine`. Used for registered models and Serve applications."""
+        return f"{self.env}.{target}"
 
     def schema_of(self, part: Literal["ledger", "predictions", "vectors"]) -> str:
         """Schema of the database `mlops` that holds one part of this environment's facts."""

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import dagster as dg
 
 from jobs.pipelines import pipeline_name
-from mlops_assets.datasets import registry_key, tag_seen
-from mlops_assets.partitions import partitions_name, partitions_of
-from resources.data_registry import DataRegistry
-from resources.data_version import split_tag, tag_of, version_order
+from mlops_assets.assets.datasets import registry_key, tag_seen
+from mlops_assets.assets.partitions import partitions_name, partitions_of
 from resources.ledger import Ledger
+from resources.registry import DataRegistry
+from resources.registry.version import split_tag, tag_of, version_order
 from resources.settings import Settings
-from workloads.contract import Declared
-from workloads.generative import Application
+from workloads.sdk.contract import Declared
+from workloads.sdk.contract.applications import Application
 
 AT_ONCE = 200  # tags that one tick registers; an evaluation may take a minute, and the next tick goes on
 

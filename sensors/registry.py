@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from jobs.pipelines import release_name, renewal_name, rollout_name
-from mlops_assets.abandoned import settle
-from mlops_assets.bench import releasing
-from mlops_assets.delivery import Delivery
-from mlops_assets.parts import unjudged
-from mlops_assets.projection import Projection
-from mlops_assets.releases import adopt_config
-from mlops_assets.things import served, things_of
+from mlops_assets.assets.components import unjudged
+from mlops_assets.assets.orphans import reap
+from mlops_assets.assets.releases import adopt_config
+from mlops_assets.gates.evaluators import releasing
+from mlops_assets.release.projection import Projection
+from mlops_assets.release.rollout import Delivery
+from mlops_assets.release.targets import served, targets_of
 from resources.ledger import Ledger
 from resources.settings import Settings
-from workloads.contract import Declared
-from workloads.generative import Application
+from workloads.sdk.contract import Declared
+from workloads.sdk.contract.applications import Application
 
 RETRY_SECONDS = 600  # a run that failed is asked for again after that, for as long as there is something to do
 FOLLOWS_SECONDS = 20  # within which whoever releases rolls out by himself
@@ -45,28 +45,28 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
     ) -> dg.SensorResult | dg.SkipReason:
         requests, events = [], []
         attempt = int(time.time() // RETRY_SECONDS)
-        for thing in (thing for one in declared for thing in things_of(one)):
-            name = thing.name
-            for left in settle(name, delivery.doors, context.instance):
+        for target in (target for one in declared for target in targets_of(one)):
+            name = target.name
+            for left in reap(name, delivery.resources, context.instance):
                 context.log.info(f"{name}: {left}")
-            done = releasing(thing, delivery.doors).repair(adopt=False)
+            done = releasing(target, delivery.resources).repair(adopt=False)
             for move in done.moves:
                 context.log.info(f"{name}: @{move.alias} was set to version {move.number}")
             for difference in done.differences:
                 context.log.warning(f"{name}: {difference}")
                 if difference.decides:
                     key = f"{name}:adopt:{difference.mlflow}:{ledger.entries(name)}:{attempt}"
-                    config = adopt_config(thing, difference.mlflow)
-                    requests.append(dg.RunRequest(job_name=release_name(thing.word), run_key=key, run_config=config))
+                    config = adopt_config(target, difference.mlflow)
+                    requests.append(dg.RunRequest(job_name=release_name(target.word), run_key=key, run_config=config))
             if done.moves or done.differences:
                 found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
-                events.append(dg.AssetMaterialization(thing.aliases, metadata=found))
-            if not thing.partitioned and (what := unjudged(thing, delivery.doors)):
+                events.append(dg.AssetMaterialization(target.aliases, metadata=found))
+            if not target.partitioned and (what := unjudged(target, delivery.resources)):
                 key = f"{name}:{what}:{attempt}"
-                requests.append(dg.RunRequest(job_name=renewal_name(thing.word), run_key=key))
+                requests.append(dg.RunRequest(job_name=renewal_name(target.word), run_key=key))
         for one in served(declared):
             if isinstance(one, Application):
-                Projection(one.name, ledger, delivery.doors.tracking).restore()
+                Projection(one.name, ledger, delivery.resources.tracking).restore()
             behind = delivery.behind(one.name)
             if behind and (datetime.now(UTC) - behind[-1].created_at).total_seconds() > FOLLOWS_SECONDS:
                 key = f"{one.name}:rollout:{'+'.join(str(release.id) for release in behind)}:{attempt}"

@@ -5,24 +5,18 @@
 
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
-import psutil
 import pytest
+from homes import ports, temporary_home
 
 from resources import settings as settings_module
-from resources.embedded.environment import environment, socket_folder
-from resources.embedded.network import free_ports
+from resources.embedded import Platform
 from resources.embedded.postgres import Postgres
-from resources.embedded.process import alive
-from resources.platform import Platform
+from resources.embedded.variables import environment, socket_folder
 from resources.settings import Settings
 
-PORTS = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster", "playground")
+pytest_plugins = ("browser_fixtures", "data_homes", "graph_fixtures", "fault_fixtures", "release_fixtures")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,27 +32,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)  # stable: the order stays otherwise
-
-
-def temporary_home() -> Path:
-    """A new folder that every user may enter: as root, PostgreSQL runs as another one. Short, for Ray's sockets."""
-    home = Path(tempfile.mkdtemp(prefix="mlops-", dir="/tmp")).resolve()
-    home.chmod(0o755)
-    return home
-
-
-def ports() -> dict[str, int]:
-    """A free port for every setting that is one, by the setting's name."""
-    return {f"{name}_port": port for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-
-
-def kill(*processes: psutil.Process) -> None:
-    """Kill them all, and wait until they are gone; some come and go by themselves, or with another."""
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    while any(map(alive, processes)):
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")

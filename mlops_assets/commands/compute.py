@@ -19,17 +19,17 @@ def register(app: typer.Typer) -> None:
 def tiers(as_json: AsJson = False) -> None:
     """The compute tiers: what each asks for, and whether there is room for it here: now, when idle, or never."""
     from resources.compute import Compute
-    from resources.compute_tiers import described, nearest, placement
+    from resources.compute.capacity import described, nearest, placement
     from resources.settings import settings
-    from workloads.contract import TIERS
+    from workloads.sdk.contract import TIERS
 
-    room = Compute(settings()).room()
+    capacity = Compute(settings()).capacity()
     rows = [
         {
             "tier": name,
             **asdict(tier),
-            "fits": (fits := placement(tier, room)),
-            "instead": nearest(tier, room.nodes) if fits == "never" else None,
+            "fits": (fits := placement(tier, capacity)),
+            "instead": nearest(tier, capacity.nodes) if fits == "never" else None,
         }
         for name, tier in TIERS.items()
     ]
@@ -46,7 +46,7 @@ def tiers(as_json: AsJson = False) -> None:
         table.add_row(row["tier"], described(TIERS[row["tier"]]), fits, row["instead"] or "")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"Ray has {room}.")
+    console.print(f"Ray has {capacity}.")
 
 
 def estimate(
@@ -56,11 +56,11 @@ def estimate(
     as_json: AsJson = False,
 ) -> None:
     """What a training is expected to take, by earlier ones on the same tier. Exit code 1: none is known."""
-    from mlops_assets.estimates import estimate as expected
-    from resources.doors import Doors
+    from mlops_assets.assets.estimates import estimate as expected
+    from resources.all import Resources
     from resources.settings import settings
-    from workloads.contract import TIERS, Workload
-    from workloads.loading import load
+    from workloads.sdk.contract import TIERS, Workload
+    from workloads.sdk.contract.loading import load
 
     workloads = {one.name: one for one in load(settings().workloads) if isinstance(one, Workload)}
     if name not in workloads:
@@ -68,13 +68,13 @@ def estimate(
     workload = workloads[name]
     if tier is not None and tier not in TIERS:
         raise typer.BadParameter(f"{tier!r} is none of {', '.join(TIERS)}", param_hint="--tier")
-    doors = Doors(settings())
+    resources = Resources(settings())
     if rows is None:
-        versions = doors.registry.versions(workload.data.name)
+        versions = resources.registry.versions(workload.data.name)
         if not versions:
             raise typer.BadParameter(f"{workload.data.name} has no version yet; say how many", param_hint="--rows")
         rows = versions[-1].rows
-    found = expected(workload, tier or workload.tier, rows, doors.ledger)
+    found = expected(workload, tier or workload.tier, rows, resources.ledger)
     typer.echo(json.dumps(found.json(), indent=2) if as_json else str(found))
     if found.cost is None:
         raise typer.Exit(1)

@@ -12,21 +12,21 @@ import typer
 if TYPE_CHECKING:
     import dagster as dg
 
-    from resources.data_registry import DataRegistry
-    from resources.data_version import DataVersion, ReleasedData
-    from workloads.contract import Declared
+    from resources.registry import DataRegistry
+    from resources.registry.version import DataVersion, ReleasedData
+    from workloads.sdk.contract import Declared
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Folder = Annotated[Path | None, typer.Option("--workloads", help="Folder of workloads, instead of MLOPS_WORKLOADS.")]
 DIGESTS = ("digest", "commit", "expected", "actual")  # columns shown by their first digits
-Poke = Callable[["ReleasedData"], str]
+TriggerTick = Callable[["ReleasedData"], str]
 
 
-def register(app: typer.Typer, poke: Poke | None = None) -> None:
+def register(app: typer.Typer, trigger_tick: TriggerTick | None = None) -> None:
     """Add `mlops data` to the root; `poke` tells the platform of a new version, and answers with a line to show."""
     data = typer.Typer(no_args_is_help=True, help="Datasets: a Git repository with DVC, whose tags are the versions.")
     data.command("init")(init)
-    data.command("release")(_release_command(poke or _poke))
+    data.command("release")(_release_command(trigger_tick or _trigger_tick))
     data.command("list")(list_)
     data.command("verify")(verify)
     data.command("sync")(sync)
@@ -44,7 +44,7 @@ def init(as_json: Json = False) -> None:
     _answer(as_json, {"made": made, "registry": where, "remote": remote}, said)
 
 
-def _release_command(poke: Poke) -> Callable[..., None]:
+def _release_command(trigger_tick: TriggerTick) -> Callable[..., None]:
     def release(
         name: Annotated[str, typer.Argument(help="The dataset, for example wine.")],
         bump: Annotated[
@@ -70,7 +70,7 @@ def _release_command(poke: Poke) -> Callable[..., None]:
                 raise typer.BadParameter(f"{bump!r} is none of major, minor, patch", param_hint="--bump")
             workload = _workload(name, workloads)
             released = _registry().release(workload, bump, source, _parsed(values or []), say, again)
-        told = poke(released) if released.created else ""
+        told = trigger_tick(released) if released.created else ""
         version = released.version
         document = {"created": released.created, **_row(version), "metadata": dict(version.metadata)}
         _answer(as_json, document, "\n".join(filter(None, [str(released), told])))
@@ -83,7 +83,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """The versions of the datasets, with source, rows and digest."""
-    from resources.data_version import split_tag
+    from resources.registry.version import split_tag
 
     registry = _registry()
     with _errors():
@@ -103,7 +103,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Compute the digests of a version's files again. Exits with 1 where one is not what the tag recorded."""
-    from resources.data_version import split_tag
+    from resources.registry.version import split_tag
 
     with _errors():
         checks = _registry().verify(*split_tag(tag))
@@ -120,8 +120,8 @@ def verify(
 
 def sync(workloads: Folder = None, as_json: Json = False) -> None:
     """Register all data tags with Dagster as partitions, where no sensor runs (CI)."""
-    from mlops_assets.partitions import partitions_name
-    from resources.data_version import split_tag, version_order
+    from mlops_assets.assets.partitions import partitions_name
+    from resources.registry.version import split_tag, version_order
 
     registry, added = _registry(), {}
     with _errors(), _instance(registry) as instance:
@@ -139,7 +139,7 @@ def sync(workloads: Folder = None, as_json: Json = False) -> None:
 
 
 def _registry() -> "DataRegistry":
-    from resources.data_registry import DataRegistry
+    from resources.registry import DataRegistry
     from resources.settings import settings
 
     return DataRegistry(settings())
@@ -147,13 +147,13 @@ def _registry() -> "DataRegistry":
 
 def _workloads(folder: Path | None) -> "list[Declared]":
     from resources.settings import settings
-    from workloads.loading import load
+    from workloads.sdk.contract.loading import load
 
     return load(folder or settings().workloads)
 
 
 def _workload(name: str, folder: Path | None) -> "Declared":
-    from resources.data_version import DataError
+    from resources.registry.version import DataError
 
     found = {workload.data.name: workload for workload in _workloads(folder)}
     if (workload := found.get(name.replace("-", "_"))) is None:
@@ -165,7 +165,7 @@ def _parsed(values: list[str]) -> dict[str, Any]:
     """`key=value` pairs, values as YAML reads them: `rows=100`, `corruption=0.6`, `rows=null`."""
     import yaml
 
-    from resources.data_version import DataError
+    from resources.registry.version import DataError
 
     pairs = [value.partition("=") for value in values]
     if bad := [key for key, equals, _ in pairs if not equals]:
@@ -189,17 +189,17 @@ def _instance(registry: "DataRegistry") -> "Iterator[dg.DagsterInstance]":
         yield instance
 
 
-def _poke(released: "ReleasedData") -> str:
+def _trigger_tick(released: "ReleasedData") -> str:
     """Have the data_tags sensor look now. It looks by itself at its next tick, so nothing here may fail a release."""
     from importlib.util import find_spec
 
     registry = _registry()
-    if find_spec("sensors.poke") and (registry.settings.home / "dagster" / "dagster.yaml").exists():
-        from sensors.poke import poke
+    if find_spec("sensors.tick") and (registry.settings.home / "dagster" / "dagster.yaml").exists():
+        from sensors.tick import trigger_tick
 
         try:
             with _instance(registry) as instance:
-                poke(instance, "data_tags")
+                trigger_tick(instance, "data_tags")
             return "the data_tags sensor was told"
         except Exception as error:
             return f"the data_tags sensor was not told ({type(error).__name__}); it sees the tag when it next looks"
@@ -233,8 +233,8 @@ def _answer(as_json: bool, document: dict[str, Any], text: str) -> None:
 @contextmanager
 def _errors() -> Iterator[None]:
     """What is wrong as one sentence, without a traceback."""
-    from resources.data_version import DataError
-    from workloads.contract import DeclarationError
+    from resources.registry.version import DataError
+    from workloads.sdk.contract import DeclarationError
 
     try:
         yield

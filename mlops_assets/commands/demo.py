@@ -12,15 +12,15 @@ from urllib.request import Request, urlopen
 
 import typer
 
-from resources.data_version import split_tag, version_order
-from resources.doors import Doors
-from workloads.contract import TEST, Declared, Workload
-from workloads.generative import Application
+from resources.all import Resources
+from resources.registry.version import split_tag, version_order
+from workloads.sdk.contract import TEST, Declared, Workload
+from workloads.sdk.contract.applications import Application
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from mlops_assets.lineage import Trace
+    from mlops_assets.lineage.trace import Trace
     from resources.settings import Settings
 
 # Share of the training rows whose answer is replaced by a wrong one: enough that no model of them reaches its floor.
@@ -51,7 +51,7 @@ def demo(
 
     from mlops_assets.commands.platform import start
     from resources.settings import REPOSITORY, settings
-    from workloads.loading import load, workload_of
+    from workloads.sdk.contract.loading import load, workload_of
 
     console = Console()
     began = time.monotonic()
@@ -66,8 +66,8 @@ def demo(
     wine, fashion = (workload_of(f"workloads.{name}") for name in ("wine", "fashion_mnist"))
     others = [one for one in load(REPOSITORY / "workloads") if every and one.name not in (wine.name, fashion.name)]
     with dg.DagsterInstance.from_config(str(chosen.home / "dagster")) as instance:
-        steps = Demo(Doors(chosen), instance, say)
-        steps.doors.registry.init()
+        steps = Demo(Resources(chosen), instance, say)
+        steps.resources.registry.init()
         rows = [steps.deliver(wine)]
         traced = steps.trace(rows[0]["prediction"])
         say(f"traced: {traced.endpoint['name']} {traced.release['version']} <- {traced.data['tag']}")
@@ -86,7 +86,7 @@ def _show(
     from rich.table import Table
 
     from mlops_assets.commands.lineage import show_trace
-    from mlops_assets.things import served as endpoints
+    from mlops_assets.release.targets import served as endpoints
 
     console.print("\nWhere the first prediction came from (`mlops trace <id>` for any other):\n")
     show_trace(traced)
@@ -108,10 +108,10 @@ def _show(
 
 
 class Demo:
-    """The steps of the demo. `say` gets a line of progress for each thing that happens."""
+    """The steps of the demo. `say` gets a line of progress for each target that happens."""
 
-    def __init__(self, doors: Doors, instance: "dg.DagsterInstance", say: Say) -> None:
-        self.doors = doors
+    def __init__(self, resources: Resources, instance: "dg.DagsterInstance", say: Say) -> None:
+        self.resources = resources
         self.instance = instance
         self.say = say
 
@@ -121,8 +121,8 @@ class Demo:
         run = self.wait(workload, version)
         if not run.is_success:
             raise DemoFailed(
-                f"the run of {workload.name} {version} failed: {self.doors.settings.dagster}/runs/{run.run_id}; mend "
-                "what it says, and materialize the partition again in the UI"
+                f"the run of {workload.name} {version} failed: {self.resources.settings.dagster}/runs/{run.run_id}; "
+                "mend what it says, and materialize the partition again in the UI"
             )
         return self._line(workload, version, run)
 
@@ -135,14 +135,14 @@ class Demo:
         return self._line(workload, version, run)
 
     def _line(self, workload: Declared, version: str, run: "dg.DagsterRun") -> dict[str, Any]:
-        from mlops_assets.things import things_of
+        from mlops_assets.release.targets import targets_of
 
-        thing = things_of(workload)[0]
-        candidates = self.doors.ledger.candidates(thing.name, version)
-        report = self.doors.ledger.report(candidates[-1].id) if candidates else None
+        target = targets_of(workload)[0]
+        candidates = self.resources.ledger.candidates(target.name, version)
+        report = self.resources.ledger.report(candidates[-1].id) if candidates else None
         if report is None:
             raise DemoFailed(
-                f"{workload.name} {version} has no gate report: {self.doors.settings.dagster}/runs/{run.run_id}"
+                f"{workload.name} {version} has no gate report: {self.resources.settings.dagster}/runs/{run.run_id}"
             )
         answer = self.answer(workload, version)
         refusals = [check.name for check in report.checks if check.verdict == "refuse"]
@@ -178,7 +178,7 @@ class Demo:
         return self._release(workload, corruption=CORRUPTION)
 
     def _release(self, workload: Declared, **parameters: Any) -> str:
-        released = self.doors.registry.release(workload, parameters=parameters, progress=self.say)
+        released = self.resources.registry.release(workload, parameters=parameters, progress=self.say)
         self.say(str(released))
         return released.version.version
 
@@ -187,7 +187,7 @@ class Demo:
         import dagster as dg
 
         from jobs.pipelines import pipeline_name
-        from sensors.poke import poke
+        from sensors.tick import trigger_tick
 
         tags = {"dagster/partition": version}
         filters = dg.RunsFilter(job_name=pipeline_name(workload.name), tags=tags)
@@ -200,11 +200,11 @@ class Demo:
             if runs and runs[0].is_finished:
                 return runs[0]
             if not runs:
-                poke(self.instance, "data_tags")  # again: a tick that was under way has not seen the tag
+                trigger_tick(self.instance, "data_tags")  # again: a tick that was under way has not seen the tag
             time.sleep(0.5 if runs else 2)
         raise DemoFailed(
             f"{workload.name} {version} is not done after {WAIT_SECONDS} s; look at `mlops status` and at "
-            f"{self.doors.settings.dagster}/runs"
+            f"{self.resources.settings.dagster}/runs"
         )
 
     def _stage(self, run: "dg.DagsterRun") -> str:
@@ -220,19 +220,19 @@ class Demo:
             self.say(f"{declared.name} {answer['version']} answers: {json.dumps(answer['predictions'][0])}")
             return answer
         if isinstance(declared, Application):
-            answer = self._post(f"{self.doors.serving.address(declared.name)}/query", {"question": QUESTION})
+            answer = self._post(f"{self.resources.serving.address(declared.name)}/query", {"question": QUESTION})
             self.say(f"{declared.name} {answer['version']} is asked: {QUESTION} It answers: {answer['answer']}")
             return answer
-        from mlops_assets.things import things_of
+        from mlops_assets.release.targets import targets_of
 
-        current = self.doors.ledger.current(things_of(declared)[0].name)
+        current = self.resources.ledger.current(targets_of(declared)[0].name)
         return {"version": current.version if current else None, "prediction_id": None}
 
     def predict(self, workload: Workload, version: str, rows: int = 5) -> dict[str, Any]:
         """Answers of the live endpoint to a few rows of the frozen test split."""
-        file = self.doors.registry.files(workload.data.name, version)[TEST]
+        file = self.resources.registry.files(workload.data.name, version)[TEST]
         body = workload.resolve(workload.example)(file, rows)
-        return self._post(f"{self.doors.serving.address(workload.name)}/predict", body)
+        return self._post(f"{self.resources.serving.address(workload.name)}/predict", body)
 
     def _post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
         content, json_type = json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -242,22 +242,22 @@ class Demo:
 
     def trace(self, prediction: str) -> "Trace":
         """The trace of an answer; the log is written in the background, a moment after it."""
-        from mlops_assets.lineage import trace
+        from mlops_assets.lineage.trace import trace
 
         end = time.monotonic() + 20
         while True:
             try:
-                return trace(prediction, self.doors)
+                return trace(prediction, self.resources)
             except LookupError:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.2)
 
     def _versions(self, name: str) -> list[str]:
-        return sorted((split_tag(tag)[1] for tag in self.doors.registry.tags(name)), key=version_order)
+        return sorted((split_tag(tag)[1] for tag in self.resources.registry.tags(name)), key=version_order)
 
     def _corrupted(self, name: str, version: str) -> bool:
-        parameters = self.doors.registry.version(name, version).metadata["dataset"].get("parameters", {})
+        parameters = self.resources.registry.version(name, version).metadata["dataset"].get("parameters", {})
         return parameters.get("corruption", 0) > 0
 
 

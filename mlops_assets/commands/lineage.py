@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
-    from mlops_assets.lineage import Origin, Touched, Trace
+    from mlops_assets.lineage.trace import Origin, Touched, Trace
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
@@ -29,11 +29,11 @@ def trace(
 
     Exits with 1 where a file is not what it was when the model was trained.
     """
-    from mlops_assets import lineage
-    from resources.doors import Doors
+    from mlops_assets.lineage import trace as lineage
+    from resources.all import Resources
     from resources.settings import settings
 
-    found = lineage.trace(prediction, Doors(settings()))
+    found = lineage.trace(prediction, Resources(settings()))
     if as_json:
         _print_json(found.json())
     else:
@@ -47,11 +47,11 @@ def impact(
     as_json: AsJson = False,
 ) -> None:
     """What came of a file or tag: models, releases, endpoints, and how many predictions when."""
-    from mlops_assets import lineage
-    from resources.doors import Doors
+    from mlops_assets.lineage import trace as lineage
+    from resources.all import Resources
     from resources.settings import settings
 
-    found = lineage.impact(key, Doors(settings()))
+    found = lineage.impact(key, Resources(settings()))
     if as_json:
         _print_json([touched.json() for touched in found])
     else:

@@ -26,7 +26,7 @@ def new(
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Write a workload's folder. Nothing outside of it is edited. Exit code 1: nothing was written, and why."""
-    from mlops_assets.generating import CannotGenerate, Wanted, add_location, generate, package_of
+    from mlops_assets.scaffold.generate import CannotGenerate, Wanted, add_location, generate, package_of
     from resources.settings import settings
 
     try:

@@ -44,7 +44,7 @@ def up(
 
 def start(settings: "Settings", say: Callable[[str], Any], dagster: bool = True, playground: bool = True) -> bool:
     """Bring the platform up and tell each step as a line; whether anything had to be started. Exits where it fails."""
-    from resources.platform import Platform, PlatformFailed
+    from resources.embedded import Platform, PlatformFailed
 
     try:
         return Platform(settings).up(lambda title, text: say(f"{title:<18} {text}"), dagster, playground)
@@ -59,7 +59,7 @@ def down(
     """End every process of the platform; the data stays in its home."""
     from rich.console import Console
 
-    from resources.platform import Platform
+    from resources.embedded import Platform
     from resources.settings import settings
 
     console = Console(highlight=False)
@@ -71,7 +71,7 @@ def status(json: Json = False) -> None:
     """State, address, processes, memory and CPU of each part; exit code 1 where one does not answer."""
     from dataclasses import asdict
 
-    from resources.platform import CPU_GOAL, MEMORY_GOAL, Platform
+    from resources.embedded import CPU_GOAL, MEMORY_GOAL, Platform
     from resources.settings import settings
 
     chosen = settings()
@@ -93,7 +93,7 @@ def doctor(json: Json = False) -> None:
 
     from rich.console import Console
 
-    from resources.doctor import examine
+    from resources.embedded.doctor import examine
     from resources.settings import settings
 
     findings = examine(settings())

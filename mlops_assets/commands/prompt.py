@@ -10,10 +10,10 @@ from mlops_assets.commands import release_views as views
 from mlops_assets.commands.release import EXIT, FAILED
 
 if TYPE_CHECKING:
-    from mlops_assets.things import Thing
-    from resources.doors import Doors
-    from resources.prompts import Prompt
-    from workloads.generative import Application
+    from mlops_assets.release.targets import ReleaseTarget
+    from resources.all import Resources
+    from resources.tracking.prompts import Prompt
+    from workloads.sdk.contract.applications import Application
 
 App = Annotated[str, typer.Argument(help="The application, for example rag.", show_default=False)]
 File = Annotated[Path | None, typer.Option("--file", help="File of the template; default: that of the newest prompt.")]
@@ -45,32 +45,32 @@ def register_(
 ) -> None:
     """Register a prompt; equal content has one number. Nothing is judged or released by it."""
     with views.errors(FAILED):
-        from mlops_assets import prompts
+        from mlops_assets.release import prompts
 
-        application, thing, doors = _open(app)
-        template, settings = _content(application, thing, doors, file, values)
-        number = prompts.register(application, template, settings, why, doors)
-        address = doors.tracking.version_url(thing.name, number)
-        facts = {"thing": thing.name, "number": number, "url": address}
-        said = f"{thing.name} {number} is registered: {address}\nmlops prompt evaluate {app} --version {number}"
+        application, target, resources = _open(app)
+        template, settings = _content(application, target, resources, file, values)
+        number = prompts.register(application, template, settings, why, resources)
+        address = resources.tracking.version_url(target.name, number)
+        facts = {"thing": target.name, "number": number, "url": address}
+        said = f"{target.name} {number} is registered: {address}\nmlops prompt evaluate {app} --version {number}"
         views.show(facts, as_json, lambda: said)
 
 
 def list_(app: App, as_json: AsJson = False) -> None:
     """The registered prompts, newest first, with the aliases that point at them."""
     with views.errors(FAILED):
-        from resources.prompts import Prompts
+        from resources.tracking.prompts import Prompts
 
-        _, thing, doors = _open(app)
-        found = Prompts(doors.tracking).list(thing.name)
-        views.show([_facts(each) for each in found], as_json, lambda: _table(found, thing.name))
+        _, target, resources = _open(app)
+        found = Prompts(resources.tracking).list(target.name)
+        views.show([_facts(each) for each in found], as_json, lambda: _table(found, target.name))
 
 
 def show(app: App, version: Number = None, as_json: AsJson = False) -> None:
     """A registered prompt: its settings and its template."""
     with views.errors(FAILED):
-        _, thing, doors = _open(app)
-        found = _registered(thing, doors, version)
+        _, target, resources = _open(app)
+        found = _registered(target, resources, version)
         views.show(_facts(found) | {"template": found.template}, as_json, lambda: _whole(found))
 
 
@@ -92,21 +92,21 @@ def evaluate(
     if (file or values) and not dry_run:
         raise typer.BadParameter("register what is to be kept (`mlops prompt register`), or add --dry-run")
     with views.errors(FAILED):
-        from mlops_assets.bench import releasing
-        from mlops_assets.part_bench import PartBench
-        from mlops_assets.parts import candidate_of
-        from mlops_assets.prompts import usable
+        from mlops_assets.assets.components import candidate_of
+        from mlops_assets.gates.component_evaluator import ComponentEvaluator
+        from mlops_assets.gates.evaluators import releasing
+        from mlops_assets.release.prompts import usable
 
-        application, thing, doors = _open(app)
+        application, target, resources = _open(app)
         if dry_run:
-            template, settings = _content(application, thing, doors, file, values, version)
-            bench = PartBench(application, thing.role, doors)
-            report = bench.try_out(usable(application, template, settings))
-            name = f"{thing.name} (dry run: nothing was written)"
+            template, settings = _content(application, target, resources, file, values, version)
+            evaluator = ComponentEvaluator(application, target.role, resources)
+            report = evaluator.try_out(usable(application, template, settings))
+            name = f"{target.name} (dry run: nothing was written)"
         else:
-            candidate = candidate_of(thing, doors, number=version)
-            report = releasing(thing, doors).report(candidate)
-            name = f"{thing.name} {candidate.number}"
+            candidate = candidate_of(target, resources, number=version)
+            report = releasing(target, resources).report(candidate)
+            name = f"{target.name} {candidate.number}"
         views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, name))
     raise typer.Exit(EXIT[report.verdict])
 
@@ -114,52 +114,52 @@ def evaluate(
 # --- what these share -----------------------------------------------------------------------------------------------
 
 
-def _open(app: str) -> "tuple[Application, Thing, Doors]":
-    from mlops_assets.releasing import CannotRelease
-    from mlops_assets.things import things_of
-    from resources.doors import Doors
+def _open(app: str) -> "tuple[Application, ReleaseTarget, Resources]":
+    from mlops_assets.release.mechanism import CannotRelease
+    from mlops_assets.release.targets import targets_of
+    from resources.all import Resources
     from resources.settings import settings
-    from workloads.generative import Application
-    from workloads.loading import load
+    from workloads.sdk.contract.applications import Application
+    from workloads.sdk.contract.loading import load
 
     found = {one.name: one for one in load(settings().workloads) if isinstance(one, Application)}
     if app not in found:
         raise CannotRelease(f"there is no application {app!r}; there are {', '.join(found) or 'none'}")
-    thing = next(each for each in things_of(found[app]) if each.role == "prompt")
-    return found[app], thing, Doors(settings())
+    target = next(each for each in targets_of(found[app]) if each.role == "prompt")
+    return found[app], target, Resources(settings())
 
 
-def _registered(thing: "Thing", doors: "Doors", version: int | None) -> "Prompt":
-    from mlops_assets.releasing import CannotRelease
-    from resources.prompts import Prompts
+def _registered(target: "ReleaseTarget", resources: "Resources", version: int | None) -> "Prompt":
+    from mlops_assets.release.mechanism import CannotRelease
     from resources.tracking import NoSuchVersion
+    from resources.tracking.prompts import Prompts
 
-    prompts = Prompts(doors.tracking)
-    found = prompts.list(thing.name)
+    prompts = Prompts(resources.tracking)
+    found = prompts.list(target.name)
     if not found:
-        raise CannotRelease(f"no prompt of {thing.declared.name} is registered yet: `mlops prompt register` does")
+        raise CannotRelease(f"no prompt of {target.declared.name} is registered yet: `mlops prompt register` does")
     try:
         return next(each for each in found if version in (None, each.number))
     except StopIteration:
-        raise NoSuchVersion(f"{thing.name} has no version {version}; the newest is {found[0].number}") from None
+        raise NoSuchVersion(f"{target.name} has no version {version}; the newest is {found[0].number}") from None
 
 
 def _content(
     application: "Application",
-    thing: "Thing",
-    doors: "Doors",
+    target: "ReleaseTarget",
+    resources: "Resources",
     file: Path | None,
     values: list[str] | None,
     version: int | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Template and settings: what is given, over those of a registered prompt, over the declaration's."""
-    from mlops_assets.prompts import first
-    from mlops_assets.releasing import CannotRelease
-    from resources.prompts import Prompts
+    from mlops_assets.release.mechanism import CannotRelease
+    from mlops_assets.release.prompts import first
+    from resources.tracking.prompts import Prompts
 
     settings: dict[str, Any] = {}
-    if version or Prompts(doors.tracking).latest(thing.name):
-        base = _registered(thing, doors, version)
+    if version or Prompts(resources.tracking).latest(target.name):
+        base = _registered(target, resources, version)
         template, settings = base.template, dict(base.settings)
     else:
         template = first(application)
@@ -177,7 +177,7 @@ def _content(
 
 def _setting(pair: str) -> tuple[str, Any]:
     """`sentences=3`: a value is JSON where it can be read as that, else it is the text as it stands."""
-    from mlops_assets.releasing import CannotRelease
+    from mlops_assets.release.mechanism import CannotRelease
 
     name, equals, text = pair.partition("=")
     if not equals or not name:
@@ -198,15 +198,15 @@ def _facts(prompt: "Prompt") -> dict[str, Any]:
     }
 
 
-def _table(found: "list[Prompt]", thing: str) -> Any:
+def _table(found: "list[Prompt]", target: str) -> Any:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     if not found:
-        return f"nothing is registered as {thing} yet"
+        return f"nothing is registered as {target} yet"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in (thing, "digest", "aliases", "why"):
+    for column in (target, "digest", "aliases", "why"):
         table.add_column(column, no_wrap=column != "why")
     for each in found:
         aliases = ", ".join(f"@{name}" for name in each.aliases)

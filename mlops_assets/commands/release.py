@@ -7,11 +7,11 @@ import typer
 from mlops_assets.commands import release_views as views
 
 if TYPE_CHECKING:
-    from mlops_assets.delivery import Delivery
-    from mlops_assets.releasing import Outcome, Releasing
+    from mlops_assets.release.mechanism import Outcome, Releasing
+    from mlops_assets.release.rollout import Delivery
     from resources.ledger import Candidate, Ledger
 
-Thing = Annotated[
+ReleaseTarget = Annotated[
     str, typer.Argument(help="What it is about, for example wine, index/corpus or prompt/rag.", show_default=False)
 ]
 Version = Annotated[int | None, typer.Option("--version", min=1, help="Number of the candidate; default: the newest.")]
@@ -30,21 +30,23 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel="Releases")(command)
 
 
-def gate(thing: Thing, version: Version = None, as_json: AsJson = False) -> None:
+def gate(target: ReleaseTarget, version: Version = None, as_json: AsJson = False) -> None:
     """Show a candidate's gate report; judge it where no report holds any more.
 
     The exit code is the verdict: 0 pass, 1 refuse, 2 inconclusive; 3 where it could not be judged.
     """
     with views.errors(FAILED):
-        _, releasing = _open(thing)
+        _, releasing = _open(target)
         candidate = _candidate(releasing, version)
         report = releasing.report(candidate)
-        views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, f"{thing} {candidate.number}"))
+        views.show(
+            report.model_dump(mode="json"), as_json, lambda: views.report(report, f"{target} {candidate.number}")
+        )
     raise typer.Exit(EXIT[report.verdict])
 
 
 def release(
-    thing: Thing,
+    target: ReleaseTarget,
     version: Version = None,
     force: Annotated[bool, typer.Option("--force", help="Release it whatever its gate says. Needs --why.")] = False,
     why: Why = "",
@@ -55,7 +57,7 @@ def release(
     if force and not why:
         raise typer.BadParameter("say why the gate is overridden; it is kept in the ledger", param_hint="--why")
     with views.errors(FAILED):
-        delivery, releasing = _open(thing)
+        delivery, releasing = _open(target)
         candidate = _candidate(releasing, version)
         if force:
             outcome = releasing.override(candidate, views.user(), why)
@@ -65,7 +67,7 @@ def release(
 
 
 def approve(
-    thing: Thing,
+    target: ReleaseTarget,
     why: Reason,
     version: Waiting = None,
     roll_out: RollOut = True,
@@ -73,26 +75,26 @@ def approve(
 ) -> None:
     """Release a candidate that waits for a person. Exit code 1: its gate refuses it now."""
     with views.errors(FAILED):
-        delivery, releasing = _open(thing)
+        delivery, releasing = _open(target)
         outcome = releasing.approve(views.user(), why, version)
         _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
 def reject(
-    thing: Thing,
+    target: ReleaseTarget,
     why: Reason,
     version: Waiting = None,
     as_json: AsJson = False,
 ) -> None:
     """Refuse a candidate that waits for a person; what is released stays."""
     with views.errors(FAILED):
-        delivery, releasing = _open(thing)
+        delivery, releasing = _open(target)
         outcome = releasing.reject(views.user(), why, version)
         _finish(delivery, releasing, outcome, False, as_json)
 
 
 def rollback(
-    thing: Thing,
+    target: ReleaseTarget,
     to: Annotated[
         str | None, typer.Option("--to", help="A released version, 1.0.0; default: the previous one.")
     ] = None,
@@ -102,108 +104,108 @@ def rollback(
 ) -> None:
     """Release what was released before, again. Nothing is trained or judged."""
     with views.errors(FAILED):
-        delivery, releasing = _open(thing)
+        delivery, releasing = _open(target)
         outcome = releasing.rollback(views.user(), why, to)
         _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
-def live(thing: Thing, as_json: AsJson = False) -> None:
+def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
     """What is live now: version, release, candidate, data, since when, by whom and why. Exit code 1: nothing."""
     with views.errors(FAILED):
-        ledger = _ledger(thing)
-        current = ledger.current(thing)
-        waiting = [each.number for each in ledger.waiting(thing)]
+        ledger = _ledger(target)
+        current = ledger.current(target)
+        waiting = [each.number for each in ledger.waiting(target)]
         if current is None:
-            facts = {"thing": thing, "version": None, "waiting_for_approval": waiting}
-            views.show(facts if waiting else None, as_json, lambda: views.nothing_live(thing, waiting))
+            facts = {"thing": target, "version": None, "waiting_for_approval": waiting}
+            views.show(facts if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
             raise typer.Exit(1)
         candidate = ledger.candidate_by_id(current.candidate)
-        previous, report = ledger.previous(thing), ledger.report(current.candidate)
+        previous, report = ledger.previous(target), ledger.report(current.candidate)
         facts = views.facts(current, candidate, previous, report)
         facts |= {
-            "aliases_pending": [move.alias for move in ledger.pending_moves(thing)],
+            "aliases_pending": [move.alias for move in ledger.pending_moves(target)],
             "waiting_for_approval": waiting,
         }
         views.show(facts, as_json, lambda: views.live(facts))
 
 
 def promote(
-    thing: Thing,
+    target: ReleaseTarget,
     to: Annotated[str, typer.Option("--to", help="The other environment, for example prod.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     """Make what is released here a candidate in another environment, with its report. That one decides by itself."""
     with views.errors(FAILED):
-        from mlops_assets.promotion import promote as copy
+        from mlops_assets.release.promotion import promote as copy
 
-        _, releasing = _open(thing)
-        candidate = copy(thing, to, releasing.ledger, releasing.tracking)
+        _, releasing = _open(target)
+        candidate = copy(target, to, releasing.ledger, releasing.tracking)
         text = f"{candidate.model_uri} is a candidate in {to}; its own gate decides there"
         facts = {"environment": to, "number": candidate.number, "model_uri": candidate.model_uri}
         views.show(facts, as_json, lambda: text)
 
 
-def _open(thing: str) -> "tuple[Delivery, Releasing]":
-    """How a thing is released, and how what follows it is served."""
-    from mlops_assets.bench import releasing
-    from mlops_assets.delivery import Delivery
-    from mlops_assets.releasing import CannotRelease
-    from mlops_assets.things import find, things_of
-    from resources.doors import Doors
+def _open(target: str) -> "tuple[Delivery, Releasing]":
+    """How a target is released, and how what follows it is served."""
+    from mlops_assets.gates.evaluators import releasing
+    from mlops_assets.release.mechanism import CannotRelease
+    from mlops_assets.release.rollout import Delivery
+    from mlops_assets.release.targets import find, targets_of
+    from resources.all import Resources
     from resources.settings import settings
-    from workloads.generative import Application
-    from workloads.loading import load
+    from workloads.sdk.contract.applications import Application
+    from workloads.sdk.contract.loading import load
 
     declared = load(settings().workloads)
-    doors = Doors(settings())
-    if found := find(thing, declared):
-        return Delivery(declared, doors), releasing(found, doors)
+    resources = Resources(settings())
+    if found := find(target, declared):
+        return Delivery(declared, resources), releasing(found, resources)
     for one in declared:
-        if isinstance(one, Application) and one.name == thing:
+        if isinstance(one, Application) and one.name == target:
             parts = ", ".join(one.things().values())
-            raise CannotRelease(f"{thing} is put together of {parts}, and follows them: name one of these")
-    names = ", ".join(each.name for one in declared for each in things_of(one))
+            raise CannotRelease(f"{target} is put together of {parts}, and follows them: name one of these")
+    names = ", ".join(each.name for one in declared for each in targets_of(one))
     raise CannotRelease(
-        f"there is no {thing!r} in {settings().workloads}, only {names}; MLOPS_WORKLOADS names another folder"
+        f"there is no {target!r} in {settings().workloads}, only {names}; MLOPS_WORKLOADS names another folder"
     )
 
 
-def _ledger(thing: str) -> "Ledger":
-    """The ledger, where it can know of the thing."""
-    from mlops_assets.releasing import CannotRelease
-    from mlops_assets.things import served, things_of
+def _ledger(target: str) -> "Ledger":
+    """The ledger, where it can know of the target."""
+    from mlops_assets.release.mechanism import CannotRelease
+    from mlops_assets.release.targets import served, targets_of
     from resources.ledger import Ledger
     from resources.settings import settings
-    from workloads.loading import load
+    from workloads.sdk.contract.loading import load
 
     declared = load(settings().workloads)
-    names = list(dict.fromkeys(each.name for one in declared for each in [*things_of(one), *served([one])]))
-    if thing not in names:
+    names = list(dict.fromkeys(each.name for one in declared for each in [*targets_of(one), *served([one])]))
+    if target not in names:
         raise CannotRelease(
-            f"there is no {thing!r} in {settings().workloads}, only {', '.join(names)}; MLOPS_WORKLOADS names another "
+            f"there is no {target!r} in {settings().workloads}, only {', '.join(names)}; MLOPS_WORKLOADS names another "
             "folder"
         )
     return Ledger(settings())
 
 
 def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
-    from mlops_assets.releasing import CannotRelease
+    from mlops_assets.release.mechanism import CannotRelease
 
-    found = releasing.ledger.candidates(releasing.thing)
+    found = releasing.ledger.candidates(releasing.target)
     if not found:
-        raise CannotRelease(f"{releasing.thing} has no candidate yet: a data tag makes one (`mlops data list`)")
+        raise CannotRelease(f"{releasing.target} has no candidate yet: a data tag makes one (`mlops data list`)")
     for candidate in found if number else found[-1:]:
         if number in (None, candidate.number):
             return candidate
     numbers = ", ".join(str(candidate.number) for candidate in found[-10:])
-    raise CannotRelease(f"{releasing.thing} has no candidate {number}; the newest are {numbers}")
+    raise CannotRelease(f"{releasing.target} has no candidate {number}; the newest are {numbers}")
 
 
 def _finish(delivery: "Delivery", releasing: "Releasing", outcome: "Outcome", roll_out: bool, as_json: bool) -> None:
     """Let endpoints that are behind follow, say what came of it, exit with 1 where nothing was released."""
-    from mlops_assets.things import parts_of
+    from mlops_assets.release.targets import served_targets
 
-    following = [name for name, one in delivery.declared.items() if releasing.thing in parts_of(one).values()]
+    following = [name for name, one in delivery.declared.items() if releasing.target in served_targets(one).values()]
     switched = []
     if roll_out and outcome.release:
         switched = [delivery.roll_out(name) for name in following if delivery.behind(name)]
@@ -216,6 +218,6 @@ def _finish(delivery: "Delivery", releasing: "Releasing", outcome: "Outcome", ro
         "verdict": outcome.report.verdict if outcome.report else None,
         "endpoint": next(({"url": one.url, "plan": one.plan, "seconds": one.seconds} for one in switched), None),
     }
-    views.show(facts, as_json, lambda: views.outcome(releasing.thing, outcome, facts["endpoint"]))
+    views.show(facts, as_json, lambda: views.outcome(releasing.target, outcome, facts["endpoint"]))
     if outcome.result in ("held", "refused"):
         raise typer.Exit(1)

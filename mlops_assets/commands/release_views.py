@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from mlops_assets.releasing import Outcome
+    from mlops_assets.release.mechanism import Outcome
     from resources.ledger import Candidate, Release
-    from resources.reports import Check, GateReport
+    from resources.ledger.reports import Check, GateReport
 
 COLOURS = {"pass": "green", "refuse": "red", "inconclusive": "yellow"}
 
@@ -29,15 +29,15 @@ def user() -> str:
 @contextmanager
 def errors(code: int) -> Iterator[None]:
     """Say what is known to go wrong in one line, and exit with `code`."""
-    from mlops_assets.composed import CannotJudge
-    from mlops_assets.delivery import NothingReleased
-    from mlops_assets.releasing import CannotRelease
-    from resources.data_version import DataError
+    from mlops_assets.gates.application import CannotJudge
+    from mlops_assets.release.mechanism import CannotRelease
+    from mlops_assets.release.rollout import NothingReleased
     from resources.database import DatabaseUnavailable
     from resources.ledger import NoLedger
+    from resources.registry.version import DataError
     from resources.serving import RolloutFailed
     from resources.tracking import NoSuchVersion, TrackingUnavailable
-    from workloads.contract import DeclarationError
+    from workloads.sdk.contract import DeclarationError
 
     known = (CannotJudge, CannotRelease, DataError, DatabaseUnavailable, DeclarationError, NoLedger, NothingReleased)
     try:
@@ -163,13 +163,13 @@ def facts(
     }
 
 
-def nothing_live(thing: str, waiting: list[int]) -> str:
-    """A line or two for a thing of which nothing is released."""
-    return "\n".join([f"nothing of {thing} is released yet", *([_waits(thing, waiting)] if waiting else [])])
+def nothing_live(target: str, waiting: list[int]) -> str:
+    """A line or two for a target of which nothing is released."""
+    return "\n".join([f"nothing of {target} is released yet", *([_waits(target, waiting)] if waiting else [])])
 
 
-def _waits(thing: str, waiting: list[int]) -> str:
-    return f"version {', '.join(map(str, waiting))} waits for `mlops approve {thing} --why ...`"
+def _waits(target: str, waiting: list[int]) -> str:
+    return f"version {', '.join(map(str, waiting))} waits for `mlops approve {target} --why ...`"
 
 
 def live(facts: Mapping[str, Any]) -> Any:
@@ -200,16 +200,16 @@ def live(facts: Mapping[str, Any]) -> Any:
     return table
 
 
-def outcome(thing: str, outcome: "Outcome", endpoint: Mapping[str, Any] | None) -> str:
+def outcome(target: str, outcome: "Outcome", endpoint: Mapping[str, Any] | None) -> str:
     """What came of a decision, in a line or two."""
     from rich.markup import escape
 
-    now = f"{thing} {outcome.release.version}" if outcome.release else "nothing"
+    now = f"{target} {outcome.release.version}" if outcome.release else "nothing"
     colour = {"released": "green", "refused": "red", "rejected": "red"}.get(outcome.result, "yellow")
     text = (
         f"[{colour}]{outcome.result}[/]: {now} is released (release {outcome.release.id})"
         if outcome.release
-        else (f"[{colour}]{outcome.result}[/]: nothing of {thing} is released")
+        else (f"[{colour}]{outcome.result}[/]: nothing of {target} is released")
     )
     text += f"\n{escape(outcome.why)}" if outcome.why else ""
     if endpoint:

@@ -11,7 +11,7 @@ from mlops_assets.playground import chat_side, lineage_tree, markup
 from mlops_assets.playground.chat_sessions import SESSION, THUMBS, Chat, Turn
 from mlops_assets.playground.conversations import Conversations, Refused
 from mlops_assets.playground.endpoints import NotAnswering
-from resources.doors import Doors
+from resources.all import Resources
 
 REDRAW = 0.05  # seconds between two drawings of an answer that comes
 STYLE = """<style>
@@ -20,7 +20,7 @@ STYLE = """<style>
 </style>"""
 
 
-def show(endpoint: str, version: str | None, info: Mapping[str, Any], doors: Doors) -> None:
+def show(endpoint: str, version: str | None, info: Mapping[str, Any], resources: Resources) -> None:
     """The conversation; what it is answered with, and the other conversations, at the side.
 
     Args:
@@ -29,8 +29,8 @@ def show(endpoint: str, version: str | None, info: Mapping[str, Any], doors: Doo
     """
     st.html(markup.STYLE + STYLE)
     sessions = st.session_state.setdefault(f"conversations with {endpoint}", {})
-    kept = Conversations(doors.serving.address(endpoint), version)
-    chat = Chat(endpoint, doors, kept, info["version"], sessions)
+    kept = Conversations(resources.serving.address(endpoint), version)
+    chat = Chat(endpoint, resources, kept, info["version"], sessions)
     turns, problem = [], None
     try:
         turns = chat.turns()
@@ -130,7 +130,7 @@ def _below(chat: Chat, turn: Turn, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.feedback("thumbs", key=key, on_change=_rate, args=(chat, turn.prediction, key))
         if st.button("where it came from", key=f"trace {number}", type="tertiary", icon=":material/account_tree:"):
-            _open_trace(turn.prediction, chat.doors)
+            _open_trace(turn.prediction, chat.resources)
     if problem := st.session_state.get(f"problem with {key}"):
         st.warning(chat_side.label(problem))
 
@@ -163,8 +163,8 @@ def _open_chunk(chat: Chat, turn: Turn, cited: Mapping[str, Any]) -> None:
 
 
 @st.dialog("Trace", width="large", position="right")
-def _open_trace(prediction: str, doors: Doors) -> None:
-    lineage_tree.show(prediction, doors)
+def _open_trace(prediction: str, resources: Resources) -> None:
+    lineage_tree.show(prediction, resources)
 
 
 def made_with(reply: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from mlops_assets.playground.conversations import Conversations, Refused
-from resources.doors import Doors
+from resources.all import Resources
 
 SESSION = "session"  # in the address
 THUMBS = ("down", "up")  # as Streamlit counts them
@@ -52,7 +52,7 @@ class Chat:
     """
 
     endpoint: str
-    doors: Doors
+    resources: Resources
     kept: Conversations
     live: str
     sessions: dict[str, list[Turn]]

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
-from resources.doors import Doors
+from resources.all import Resources
 from resources.embedded.web import request
 
 SECONDS = 30  # that a prediction may take
@@ -61,11 +61,11 @@ class Answer:
 class Client:
     """The endpoints of one environment, over HTTP."""
 
-    doors: Doors
+    resources: Resources
 
     def names(self) -> list[str]:
         """Endpoints that run, by name. Raises `ServingUnavailable` where Serve does not answer."""
-        return sorted(name for name, status in self.doors.serving.status().items() if status == "RUNNING")
+        return sorted(name for name, status in self.resources.serving.status().items() if status == "RUNNING")
 
     def versions(self, endpoint: str) -> list[str]:
         """Versions that may be asked for: the live one, then the newest. Raises `NotAnswering` where none is live."""
@@ -96,7 +96,7 @@ class Client:
         return Answer(milliseconds, answer.pop("predictions")[0], answer)
 
     def _address(self, endpoint: str) -> str:
-        return self.doors.serving.address(endpoint)
+        return self.resources.serving.address(endpoint)
 
     def _get(self, endpoint: str, what: str, version: str | None = None) -> dict[str, Any]:
         status, content = request(f"{self._address(endpoint)}/{what}{_query(version)}", timeout=SECONDS)

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from mlops_assets.lineage import NotFound, Origin, Trace, trace
+from mlops_assets.lineage.trace import NotFound, Origin, Trace, trace
+from resources.all import Resources
 from resources.database import DatabaseUnavailable
-from resources.doors import Doors
 from resources.tracking import TrackingUnavailable
 
 PATIENCE = 4.0  # seconds until the log, which is written in the background, must hold an answer
@@ -24,26 +24,26 @@ ul.tree a {color: inherit}
 </style>"""
 
 
-def show(prediction: str, doors: Doors) -> None:
+def show(prediction: str, resources: Resources) -> None:
     """Follow a prediction and draw what was found; kept, so that the page's other widgets do not do it again."""
     st.caption("where this answer came from")
     key = f"trace of {prediction}"
     if key not in st.session_state:
         with st.spinner("following the ids, and hashing the files again"):
             try:
-                st.session_state[key] = html(follow(prediction, doors), doors.settings.dagster)
+                st.session_state[key] = html(follow(prediction, resources), resources.settings.dagster)
             except (NotFound, DatabaseUnavailable, TrackingUnavailable) as error:
                 st.warning(str(error))
                 return
     st.html(st.session_state[key])
 
 
-def follow(prediction: str, doors: Doors) -> Trace:
+def follow(prediction: str, resources: Resources) -> Trace:
     """The trace, as soon as the log has the prediction. Raises as `lineage.trace`."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return trace(prediction, doors)
+            return trace(prediction, resources)
         except NotFound:
             if time.monotonic() > deadline:
                 raise

@@ -9,9 +9,9 @@ from mlops_assets.playground import answers, chat, lineage_tree, widgets
 from mlops_assets.playground.endpoints import About, Answer, Client, NotAnswering
 from mlops_assets.playground.forms import body_of, concerned
 from mlops_assets.playground.schemas import fields_of
+from resources.all import Resources
 from resources.database import DatabaseUnavailable
-from resources.doors import Doors
-from resources.serve_api import ServingUnavailable
+from resources.serving.api import ServingUnavailable
 from resources.settings import settings
 
 ENDPOINT = "endpoint"  # in the page's address
@@ -21,7 +21,7 @@ AWAY = (NotAnswering, ServingUnavailable, DatabaseUnavailable)
 
 @st.cache_resource
 def client() -> Client:
-    return Client(Doors(settings()))
+    return Client(Resources(settings()))
 
 
 @st.cache_data(ttl=10, show_spinner=False)
@@ -71,7 +71,7 @@ def show(endpoint: str, version: str, asked: str | None) -> None:
     """A chat with an application; of a model, its form on the left, the answer and its trace on the right."""
     takes = about(endpoint, version, asked)
     if takes.is_application:
-        chat.show(endpoint, asked, takes.info, client().doors)
+        chat.show(endpoint, asked, takes.info, client().resources)
         return
     fields = fields_of(takes.request_schema, takes.example)
     left, right = st.columns(HALVES, gap="large")
@@ -94,7 +94,7 @@ def show(endpoint: str, version: str, asked: str | None) -> None:
             st.error(f"{at}{answer.error}")
         else:
             answers.show(takes.prediction_schema, answer)
-            lineage_tree.show(answer.about.get("prediction_id", ""), client().doors)
+            lineage_tree.show(answer.about.get("prediction_id", ""), client().resources)
 
 
 def _version(version: str, live: str) -> str:

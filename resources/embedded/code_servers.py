@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from resources.embedded.environment import environment, socket_folder
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import Daemon, alive
+from resources.embedded.variables import environment, socket_folder
 from resources.settings import REPOSITORY, Settings
 
 WORKSPACE = REPOSITORY / "workspace.yaml"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded.code_servers import CodeServers
-from resources.embedded.environment import environment
 from resources.embedded.part import Part
 from resources.embedded.process import Daemon
+from resources.embedded.variables import environment
 from resources.embedded.web import request
 from resources.settings import REPOSITORY, Settings
 

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Mapping
 
-from resources.embedded.environment import environment
 from resources.embedded.part import Part
+from resources.embedded.variables import environment
 from resources.embedded.web import request
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from resources.embedded.environment import environment
 from resources.embedded.part import Part, PartFailed
+from resources.embedded.variables import environment
 from resources.embedded.web import request
 from resources.settings import REPOSITORY
 

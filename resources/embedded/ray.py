@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 
-from resources.embedded.environment import environment, socket_folder
 from resources.embedded.network import free_ports
 from resources.embedded.part import Part
 from resources.embedded.process import end
+from resources.embedded.variables import environment, socket_folder
 from resources.embedded.web import request
 from resources.settings import REPOSITORY
 

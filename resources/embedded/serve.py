@@ -9,7 +9,7 @@ import psutil
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.ray import Ray
 from resources.embedded.web import request
-from resources.serve_api import APPLICATIONS, remembered
+from resources.serving.api import APPLICATIONS, remembered
 
 TAKEN = "Address already in use"  # HAProxy's words
 

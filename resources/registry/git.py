@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from resources.data_version import DataError, DataUnavailable
+from resources.registry.version import DataError, DataUnavailable
 
 SECONDS = 120  # that any one command may take
 QUIET = {

@@ -4,20 +4,19 @@ The code is copied into the registry, so that a tag holds what made its data, an
 stages again.
 """
 
-import ast
 import shlex
 import shutil
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from resources.data_version import DataError
-from workloads.contract import DataParameters, Declared
+from resources.registry.version import DataError
+from resources.source_code import closure
+from workloads.sdk.contract import DataParameters, Declared
 
-RUNNER = "workloads.pipeline"
+RUNNER = "workloads.sdk.programs.data_pipeline"
 
 
 def parameters_of(workload: Declared, values: Mapping[str, Any]) -> DataParameters:
@@ -42,7 +41,7 @@ def parameters_of(workload: Declared, values: Mapping[str, Any]) -> DataParamete
 
 
 def _with_files(workload: Declared, parameters: DataParameters) -> DataParameters:
-    from workloads.pipeline import file_parameters
+    from workloads.sdk.programs.data_pipeline import file_parameters
 
     files = {name: getattr(parameters, name).expanduser().resolve() for name in file_parameters(type(parameters))}
     for name, file in files.items():
@@ -68,7 +67,7 @@ def write_pipeline(workload: Declared, parameters: DataParameters, root: Path) -
 
 
 def _stages(workload: Declared, chosen: DataParameters, folder: Path, code: list[str]) -> dict[str, Any]:
-    from workloads.pipeline import fetch_parameters, file_parameters, looks_always
+    from workloads.sdk.programs.data_pipeline import fetch_parameters, file_parameters, looks_always
 
     data, out, parameters = workload.data, f"data/{workload.data.name}", workload.data.parameters
     files = [str(getattr(chosen, name)) for name in file_parameters(parameters)]  # a changed one is fetched again
@@ -110,49 +109,9 @@ def _copy_code(workload: Declared, out: Path) -> list[str]:
     """Copy the modules that the stages run; returns their paths within `out`, sorted."""
     references = (workload.data.fetch, workload.data.process, workload.data.describe)
     wanted = [f"{workload.package}.{reference.partition(':')[0]}" for reference in references]
-    sources = _closure([RUNNER, workload.data.parameters.__module__, *wanted])
+    sources = closure([RUNNER, workload.data.parameters.__module__, *wanted])
     shutil.rmtree(out, ignore_errors=True)
     for path, source in sources.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         (out / path).write_bytes(source.read_bytes())
     return sorted(sources)
-
-
-def _closure(modules: list[str]) -> dict[str, Path]:
-    """The modules and all that they import from their own top-level packages: path to import by, and file."""
-    roots = {module.partition(".")[0] for module in modules}
-    files: dict[str, Path] = {}
-    seen, left = set(), list(modules)
-    while left:
-        module = left.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        parent = module.rpartition(".")[0]
-        if parent:
-            left.append(parent)
-        try:
-            spec = find_spec(module)
-        except ModuleNotFoundError:
-            continue  # an attribute of a module, not a module
-        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-            continue
-        file = Path(spec.origin)
-        path = module.replace(".", "/")
-        files[f"{path}/__init__.py" if file.name == "__init__.py" else f"{path}.py"] = file
-        package = module if file.name == "__init__.py" else parent
-        left += [name for name in _imports(file, package) if name.partition(".")[0] in roots]
-    return files
-
-
-def _imports(file: Path, package: str) -> list[str]:
-    """Names that a module imports, absolute; of `from a import b` both `a` and `a.b`, as `b` may be a module."""
-    names = []
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, node.module] if node.module else above)
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return names

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workloads.corpus.workload import CorpusParameters
-from workloads.kits.chunking import Chunk, chunks_of
+from workloads.sdk.kits.retrieval.chunking import Chunk, chunks_of
 
 
 def chunk(document: Mapping[str, Any], parameters: CorpusParameters) -> list[Chunk]:

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workloads.contract import Fetched
 from workloads.corpus import sources
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
 from workloads.corpus.sources import Document
-from workloads.data import ROW_ID, describe_splits, identity, read_split, write_split
-from workloads.kits import docstrings
+from workloads.sdk.contract import Fetched
+from workloads.sdk.dataset import ROW_ID, describe_splits, identity, read_split, write_split
+from workloads.sdk.kits.texts import docstrings
 
 SPLIT = "documents"
 TOGETHER = 32  # documents of a row group, which one worker embeds at a time

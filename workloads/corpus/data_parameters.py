@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from workloads.contract import DataParameters
+from workloads.sdk.contract import DataParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = "all"

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workloads.kits.chunking import MARKDOWN
+from workloads.sdk.kits.retrieval.chunking import MARKDOWN
 
 KINDS = (*MARKDOWN, ".txt")
 LARGEST = 10 * 2**20  # bytes of a document

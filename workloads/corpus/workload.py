@@ -2,9 +2,9 @@
 
 from pydantic import Field, model_validator
 
-from workloads.contract import Data
 from workloads.corpus.data_parameters import CorpusData
-from workloads.generative import Index, IndexParameters
+from workloads.sdk.contract import Data
+from workloads.sdk.contract.applications import Index, IndexParameters
 
 
 class CorpusParameters(IndexParameters):

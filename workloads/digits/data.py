@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from workloads.contract import Fetched
 from workloads.digits.data_parameters import DigitsData
-from workloads.kits import idx, pictures
-from workloads.kits.pictures import example
-from workloads.kits.pictures import images as rows
+from workloads.sdk.contract import Fetched
+from workloads.sdk.kits.images import idx, pictures
+from workloads.sdk.kits.images.pictures import example
+from workloads.sdk.kits.images.pictures import images as rows
 
 __all__ = ["LABELS", "describe", "example", "fetch", "process", "rows", "schema"]
 

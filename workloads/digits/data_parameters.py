@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from workloads.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import TableParameters
 
 
 class DigitsData(TableParameters):

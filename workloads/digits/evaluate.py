@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from workloads.contract import Evaluation
 from workloads.digits.data import LABELS
-from workloads.kits import classification, pictures
+from workloads.sdk.contract import Evaluation
+from workloads.sdk.kits import classification
+from workloads.sdk.kits.images import pictures
 
 
 def evaluate(outputs: np.ndarray, split: Path) -> Evaluation:

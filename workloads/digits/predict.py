@@ -3,9 +3,9 @@
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from workloads.contract import InvalidInput
-from workloads.kits.onnx import Classifier
-from workloads.serving.schema import either, matrix
+from workloads.sdk.contract import InvalidInput
+from workloads.sdk.kits.tables.onnx import Classifier
+from workloads.sdk.serving.http.arrays import either, matrix
 
 
 class Request(BaseModel):

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from workloads.contract import TRAIN, TrainingJob, TrainingResult
 from workloads.digits.data import LABELS
-from workloads.kits import lightning as kit
-from workloads.kits import network as forms
-from workloads.kits import pictures
-from workloads.training import main
+from workloads.sdk.contract import TRAIN, TrainingJob, TrainingResult
+from workloads.sdk.kits import lightning as kit
+from workloads.sdk.kits import network as forms
+from workloads.sdk.kits.images import pictures
+from workloads.sdk.programs.training import main
 
 
 def network(inputs: int, outputs: int, parameters: Any) -> nn.Module:

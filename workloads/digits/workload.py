@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from workloads.contract import Data, Gates, Metric, Parity, Slice, Workload
 from workloads.digits.data_parameters import DigitsData
-from workloads.kits.parameters import FitParameters
+from workloads.sdk.contract import Data, Gates, Metric, Parity, Slice, Workload
+from workloads.sdk.kits.parameters import FitParameters
 
 
 class DigitsParameters(FitParameters):

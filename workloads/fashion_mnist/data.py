@@ -7,11 +7,11 @@ the test split; the published training set is divided by the hash of each pictur
 from pathlib import Path
 from typing import Any
 
-from workloads.contract import Fetched
 from workloads.fashion_mnist import sources
 from workloads.fashion_mnist.data_parameters import FashionData
-from workloads.kits import idx, pictures
-from workloads.kits.pictures import IMAGE, example, images, targets
+from workloads.sdk.contract import Fetched
+from workloads.sdk.kits.images import idx, pictures
+from workloads.sdk.kits.images.pictures import IMAGE, example, images, targets
 
 __all__ = ["IMAGE", "LABELS", "describe", "example", "fetch", "images", "process", "rows", "schema", "targets"]
 

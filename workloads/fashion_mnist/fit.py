@@ -10,11 +10,11 @@ import torch
 from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment, RayTrainReportCallback, prepare_trainer
 from torch import Tensor
 
-from workloads.data import TARGET
 from workloads.fashion_mnist.data import IMAGE
 from workloads.fashion_mnist.model import CHECKPOINT, network, normalised
-from workloads.kits import lightning as kit
-from workloads.kits.ray_session import tell
+from workloads.sdk.dataset import TARGET
+from workloads.sdk.kits import lightning as kit
+from workloads.sdk.kits.ray_session import tell
 
 
 class Classifier(kit.Module):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workloads.kits import network as forms
+from workloads.sdk.kits import network as forms
 
 SIDE, CLASSES = 28, 10
 MEAN, STD = 0.2860, 0.3530  # of the training pixels, scaled to [0, 1]

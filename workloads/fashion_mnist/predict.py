@@ -8,9 +8,9 @@ import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
 from pydantic import BaseModel, ConfigDict, Field
 
-from workloads import contract
-from workloads.contract import Services
-from workloads.serving.schema import matrix
+from workloads.sdk import contract
+from workloads.sdk.contract import Services
+from workloads.sdk.serving.http.arrays import matrix
 
 
 class Request(BaseModel):

@@ -9,8 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from workloads.contract import Fetched
-from workloads.kits import idx
+from workloads.sdk.contract import Fetched
+from workloads.sdk.kits.images import idx
 
 OFFICIAL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 PACKAGE = "dataset-fashion-mnist"

@@ -6,11 +6,11 @@ second attempt on the same checkpoint folder, go on after the last whole epoch.
 
 from typing import Any
 
-from workloads.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
-from workloads.data import TARGET, read_split
 from workloads.fashion_mnist.data import IMAGE, LABELS
-from workloads.kits.ray_session import passed_on, session
-from workloads.training import main
+from workloads.sdk.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
+from workloads.sdk.dataset import TARGET, read_split
+from workloads.sdk.kits.ray_session import passed_on, session
+from workloads.sdk.programs.training import main
 
 LOST_WORKERS = 3  # so many times a training goes on after losing one
 SCORE = "validation_accuracy"

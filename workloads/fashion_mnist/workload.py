@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from workloads.contract import Data, Gates, Metric, Parameters, Parity, Slice, Workload
 from workloads.fashion_mnist.data_parameters import FashionData
+from workloads.sdk.contract import Data, Gates, Metric, Parameters, Parity, Slice, Workload
 
 
 class NetworkParameters(Parameters):

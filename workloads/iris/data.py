@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from workloads.contract import Fetched
-from workloads.kits.tabular import Table, bundled, example, rows, targets
+from workloads.sdk.contract import Fetched
+from workloads.sdk.kits.tables.tabular import Table, bundled, example, rows, targets
 
 __all__ = ["describe", "example", "fetch", "process", "rows", "schema", "targets"]
 

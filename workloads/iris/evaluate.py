@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from workloads.contract import Evaluation
 from workloads.iris.data import TABLE, targets
-from workloads.kits import classification
+from workloads.sdk.contract import Evaluation
+from workloads.sdk.kits import classification
 
 
 def evaluate(outputs: np.ndarray, split: Path) -> Evaluation:

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from workloads.contract import TrainingJob, TrainingResult
 from workloads.iris.data import TABLE
-from workloads.kits import sklearn as kit
-from workloads.training import main
+from workloads.sdk.contract import TrainingJob, TrainingResult
+from workloads.sdk.kits.tables import sklearn as kit
+from workloads.sdk.programs.training import main
 
 
 def model(parameters: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from workloads.contract import Data, Gates, Metric, Parameters, Parity, Workload
-from workloads.kits.parameters import TableParameters
+from workloads.sdk.contract import Data, Gates, Metric, Parameters, Parity, Workload
+from workloads.sdk.kits.parameters import TableParameters
 
 
 class IrisParameters(Parameters):

@@ -8,23 +8,23 @@ from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
-from workloads import generative
-from workloads.artifacts import BrokenArtifacts
-from workloads.contract import Services
-from workloads.generative import EXTRACTIVE, Call, Composition, Reply, Route
-from workloads.kits.embedding import Embedder
-from workloads.kits.retrieval import Retriever
 from workloads.rag import forms
 from workloads.rag.answers import Answered, Passage, Turn
 from workloads.rag.budget import TOKENIZER, Budget
 from workloads.rag.chain import answering
-from workloads.rag.database import PATIENCE, Database, check_table, plainly
+from workloads.rag.database import PATIENCE, Database, check_table, clean_errors
 from workloads.rag.extractive import Support
 from workloads.rag.language_model import LanguageModel
 from workloads.rag.looking import Looking
 from workloads.rag.settings import PromptSettings, check_template
 from workloads.rag.talking import Talking, no_session
-from workloads.serving.conversations import Conversations
+from workloads.sdk.artifacts import BrokenArtifacts
+from workloads.sdk.contract import Services
+from workloads.sdk.contract import applications as generative
+from workloads.sdk.contract.applications import EXTRACTIVE, Call, Composition, Reply, Route
+from workloads.sdk.kits.retrieval.embedder import Embedder
+from workloads.sdk.kits.retrieval.retriever import Retriever
+from workloads.sdk.serving.log.conversations import Conversations
 
 KEPT = ("answer", "refused", "citations", "answerer", "prompt_version", "corpus_version", "model")  # in a session
 
@@ -116,7 +116,7 @@ class App(Talking, Looking, generative.App):
         """
         turns = await self.turns(UUID(session), self.settings.history_turns) if session else []
         await self.database.open()
-        with plainly():
+        with clean_errors():
             asked = {"question": question, "history": turns, "search": search, "repeat": repeat}
             found = await self.chain.ainvoke(asked)
         return Answered(
@@ -151,7 +151,7 @@ class App(Talking, Looking, generative.App):
         """The events of an answer, whose `body` is filled on the way."""
         passages: list[Passage] = []
         given = {"question": asked.question, "history": turns, "filters": asked.filters or None}
-        with plainly():
+        with clean_errors():
             async for piece in self.chain.astream(given):
                 if "passages" in piece:
                     passages = piece["passages"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from workloads.kits.embedding import NAME, published
 from workloads.rag.answers import Passage, Turn
+from workloads.sdk.kits.retrieval.embedder import NAME, published
 
 TOKENIZER = f"WordPiece of {NAME}"
 

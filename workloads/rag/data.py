@@ -5,10 +5,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from workloads.contract import Fetched
-from workloads.data import ROW_ID, identity, read_split, write_split
 from workloads.rag.data_parameters import QuestionsData
 from workloads.rag.questions import Question, columns, parse
+from workloads.sdk.contract import Fetched
+from workloads.sdk.dataset import ROW_ID, identity, read_split, write_split
 
 SPLIT, RAW = "questions", "questions.jsonl"
 

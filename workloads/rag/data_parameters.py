@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from workloads.contract import DataParameters
+from workloads.sdk.contract import DataParameters
 
 
 class QuestionsData(DataParameters):

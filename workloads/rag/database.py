@@ -10,9 +10,9 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from workloads.artifacts import BrokenArtifacts
-from workloads.generative import Failed
-from workloads.kits.retrieval import RetrievalFailed
+from workloads.sdk.artifacts import BrokenArtifacts
+from workloads.sdk.contract.applications import Failed
+from workloads.sdk.kits.retrieval.retriever import RetrievalFailed
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Any]:
         """A connection in autocommit mode; whatever happens to it meanwhile is said in a sentence."""
         await self.open()
-        with plainly():
+        with clean_errors():
             async with self.pool.connection() as connection:
                 yield connection
 
@@ -50,7 +50,7 @@ class Database:
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
+def clean_errors() -> Iterator[None]:
     """Failures of the database as the application's."""
     try:
         yield

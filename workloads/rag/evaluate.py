@@ -11,12 +11,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-from workloads.contract import Evaluation, Services
-from workloads.generative import Composition
 from workloads.rag import scorers
 from workloads.rag.answers import Answered
 from workloads.rag.judging import Judge
 from workloads.rag.questions import Question, read
+from workloads.sdk.contract import Evaluation, Services
+from workloads.sdk.contract.applications import Composition
 
 AT_ONCE = 4  # questions that are asked beside each other, after the first round
 TRIES = 6  # other questions that a control looks at, where the passages of the first hold the answer after all

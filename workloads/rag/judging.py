@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from workloads.contract import Services
 from workloads.rag.language_model import LanguageModel
 from workloads.rag.questions import Question
+from workloads.sdk.contract import Services
 
 BEST = 5
 ASKS = """Compare an answer with the expected answer to the same question, by what they say and not by their words.
@@ -60,7 +60,7 @@ class Judge:
 
         Raises:
             JudgeFailed: what it said is no number from 1 to 5.
-            workloads.generative.Failed: it is away, busy, or refuses.
+            workloads.sdk.contract.applications.Failed: it is away, busy, or refuses.
         """
         asked = ASKS.format(question=question.question, expected=question.expected_answer, answer=answer)
         said = "".join([piece async for piece in self._model.ask(asked)])

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from workloads.generative import Failed
 from workloads.rag.answers import Passage, Turn
 from workloads.rag.settings import PromptSettings
+from workloads.sdk.contract.applications import Failed
 
 logger = logging.getLogger(__name__)
 

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 
 from psycopg import sql
 
-from workloads.generative import Call, Failed, Reply
-from workloads.kits.retrieval import Retriever
 from workloads.rag import forms
 from workloads.rag.budget import TOKENIZER, Budget
 from workloads.rag.chain import passage_of
-from workloads.rag.database import Database, plainly
+from workloads.rag.database import Database, clean_errors
 from workloads.rag.extractive import Support
 from workloads.rag.settings import PromptSettings
 from workloads.rag.talking import uuid_of
+from workloads.sdk.contract.applications import Call, Failed, Reply
+from workloads.sdk.kits.retrieval.retriever import Retriever
 
 SHOWN = 20  # sentences that debugging shows
 
@@ -51,7 +51,7 @@ class Looking:
         """
         asked: forms.Lookup = call.body
         await self.database.open()
-        with plainly():
+        with clean_errors():
             found = await self.retriever.afind(asked.question, asked.filters or None)
         passages = [passage_of(document) for document in found.documents]
         fitting = self.budget.passages(passages[: self.settings.top_k], self.settings.context_tokens)

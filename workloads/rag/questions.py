@@ -97,7 +97,7 @@ def parse(file: Path) -> list[Question]:
 
 def read(split: Path) -> list[Question]:
     """The questions of a version of the data, in the order of its rows."""
-    from workloads.data import read_split
+    from workloads.sdk.dataset import read_split
 
     return [
         Question.model_validate(row | {name: json.loads(row[name]) for name in ("key_concepts", "gold")})

@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from workloads.contract import Metric
 from workloads.rag.questions import Gold, Question
+from workloads.sdk.contract import Metric
 
 K = 10  # passages that retrieval is judged by
 SUPPORTED = 0.6  # share of a sentence's content words that one cited passage must hold

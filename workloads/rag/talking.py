@@ -4,11 +4,11 @@ import asyncio
 import time
 from uuid import UUID
 
-from workloads.generative import Call, Failed, Reply
 from workloads.rag import forms
 from workloads.rag.answers import Turn
 from workloads.rag.database import Database
-from workloads.serving.conversations import Conversations
+from workloads.sdk.contract.applications import Call, Failed, Reply
+from workloads.sdk.serving.log.conversations import Conversations
 
 JUST_NOW = 30.0  # seconds for which an answer may not have reached the log
 TRIES = 12  # to find it there

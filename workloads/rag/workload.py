@@ -1,10 +1,10 @@
 """Questions about the corpus, answered with citations."""
 
-from workloads.contract import Data, Gates, OnInconclusive, Slice
-from workloads.generative import Application
 from workloads.rag.data_parameters import QuestionsData
 from workloads.rag.scorers import METRICS
 from workloads.rag.settings import PromptSettings
+from workloads.sdk.contract import Data, Gates, OnInconclusive, Slice
+from workloads.sdk.contract.applications import Application
 
 workload = Application(
     name="rag",

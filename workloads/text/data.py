@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workloads.contract import Fetched
-from workloads.kits.texts import Texts, example, rows, targets
+from workloads.sdk.contract import Fetched
+from workloads.sdk.kits.texts.texts import Texts, example, rows, targets
 from workloads.text import emotion, libraries
 from workloads.text.data_parameters import TextData
 

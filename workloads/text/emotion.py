@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from workloads.contract import Fetched
-from workloads.data import download
+from workloads.sdk.contract import Fetched
+from workloads.sdk.dataset import download
 
 REVISION = "cab853a1dbdf4c42c2b3ef2173804746df8825fe"
 URL = f"https://huggingface.co/datasets/dair-ai/emotion/resolve/{REVISION}/split"

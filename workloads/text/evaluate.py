@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workloads.contract import Evaluation
-from workloads.kits import classification
+from workloads.sdk.contract import Evaluation
+from workloads.sdk.kits import classification
 from workloads.text.data import classes_of, targets
 
 

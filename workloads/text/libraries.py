@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from workloads.contract import Fetched
-from workloads.kits import docstrings
+from workloads.sdk.contract import Fetched
+from workloads.sdk.kits.texts import docstrings
 
 # Each library's top package, and the names that it goes by (regular expressions, any case).
 LIBRARIES = {

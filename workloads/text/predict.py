@@ -1,6 +1,6 @@
 """What the endpoint reads and answers; the model is the ONNX form, the tokenizer lies beside."""
 
-from workloads.kits.text_onnx import TextClassifier
+from workloads.sdk.kits.texts.onnx import TextClassifier
 
 
 class Predictor(TextClassifier):

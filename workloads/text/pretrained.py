@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from workloads.data import download
+from workloads.sdk.dataset import download
 
 REVISION = "12040accade4e8a0f71eabdb258fecc2e7e948be"
 URL = f"https://huggingface.co/distilbert/distilbert-base-uncased/resolve/{REVISION}"

@@ -17,11 +17,11 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from torch import Tensor
 
-from workloads.contract import Tier, Trial
-from workloads.kits.ray_session import tell
-from workloads.kits.search import tried
-from workloads.kits.transformer_parameters import TransformerParameters
-from workloads.kits.transformers import Fit, Rows
+from workloads.sdk.contract import Tier, Trial
+from workloads.sdk.kits.ray_session import tell
+from workloads.sdk.kits.search import tried
+from workloads.sdk.kits.texts.transformer_parameters import TransformerParameters
+from workloads.sdk.kits.texts.transformers import Fit, Rows
 
 SCORE, RANK, FIT = "validation_accuracy", "rank", "fit.pt"
 KEPT = 3  # of so many trials one goes on beyond an epoch, and of those one beyond three

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workloads.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
-from workloads.kits.ray_session import passed_on, session
-from workloads.kits.search import candidates
+from workloads.sdk.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
+from workloads.sdk.kits.ray_session import passed_on, session
+from workloads.sdk.kits.search import candidates
+from workloads.sdk.programs.training import main
 from workloads.text.data import classes_of
 from workloads.text.emotion import LABELS
-from workloads.training import main
 
 PUBLISHED = "distilbert-base-uncased"
 
@@ -22,7 +22,7 @@ def train(job: TrainingJob) -> TrainingResult:
     """Search by validation accuracy; the best trial's best epoch becomes the model."""
     import torch
 
-    from workloads.kits.transformers import Rows, save, texts, tokenizer_of
+    from workloads.sdk.kits.texts.transformers import Rows, save, texts, tokenizer_of
     from workloads.text import pretrained
 
     parameters, classes = job.parameters, classes_of(job.data[TRAIN])
@@ -69,7 +69,7 @@ def train(job: TrainingJob) -> TrainingResult:
 
 def reference(artifacts: Path, inputs: Sequence[str]) -> Any:
     """Probabilities by the trained form, float32 (rows, classes), for texts."""
-    from workloads.kits import transformers
+    from workloads.sdk.kits.texts import transformers
 
     return transformers.reference(artifacts, inputs)
 

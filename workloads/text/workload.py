@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from workloads.contract import Data, Gates, Metric, Parity, Slice, Workload
-from workloads.kits.transformer_parameters import TransformerParameters
+from workloads.sdk.contract import Data, Gates, Metric, Parity, Slice, Workload
+from workloads.sdk.kits.texts.transformer_parameters import TransformerParameters
 from workloads.text.data_parameters import TextData
 
 

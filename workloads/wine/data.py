@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from workloads.contract import Fetched
-from workloads.data import download
-from workloads.kits import csvfile
-from workloads.kits.tabular import Table, bundled, example, rows, schema_of, targets
+from workloads.sdk.contract import Fetched
+from workloads.sdk.dataset import download
+from workloads.sdk.kits.tables import csvfile
+from workloads.sdk.kits.tables.tabular import Table, bundled, example, rows, schema_of, targets
 from workloads.wine.data_parameters import WineData
 
 __all__ = ["classes_of", "describe", "example", "fetch", "process", "rows", "schema", "targets"]

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from workloads.contract import TrainingJob, Trial
-from workloads.kits.ray_session import session
-from workloads.kits.search import candidates, tried
-from workloads.kits.tabular import features, targets
+from workloads.sdk.contract import TrainingJob, Trial
+from workloads.sdk.kits.ray_session import session
+from workloads.sdk.kits.search import candidates, tried
+from workloads.sdk.kits.tables.tabular import features, targets
 
 FOLDS = 5
 # From so many rows times trees, over all fits, Ray is quicker than one core. On two idle cores 268,000 took 1.7 s

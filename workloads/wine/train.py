@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from workloads.contract import TRAIN, TrainingJob, TrainingResult
-from workloads.kits import sklearn as kit
-from workloads.training import main
+from workloads.sdk.contract import TRAIN, TrainingJob, TrainingResult
+from workloads.sdk.kits.tables import sklearn as kit
+from workloads.sdk.programs.training import main
 from workloads.wine.data import classes_of, rows
 from workloads.wine.search import forest, search
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from workloads.contract import Data, Gates, Metric, Parameters, Parity, Slice, Workload
+from workloads.sdk.contract import Data, Gates, Metric, Parameters, Parity, Slice, Workload
 from workloads.wine.data_parameters import WineData
 
 

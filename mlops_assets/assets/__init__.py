@@ -1,0 +1,1 @@
+"""The assets: a module for each kind, with its checks and its launchpad."""

@@ -1,0 +1,167 @@
+"""`prompts/<application>` and `language_models/<application>`: the newest of each, entered as a candidate, and judged.
+
+A prompt is registered in MLflow, by `mlops prompt register` or in its UI; the language model is what the settings name.
+Both are judged by the answers that they lead to, on the newest version of the application's questions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.assets.checks import results, specs
+from mlops_assets.assets.errors import clean_errors
+from mlops_assets.gates.component_evaluator import questions
+from mlops_assets.gates.evaluators import releasing
+from mlops_assets.lineage.code import own_code, source
+from mlops_assets.release.prompts import first, register, usable
+from mlops_assets.release.registration import Origin, register_component
+from mlops_assets.release.rollout import Delivery
+from mlops_assets.release.targets import ReleaseTarget, targets_of
+from resources.all import Resources
+from resources.ledger import Candidate
+from resources.registry.version import DataVersion
+from resources.settings import Settings
+from resources.tracking.prompts import Prompts
+from workloads.sdk.artifacts import digest_of
+from workloads.sdk.contract.applications import EXTRACTIVE, Application
+
+
+class PartConfig(dg.Config):
+    """What a person asks for; left empty, the newest is judged."""
+
+    number: int | None = Field(None, ge=1, description="Number of the registered prompt.")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is registered of a part; `number` is what it has in the registry already, if it is kept there."""
+
+    content: Mapping[str, Any]
+    shown: Mapping[str, Any]  # what of it is told where two are compared
+    number: int | None = None
+
+
+def part(target: ReleaseTarget) -> dg.AssetsDefinition:
+    """The asset of an application's prompts, or of its language models."""
+    application = target.declared
+    assert isinstance(application, Application)
+    what = {"prompt": "prompts", "language_model": "language models"}[target.role]
+
+    @dg.asset(
+        key=target.made,
+        group_name=application.name,
+        description=f"The newest of {application.name}'s {what}, judged by the answers that it leads to.",
+        deps=[dg.AssetDep(["datasets", application.name], partition_mapping=dg.LastPartitionMapping())],
+        kinds={target.role.replace("_", ""), "mlflow"},
+        owners=list(application.owners),
+        code_version=own_code(application),
+        check_specs=specs(application, target.made),
+    )
+    @clean_errors
+    def judge(
+        context: dg.AssetExecutionContext, config: PartConfig, delivery: dg.ResourceParam[Delivery]
+    ) -> dg.MaterializeResult:
+        resources = delivery.resources
+        candidate = candidate_of(target, resources, context.run_id, config.number)
+        data = questions(application, resources)
+        context.log.info(f"{target.name} number {candidate.number} is judged on {data.tag}")
+        mechanism = releasing(target, resources)
+        report = mechanism.report(candidate)
+        mechanism.project()
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(candidate.digest),
+            metadata={
+                "verdict": report.verdict,
+                "number": candidate.number,
+                "questions": data.tag,
+                **{name: str(value) for name, value in candidate.parameters.items()},
+                **answerer(report.checks),
+                "registered version": dg.MetadataValue.url(
+                    resources.tracking.version_url(target.name, candidate.number)
+                ),
+                "MLflow run": dg.MetadataValue.url(resources.tracking.run_url(candidate.run_id)),
+            },
+            check_results=results(application, report, application.gates.on_inconclusive),
+        )
+
+    return judge
+
+
+def candidate_of(target: ReleaseTarget, resources: Resources, run: str = "", number: int | None = None) -> Candidate:
+    """The newest of a target, or the prompt of a number, as a candidate; entered where it is none yet.
+
+    Raises:
+        CannotRelease: there are no questions to judge it by, or the prompt cannot be used.
+        resources.tracking.NoSuchVersion: no prompt has this number.
+    """
+    application = target.declared
+    assert isinstance(application, Application)
+    data = questions(application, resources)
+    ready(target, data, resources, run)
+    return enter(target, _content(target, resources, number), data, resources, run)
+
+
+def answerer(checks: Any) -> dict[str, str]:
+    """What answered when figures were taken: they say nothing of another."""
+    said = next((check.evidence["answered by"] for check in checks if "answered by" in check.evidence), None)
+    return {"answered by": said} if said else {}
+
+
+def ready(target: ReleaseTarget, data: DataVersion, resources: Resources, run: str) -> None:
+    """See that a prompt has a language model to be judged with, and the other way round, before any is released."""
+    for other in targets_of(target.declared):
+        if other.name != target.name and not resources.ledger.candidates(other.name):
+            enter(other, _content(other, resources, None), data, resources, run)
+
+
+def configured(settings: Settings) -> dict[str, Any]:
+    """The language model that the settings name: what its part holds."""
+    if settings.language_model is None:
+        return {"provider": EXTRACTIVE, "model": None, "url": None, "temperature": None}
+    return {
+        "provider": "openai",
+        "model": settings.language_model,
+        "url": settings.language_model_url,
+        "temperature": settings.language_model_temperature,
+    }
+
+
+def enter(target: ReleaseTarget, what: Content, data: DataVersion, resources: Resources, run: str) -> Candidate:
+    """The candidate of a content: the one that there is, else a new one, first judged on this version of the data."""
+    application = target.declared
+    origin = Origin.of(data, own_code(application), source(application.folder), run)
+    said = {"number": what.number, "parameters": dict(what.shown)}
+    return register_component(target, what.content, target.name, origin, resources, **said)
+
+
+def unjudged(target: ReleaseTarget, resources: Resources) -> str | None:
+    """What of a target was registered or configured since its newest candidate; None where nothing was."""
+    candidates = resources.ledger.candidates(target.name)
+    if not candidates:  # the first ones come with the first questions
+        return None
+    if target.role == "language_model":
+        content = configured(resources.settings)
+        return None if content == candidates[-1].parameters else digest_of(content)[:12]
+    latest = Prompts(resources.tracking).latest(target.name)
+    return str(latest) if latest and latest > candidates[-1].number else None
+
+
+def _content(target: ReleaseTarget, resources: Resources, number: int | None) -> Content:
+    if target.role == "language_model":
+        return _content_of_settings(resources.settings)
+    assert isinstance(target.declared, Application)
+    prompts = Prompts(resources.tracking)
+    if number is None and (number := prompts.latest(target.name)) is None:
+        number = register(target.declared, first(target.declared), {}, "the application's own", resources)
+    prompt = prompts.get(target.name, number)
+    content = usable(target.declared, prompt.template, prompt.settings)
+    shown = {"template": digest_of(prompt.template)[:12], **content["settings"]}
+    return Content(content, shown, number)
+
+
+def _content_of_settings(settings: Settings) -> Content:
+    content = configured(settings)
+    return Content(content, content)

@@ -1,0 +1,140 @@
+"""`registry/<workload>`: the tags of the data registry. `datasets/<workload>`: a tag, resolved and checked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from mlops_assets.assets import distributions
+from mlops_assets.assets.errors import clean_errors
+from mlops_assets.assets.partitions import partitions_of
+from mlops_assets.assets.pictures import pictures
+from mlops_assets.gates.data import GATES, inspect, refusal
+from resources.ledger import Ledger
+from resources.registry import DataRegistry
+from resources.registry.version import DataVersion
+from workloads.sdk.contract import Declared
+
+
+def registry_key(workload: str) -> dg.AssetKey:
+    return dg.AssetKey(["registry", workload])
+
+
+def tags_of(workload: Declared) -> dg.AssetSpec:
+    """The dataset's tags, which come to be outside Dagster; the data_tags sensor reports each."""
+    return dg.AssetSpec(
+        key=registry_key(workload.name),
+        group_name=workload.name,
+        description=f"Tags `{workload.data.name}-v*` of the data registry. {workload.data.description}",
+        partitions_def=partitions_of(workload),
+        kinds={"tags", "git", "dvc"},
+        owners=list(workload.owners),
+    )
+
+
+def tag_seen(workload: str, version: DataVersion) -> dg.AssetMaterialization:
+    """What is reported when a tag is registered: its digest is the partition's data version."""
+    return dg.AssetMaterialization(
+        asset_key=registry_key(workload),
+        partition=version.version,
+        metadata={"tag": version.tag, "commit": version.commit, "source": version.source},
+        tags={"dagster/data_version": version.digest},
+    )
+
+
+def dataset(workload: Declared) -> dg.AssetsDefinition:
+    """The asset that resolves a data tag to verified files, and its gates."""
+    key = dg.AssetKey(["datasets", workload.name])
+
+    @dg.asset(
+        key=key,
+        group_name=workload.name,
+        description=workload.data.description,
+        partitions_def=partitions_of(workload),
+        deps=[registry_key(workload.name)],
+        kinds={"dataset", "dvc", "parquet"},
+        owners=list(workload.owners),
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
+            for name, description in GATES.items()
+        ],
+    )
+    @clean_errors
+    def resolve(
+        context: dg.AssetExecutionContext,
+        registry: dg.ResourceParam[DataRegistry],
+        ledger: dg.ResourceParam[Ledger],
+    ) -> Iterator[dg.MaterializeResult]:
+        version = registry.version(workload.data.name, context.partition_key)
+        ledger.record_data(version)
+        for line in registry.mend(version):
+            context.log.warning(line)
+        files = registry.files(workload.data.name, version.version)
+        context.log.info(f"{version.tag}: {len(files)} files of digest {version.digest[:12]}, source {version.source}")
+        found = inspect(workload, version, files, registry)
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(version.digest),
+            metadata={**describe(version, files), **_pictured(version, files, registry)},
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=result.name,
+                    passed=result.passed,
+                    description=result.description,
+                    metadata={"rows": result.rows, "examples": dg.JsonMetadataValue(list(result.examples))},
+                )
+                for result in found
+            ],
+        )
+        if why := refusal(version, found):
+            raise dg.Failure(why)
+
+    return resolve
+
+
+def describe(version: DataVersion, files: dict) -> dict:
+    """Metadata of a dataset version: size, columns, splits, origin."""
+    metadata = version.metadata
+    splits = metadata["splits"]
+    return {
+        "dagster/uri": str(next(iter(files.values())).parent),
+        "dagster/row_count": sum(split["rows"] for split in splits.values()),
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(name, str(column.get("dtype", "")), description=column.get("description"))
+                for name, column in metadata["schema"].items()
+            ]
+        ),
+        "tag": version.tag,
+        "digest": version.digest,
+        "commit": version.commit,
+        "source": version.source,
+        "size (bytes)": sum(file.size for file in version.files),
+        "files": _files(version, splits),
+        "splits": dg.JsonMetadataValue(splits),
+        "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
+    }
+
+
+def _pictured(version: DataVersion, files: dict, registry: DataRegistry) -> dict[str, dg.MetadataValue]:
+    """How the version's columns are distributed, beside the version before."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "distributions.png")
+        distributions.picture(version, files, registry, file)
+        return pictures([file])
+
+
+def _files(version: DataVersion, splits: dict) -> dg.MetadataValue:
+    records = [
+        dg.TableRecord(
+            {
+                "path": file.path,
+                "rows": splits[file.split]["rows"] if file.split in splits else "",
+                "bytes": file.size,
+                "sha256": file.sha256[:16],
+            }
+        )
+        for file in version.files
+    ]
+    return dg.MetadataValue.table(records)

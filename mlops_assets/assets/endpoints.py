@@ -1,0 +1,69 @@
+"""`endpoints/<name>`: what is released, served. Materializing it rolls it out with no failed request.
+
+A workload's endpoint follows its model; an application's follows its index, its prompt and its language model.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from mlops_assets.assets.errors import clean_errors
+from mlops_assets.lineage.code import serving_code
+from mlops_assets.release.composition import NothingReleased
+from mlops_assets.release.rollout import Delivery
+from mlops_assets.release.targets import served_targets
+from workloads.sdk.contract import Workload
+from workloads.sdk.contract.applications import Application
+
+FRESH_HOURS = 24 * 30  # how old what an application serves may be
+
+
+def endpoint_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["endpoints", name])
+
+
+def endpoint(declared: Workload | Application) -> dg.AssetsDefinition:
+    """The live endpoint; fresh for as long as its release returns the same digest and the server's code is the same."""
+
+    hours = declared.retrain_after_hours if isinstance(declared, Workload) else FRESH_HOURS
+
+    @dg.asset(
+        key=endpoint_key(declared.name),
+        group_name=declared.name,
+        description=f"{declared.description} Served over HTTP.",
+        deps=[dg.AssetKey(["releases", *target.split("/")]) for target in served_targets(declared).values()],
+        kinds={"endpoint", "ray"},
+        owners=list(declared.owners),
+        code_version=serving_code(declared),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)),
+        output_required=False,
+    )
+    @clean_errors
+    def roll_out(
+        context: dg.AssetExecutionContext, delivery: dg.ResourceParam[Delivery]
+    ) -> Iterator[dg.MaterializeResult]:
+        try:
+            live = delivery.roll_out(declared.name, context.log.info)
+        except NothingReleased as nothing:
+            if isinstance(declared, Workload):
+                raise
+            context.log.warning(f"{nothing}. It is rolled out as soon as all are.")  # an index is the first of them
+            return
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(live.candidate.digest),
+            metadata={
+                "version": live.release.version,
+                "release": live.release.id,
+                "partition": live.candidate.data_version,
+                **(live.candidate.parameters if live.candidate.parts else {}),
+                "plan": live.plan,
+                "replicas": live.replicas,
+                "url": dg.MetadataValue.url(live.url),
+                "docs": dg.MetadataValue.url(f"{live.url}/docs"),
+                "model": dg.MetadataValue.url(live.model_url),
+                "switched in (s)": live.seconds,
+            },
+        )
+
+    return roll_out

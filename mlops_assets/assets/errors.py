@@ -1,0 +1,70 @@
+"""A failed step says one sentence: what is wrong, and what to do. Our own errors hold it; a traceback adds nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import isgeneratorfunction
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.gates.application import CannotJudge
+from mlops_assets.release.outcomes import CannotRelease
+from mlops_assets.release.rollout import NothingReleased
+from resources.compute import ComputeUnavailable, JobFailed
+from resources.database import DatabaseUnavailable
+from resources.ledger.store import NoLedger
+from resources.registry.version import DataError
+from resources.serving import RolloutFailed
+from resources.serving.api import ServingUnavailable
+from resources.tracking import NoSuchVersion, TrackingUnavailable
+from workloads.sdk.artifacts import BrokenArtifacts
+from workloads.sdk.disk import DiskFull, disk_full
+
+OURS = (
+    BrokenArtifacts,
+    CannotJudge,
+    CannotRelease,
+    ComputeUnavailable,
+    DataError,
+    DatabaseUnavailable,
+    DiskFull,
+    NoLedger,
+    NoSuchVersion,
+    NothingReleased,
+    RolloutFailed,
+    ServingUnavailable,
+    TrackingUnavailable,
+    JobFailed,
+)
+
+
+def clean_errors(body: Callable[..., Any]) -> Callable[..., Any]:
+    """An asset's body whose failures are shown as the sentence alone. Other errors keep their traceback."""
+    if isgeneratorfunction(body):
+
+        @wraps(body)
+        def said(*args: Any, **values: Any) -> Iterator[Any]:
+            with _sentence():
+                yield from body(*args, **values)
+
+    else:
+
+        @wraps(body)
+        def said(*args: Any, **values: Any) -> Any:
+            with _sentence():
+                return body(*args, **values)
+
+    return said
+
+
+@contextmanager
+def _sentence() -> Iterator[None]:
+    try:
+        yield
+    except OURS as error:
+        raise dg.Failure(str(error)) from None
+    except OSError as error:
+        if full := disk_full(error):
+            raise dg.Failure(str(full)) from None
+        raise

@@ -1,0 +1,84 @@
+"""A workload's parameters as the Dagster launchpad shows them, with variants and compute tier beside them."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_origin
+
+import dagster as dg
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
+
+from resources.compute.capacity import described
+from workloads.sdk.contract import TIERS, Parameters, Workload
+
+TIER = "tier"
+TierName = Literal[tuple(TIERS)]  # type: ignore[valid-type]
+VARIANTS = "variants"  # the launchpad's field
+
+
+def launchpad(workload: Workload) -> type[dg.Config]:
+    """The `Config` of a model's asset: the same fields, defaults, descriptions and bounds as the workload's parameters.
+
+    Bounds are checked again when the run starts, and written into the description, where a person sees them. With
+    variants there is the choice among them besides, and a parameter left empty is each variant's own.
+    The tier's default is the workload's own.
+    """
+    fields = fields_of(workload.parameters)
+    if workload.variants:
+        fields = {name: _left_open(*field) for name, field in fields.items()}
+        names = list(workload.variants)
+        fields[VARIANTS] = (list[str], Field(names, description=f"Which to train, of {', '.join(names)}."))
+    fields[TIER] = tier_field(workload.tier)
+    return create_model(f"{workload.parameters.__name__}Config", __base__=dg.Config, **fields)
+
+
+def fields_of(parameters: type[Parameters]) -> dict[str, Any]:
+    """Annotation and field of each parameter, with its bounds in its description."""
+    return {name: (field.annotation, _described(field)) for name, field in parameters.model_fields.items()}
+
+
+def tier_field(default: str) -> tuple[Any, Any]:
+    """Annotation and field of a choice among the tiers, with what each asks for."""
+    text = "; ".join(f"{name}: {described(tier)}" for name, tier in TIERS.items())
+    return TierName, Field(default, description=f"What the job gets of the machine. {text}.")
+
+
+def chosen(workload: Workload, config: dg.Config) -> tuple[dict[str, Parameters], str]:
+    """The parameter sets, by variant, and the tier's name that a launchpad was given; raises as `parameter_sets`."""
+    return parameter_sets(workload, config.model_dump(exclude={TIER})), getattr(config, TIER)
+
+
+def parameter_sets(workload: Workload, asked: Mapping[str, Any]) -> dict[str, Parameters]:
+    """What to train, by variant, as a launchpad's values ask; under an empty name where the workload has no variants.
+
+    Raises:
+        pydantic.ValidationError: a value is not what the workload's parameters allow.
+        dg.Failure: a variant is asked for that there is not, or none.
+    """
+    if not workload.variants:
+        return {"": workload.parameters.model_validate(asked)}
+    over = {name: value for name, value in asked.items() if name != VARIANTS and value is not None}
+    chosen = list(dict.fromkeys(asked[VARIANTS]))
+    if not chosen or not workload.variants.keys() >= set(chosen):
+        what = ", ".join(repr(name) for name in chosen if name not in workload.variants) or "no variant"
+        raise dg.Failure(f"{workload.name}: {what} is asked for; choose among {', '.join(workload.variants)}")
+    return {name: workload.parameters.model_validate({**workload.variants[name], **over}) for name in chosen}
+
+
+def _described(field: FieldInfo) -> FieldInfo:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(rule, name)}"
+        for rule in field.metadata
+        for name, sign in signs.items()
+        if getattr(rule, name, None) is not None
+    ]
+    text = " ".join(filter(None, [field.description, f"({', '.join(bounds)})" if bounds else ""]))
+    return FieldInfo.merge_field_infos(field, description=text)
+
+
+def _left_open(kind: Any, field: FieldInfo) -> tuple[Any, FieldInfo]:
+    """A parameter that need not be given. Dagster knows no optional choice, so a choice is a text, checked later."""
+    text = f"{field.description or ''} Empty: each variant's own.".strip()
+    if get_origin(kind) is Literal:
+        return str | None, Field(None, description=text)
+    return kind | None, FieldInfo.merge_field_infos(field, default=None, description=text)

@@ -1,0 +1,103 @@
+"""`models/<workload>`: a data version, trained, tracked, registered as a candidate, and judged.
+
+Training runs elsewhere, by `resources.compute`; this asset waits for its result, writes what came of
+it into MLflow and the ledger, and lets the gates judge the form that would be served. What happens to it is in
+`training.py`.
+"""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from mlops_assets.assets.checks import results, specs
+from mlops_assets.assets.errors import clean_errors
+from mlops_assets.assets.estimates import Cost, against, estimate
+from mlops_assets.assets.launchpad import chosen, launchpad
+from mlops_assets.assets.orphans import reap
+from mlops_assets.assets.partitions import partitions_of
+from mlops_assets.assets.pictures import pictures
+from mlops_assets.assets.training import Trained, Training
+from mlops_assets.assets.trials import trials
+from mlops_assets.assets.variants import compared
+from mlops_assets.lineage.code import training_code
+from mlops_assets.release.rollout import Delivery
+from workloads.sdk.contract import TIERS, Workload
+
+POOL = "training"  # one training at a time on a small machine: see docs/architecture.md
+EXPECTED = "expected"  # tag of a run: what its training is expected to take
+
+
+def model_key(workload: str) -> dg.AssetKey:
+    return dg.AssetKey(["models", workload])
+
+
+def model(workload: Workload) -> dg.AssetsDefinition:
+    """The asset of a workload's trained models, one partition per data version."""
+    config_type = launchpad(workload)
+
+    @dg.asset(
+        key=model_key(workload.name),
+        group_name=workload.name,
+        description=workload.description,
+        partitions_def=partitions_of(workload),
+        deps=[dg.AssetKey(["datasets", workload.name])],
+        kinds={"model", "mlflow", *workload.kinds},
+        owners=list(workload.owners),
+        code_version=training_code(workload),
+        check_specs=specs(workload, model_key(workload.name)),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=workload.retrain_after_hours)),
+        pool=POOL,
+    )
+    @clean_errors
+    def train(
+        context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
+    ) -> dg.MaterializeResult:
+        for left in reap(workload.name, delivery.resources, context.instance):
+            context.log.warning(left)
+        training = Training(
+            workload, context.partition_key, context.run.run_id, context.run.root_run_id or context.run.run_id
+        )
+        parameters, tier = chosen(workload, config)
+        rows = delivery.resources.registry.version(workload.data.name, context.partition_key).rows
+        expected = estimate(workload, tier, rows, delivery.resources.ledger, list(parameters))
+        context.log.info(str(expected))
+        context.instance.add_run_tags(context.run.run_id, {EXPECTED: expected.short})
+        judged = training.start(delivery.resources, parameters, tier, context.log.info)
+        took = Cost.of(TIERS[tier], sum(one.candidate.seconds or 0 for one in judged.variants))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(judged.best.candidate.digest),
+            metadata={
+                "verdict": judged.report.verdict,
+                **describe(workload, judged.best),
+                **against(expected, took),
+                **(compared(workload, judged.variants) if workload.variants else {}),
+            },
+            check_results=results(workload, judged.report, judged.gates.on_inconclusive),
+        )
+
+    return train
+
+
+def describe(workload: Workload, trained: Trained) -> dict:
+    """Metadata of a trained model: identity, quality, duration, pictures, and where to read more."""
+    result, candidate = trained.result, trained.candidate
+    units = {metric.name: metric.unit for metric in workload.metrics}
+    measured = {
+        f"{name} ({unit})" if (unit := units.get(name.partition("_")[2], "")) else name: value
+        for name, value in result.metrics.items()
+    }
+    return {
+        "dagster/uri": candidate.artifacts_uri,
+        "registered as": candidate.model_uri,
+        "MLflow version": dg.MetadataValue.url(trained.version_url),
+        "MLflow run": dg.MetadataValue.url(trained.run_url),
+        "digest": candidate.digest,
+        "commit": f"{candidate.git_commit}{' (with changes)' if candidate.git_dirty else ''}" or "not in Git",
+        "parameters": dg.JsonMetadataValue(candidate.parameters),
+        "tier": candidate.tier,
+        "artifacts (bytes)": sum(file.size for file in result.artifacts.files),
+        "duration (s)": dg.JsonMetadataValue(result.seconds),
+        **measured,
+        **trials(result.trials, f"validation_{workload.metric.name}", workload.metric.higher_is_better),
+        **pictures(trained.plots),
+    }

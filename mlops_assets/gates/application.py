@@ -1,0 +1,240 @@
+"""Gates of a part of an application: a prompt or a language model is judged by the answers that it leads to.
+
+The candidate is put among the other parts as they are now, and asked the questions of its data, several times; so is
+what is released in its place, and the rows are compared in pairs. A control asks once more, answered from the passages
+of other questions. If that passes, the evaluation does not measure whether answers rest on what was found, and nothing
+may be concluded from it.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.gates import slices
+from mlops_assets.gates.evaluations import Scores
+from mlops_assets.gates.scores import compared, floor, reaches, sentence, uncompared
+from mlops_assets.gates.statistics import paired
+from resources.ledger.reports import Check, GateReport, overall
+from workloads.sdk.artifacts import BrokenArtifacts, canonical, sha256
+from workloads.sdk.contract import Services
+from workloads.sdk.contract.applications import Application, Component, Composition
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MILLISECONDS = "milliseconds"  # metric of an answer's time, which the latency gate reads
+UNUSABLE = (ValueError, BrokenArtifacts)  # what a part whose content is wrong raises when it is loaded
+log = logging.getLogger("mlops.judging")
+
+
+class CannotJudge(Exception):
+    """There is no verdict: an answer, or something that is needed for it, could not be had. The message says what."""
+
+
+def judge(
+    application: Application,
+    role: str,
+    candidate: Composition,
+    champion: Composition | None,
+    questions: Path,
+    services: Services,
+    environment: str,
+) -> GateReport:
+    """Judge the part of a role, as it stands in `candidate`, against the one in `champion` (None: nothing is released).
+
+    Args:
+        questions: the frozen questions, a file of the application's data.
+
+    Returns:
+        A report; a candidate whose content is wrong (a prompt without its placeholders) is refused with the reason.
+
+    Raises:
+        CannotJudge: answers failed, so there are no figures. That says nothing of the candidate.
+    """
+    judging = Judging(application, role, candidate, champion, questions, services)
+    checks, smallest = asyncio.run(judging.checks())
+    return GateReport(
+        thing=judging.part(candidate).thing,
+        environment=environment,
+        rules=rules(application, role, candidate, sha256(questions)),
+        candidate_digest=judging.part(candidate).digest,
+        champion_digest=judging.part(champion).digest if champion else None,
+        test_digest=sha256(questions),
+        n=judging.rows,
+        smallest_difference=smallest,
+        checks=checks,
+        verdict=overall(checks),
+    )
+
+
+def rules(application: Application, role: str, around: Composition, questions: str) -> str:
+    """Digest of what is asked of a candidate: the gates, the questions (their digest), and the parts around it."""
+    others = {name: part.digest for name, part in around.parts.items() if name != role}
+    metrics = [asdict(metric) for metric in application.metrics]
+    asked = [asdict(application.gates), metrics, application.repeats, others, questions]
+    return hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]
+
+
+@dataclass
+class Judging:
+    """One candidate before its gate."""
+
+    application: Application
+    role: str
+    candidate: Composition
+    champion: Composition | None
+    questions: Path
+    services: Services
+    rows: int = 0
+
+    async def checks(self) -> tuple[tuple[Check, ...], float | None]:
+        """All checks, and the smallest difference to the champion that the questions can show."""
+        gates, metric, evidence = self.application.gates, self.application.metric, self._answerer()
+        try:
+            app = await self._load(self.candidate)
+        except UNUSABLE as error:
+            text = f"the candidate cannot be used: {sentence(error)}"
+            return (Check(name="load", verdict="refuse", text=text, evidence=evidence),), None
+        try:
+            scores = await self._scores(app, self.candidate, self.application.repeats)
+            control = await self._scores(app, self.candidate, 1, shuffled=True)
+        finally:
+            await app.close()
+        self.rows = scores.rows
+        values = scores.of(metric.name)
+        comparison, smallest = await self._champion(values)
+        found = (
+            Check(
+                name="load", verdict="pass", text=f"it loads, and {self.candidate.answerer} answers", evidence=evidence
+            ),
+            floor(metric, gates.floor, values, evidence | {"metrics": self._means(scores)}),
+            *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
+            self._latency(scores.of(MILLISECONDS)),
+            self._control(values, control.of(metric.name)),
+            comparison,
+        )
+        return found, smallest
+
+    def part(self, composition: Composition) -> Component:
+        return composition.parts[self.role]
+
+    def _answerer(self) -> dict[str, Any]:
+        """What answers, in every report: figures of one answerer say nothing of another."""
+        model = self.candidate.language_model.content
+        return {"answered by": self.candidate.answerer, "provider": model["provider"], "model": model.get("model")}
+
+    async def _load(self, composition: Composition) -> Any:
+        kind = self.application.resolve(self.application.app)
+        return await asyncio.to_thread(kind.load, composition, self.services)
+
+    async def _scores(self, app: Any, composition: Composition, repeats: int, shuffled: bool = False) -> Scores:
+        about = f"{self.part(composition).thing} number {self.part(composition).number}"
+        log.info("%s answers%s %d times", about, " from other questions' passages," if shuffled else "", repeats)
+        evaluate = self.application.resolve(self.application.evaluate)
+        try:
+            return arrays(self.application, await evaluate(app, self.questions, repeats, shuffled, self.services))
+        except Exception as error:
+            raise CannotJudge(f"{about} cannot be judged: {sentence(error)}") from error
+
+    def _means(self, scores: Scores) -> dict[str, Any]:
+        """Each metric's mean over the rows that it applies to, and how many these are."""
+        import numpy as np
+
+        found = {}
+        for metric in self.application.metrics:
+            values = scores.of(metric.name)
+            there = values[~np.isnan(values)]
+            found[metric.name] = {"value": float(there.mean()) if len(there) else None, "n": len(there)}
+        return found
+
+    def _latency(self, milliseconds: "NDArray[Any]") -> Check:
+        import numpy as np
+
+        budget = self.application.gates.latency_ms
+        p50, p95 = (float(value) for value in np.percentile(milliseconds, [50, 95]))
+        return Check(
+            name="latency",
+            verdict="pass" if p95 <= budget else "refuse",
+            value=p95,
+            threshold=budget,
+            unit="ms",
+            n=len(milliseconds),
+            text=f"95 % of single answers within {p95:.3g} ms, budget {budget:g} ms; by {self.candidate.answerer}",
+            evidence={"p50": p50, "p95": p95},
+        )
+
+    def _control(self, values: "NDArray[Any]", control: "NDArray[Any]") -> Check:
+        """Whether answers from other questions' passages fail, as they must."""
+        metric, gates = self.application.metric, self.application.gates
+        value, sign = float(control.mean()), 1 if metric.higher_is_better else -1
+        found = paired(sign * values, sign * control)
+        passes, apart = reaches(metric, value, gates.floor), found.interval.low > gates.margin
+        shown = f"answers from other questions' passages reach {metric.name} {value:.4g}"
+        if passes:
+            text = f"{shown}, beyond the floor of {gates.floor:g}: this evaluation shows nothing"
+        elif not apart:
+            text = f"{shown}, and the candidate is not clearly better: its answers do not rest on what was found"
+        else:
+            text = f"{shown}, below the floor and {abs(found.difference):.4g} from the candidate, as they must"
+        return Check(
+            name="control",
+            verdict="pass" if apart and not passes else "refuse",
+            value=value,
+            threshold=gates.floor,
+            unit=metric.unit,
+            n=len(control),
+            text=text,
+            evidence={"difference": found.difference, "interval": [found.interval.low, found.interval.high]},
+        )
+
+    async def _champion(self, values: "NDArray[Any]") -> tuple[Check, float | None]:
+        metric, margin = self.application.metric, self.application.gates.margin
+        if self.champion is None:
+            return uncompared(metric, margin, "nothing is released yet, so there is nothing to compare with"), None
+        part = self.part(self.champion)
+        if part.digest == self.part(self.candidate).digest:
+            text = f"the same content, byte for byte, as number {part.number}, which is released"
+            return uncompared(metric, margin, text, value=0), None
+        try:
+            app = await self._load(self.champion)
+        except UNUSABLE as error:
+            text = f"the champion (number {part.number}) cannot be used: {sentence(error)}"
+            return uncompared(metric, margin, text, "inconclusive"), None
+        try:
+            theirs = await self._scores(app, self.champion, self.application.repeats)
+        finally:
+            await app.close()
+        check, smallest = compared(metric, margin, values, theirs.of(metric.name), part.number)
+        same = self.champion.answerer == self.candidate.answerer
+        text = check.text if same else f"{check.text}; that one is answered by {self.champion.answerer}"
+        return check.model_copy(update={"text": text}), smallest
+
+
+def arrays(application: Application, evaluation: Any) -> Scores:
+    """An application's evaluation as arrays. A metric may be NaN in rows that it does not apply to, the deciding not.
+
+    Raises:
+        KeyError: a declared metric was not scored.
+        ValueError: it is not one value per row, or the deciding metric is missing in some.
+    """
+    import numpy as np
+
+    found: Mapping[str, Any] = {
+        **{f"score/{name}": np.asarray(values, dtype=np.float64) for name, values in evaluation.scores.items()},
+        **{f"slice/{name}": np.asarray(values).astype(np.str_) for name, values in evaluation.slices.items()},
+    }
+    scores = Scores(dict(found))
+    decides = scores.of(application.gates.metric)
+    for metric in application.metrics:
+        scores.of(metric.name)
+    for name, values in found.items():
+        if values.shape != decides.shape or not values.size:
+            raise ValueError(f"{name} has the shape {values.shape}; one value for each question is asked")
+    for name in (application.gates.metric, MILLISECONDS):
+        if not np.isfinite(scores.of(name)).all():
+            raise ValueError(f"{name} has values that are not finite")
+    return scores

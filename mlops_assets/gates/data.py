@@ -1,0 +1,204 @@
+"""What must hold of a data version before anything is made from it; plain results, which the graph makes checks of."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Protocol
+
+from resources.registry.version import DataError, DataVersion, FileCheck, version_order
+from workloads.sdk.contract import Declared
+
+EXAMPLES = 5
+EARLIER = 25  # versions that a new one is compared with: the first, and the latest others
+
+GATES: Mapping[str, str] = {
+    "checksums": "Every file has the SHA-256 that the tag recorded, in the data cache and where it is read from.",
+    "schema": "Columns, types and ranges of every split are those that the workload declares.",
+    "duplicates": "No row occurs twice within a split.",
+    "leakage": "No row stands in two splits.",
+    "leakage_across_versions": "No row changed its split since an earlier version.",
+}
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What one gate found.
+
+    Attributes:
+        name: a key of `GATES`.
+        description: one sentence on what was found.
+        rows: rows concerned (files, for checksums).
+        examples: a few of them.
+    """
+
+    name: str
+    passed: bool
+    description: str
+    rows: int = 0
+    examples: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        unit = "files" if self.name == "checksums" else "rows"
+        shown = f"; for example {', '.join(self.examples[:2])}" if self.examples else ""
+        return f"{self.name}: {self.description} ({self.rows} {unit}{shown})"
+
+
+class Registry(Protocol):
+    """What the gates ask of the data registry."""
+
+    def verify(self, name: str, version: str) -> list[FileCheck]: ...
+    def versions(self, name: str) -> list[DataVersion]: ...
+    def files(self, name: str, version: str) -> dict[str, Path]: ...
+
+
+def inspect(
+    workload: Declared, version: DataVersion, files: Mapping[str, Path], registry: Registry
+) -> list[GateResult]:
+    """Run all gates on a version whose splits lie in `files`; in the order of `GATES`."""
+    contents = _once(lambda: _contents(files))
+    gates: dict[str, Callable[[], GateResult]] = {
+        "checksums": lambda: checksums(version, files, registry),
+        "schema": lambda: schema(workload, files),
+        "duplicates": lambda: duplicates(contents()),
+        "leakage": lambda: leakage(contents()),
+        "leakage_across_versions": lambda: leakage_across_versions(version, files, registry),
+    }
+    return [_run(name, gate) for name, gate in gates.items()]
+
+
+def refusal(version: DataVersion, results: Sequence[GateResult]) -> str | None:
+    """Why nothing is made from a version: each gate that it fails, how many rows, examples; None if it fails none."""
+    failed = [str(result) for result in results if not result.passed]
+    if not failed:
+        return None
+    return f"{version.tag} fails {len(failed)} of {len(results)} data gates, and nothing is made from it. " + ". ".join(
+        failed
+    )
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
+    kept: list[Any] = []
+
+    def get() -> Any:
+        if not kept:
+            kept.append(make())
+        return kept[0]
+
+    return get
+
+
+def _run(name: str, gate: Callable[[], GateResult]) -> GateResult:
+    """A file that cannot even be read fails the gate instead of the run."""
+    try:
+        return gate()
+    except (OSError, KeyError, ValueError) as error:
+        return GateResult(name, False, f"the files cannot be read as this gate needs them: {error}")
+
+
+def checksums(version: DataVersion, files: Mapping[str, Path], registry: Registry) -> GateResult:
+    """Digests computed again, of the version's files in the data cache and of the local copies that are read."""
+    from workloads.sdk.digests import digests
+
+    checks = list(registry.verify(version.name, version.version))
+    recorded = {file.split: file for file in version.files if file.split}
+    checks += [FileCheck(str(path), recorded[name].sha256, digests(path)["sha256"]) for name, path in files.items()]
+    bad = [f"{check.path}: {(check.actual or 'gone')[:12]}" for check in checks if not check.intact]
+    said = f"{len(checks) - len(bad)} of {len(checks)} files have the digest recorded in {version.tag}"
+    return GateResult("checksums", not bad, said, len(bad), bad[:EXAMPLES])
+
+
+def schema(workload: Declared, files: Mapping[str, Path]) -> GateResult:
+    """The workload's own pandera schema, on every split."""
+    import pandas as pd
+    from pandera.errors import SchemaErrors
+
+    declared, rows, found = workload.resolve(workload.data.schema)(), 0, []
+    for split, path in files.items():
+        try:
+            declared.validate(pd.read_parquet(path), lazy=True)
+        except SchemaErrors as error:
+            cases = error.failure_cases
+            rows += len(set(cases["index"].dropna())) or 1
+            kinds = cases.groupby(["column", "check"], dropna=False)["failure_case"].agg(["size", "first"])
+            found += [
+                f"{split}, {column}: {check} ({int(case['size'])} times, for example {str(case['first'])[:60]})"
+                for (column, check), case in kinds.iterrows()
+            ]
+    said = f"{len(found)} rules are broken" if found else f"all {len(files)} splits are as declared"
+    return GateResult("schema", not found, said, rows, found[:EXAMPLES])
+
+
+Contents = Mapping[
+    str, tuple[list[str], list[str]]
+]  # of each split: its rows' identities, and digests of what they hold
+
+
+def _contents(files: Mapping[str, Path]) -> Contents:
+    from workloads.sdk.dataset import contents
+
+    return {split: contents(path) for split, path in files.items()}
+
+
+def duplicates(contents: Contents) -> GateResult:
+    """Rows with an identity or a content that the same split holds already."""
+    examples, total = [], 0
+    for split, (ids, held) in contents.items():
+        total += len(ids)
+        by_id, by_content = Counter(ids), Counter(held)
+        pairs = zip(ids, held, strict=True)
+        examples += [f"{split}: row {row[:12]}" for row, content in pairs if by_id[row] > 1 or by_content[content] > 1]
+    said = f"{len(examples)} of {total} rows have a twin in their own split"
+    return GateResult("duplicates", not examples, said, len(examples), examples[:EXAMPLES])
+
+
+def leakage(contents: Contents) -> GateResult:
+    """Rows with an identity or a content that another split holds too."""
+    examples = []
+    for (left, (ids, held)), (right, others) in combinations(contents.items(), 2):
+        other_ids, other_held = map(set, others)
+        pairs = zip(ids, held, strict=True)
+        shared = [row for row, content in pairs if row in other_ids or content in other_held]
+        examples += [f"{left} and {right}: row {row[:12]}" for row in shared]
+    if len(contents) == 1:
+        return GateResult("leakage", True, f"there is one split, {next(iter(contents))}")
+    said = f"{len(examples)} rows stand in two splits" if examples else f"no row stands in two of {', '.join(contents)}"
+    return GateResult("leakage", not examples, said, len(examples), examples[:EXAMPLES])
+
+
+def leakage_across_versions(version: DataVersion, files: Mapping[str, Path], registry: Registry) -> GateResult:
+    """Rows whose split differs from the one that an earlier version gave them.
+
+    Compared with at most `EARLIER` versions, the first and the latest ones; each of those was compared in its turn.
+    """
+    now = _splits(files)
+    mine = version_order(version.version)
+    earlier = [other for other in registry.versions(version.name) if version_order(other.version) < mine]
+    differing = list({other.digest: other for other in reversed(earlier) if other.digest != version.digest}.values())
+    chosen = differing if len(differing) <= EARLIER else [*differing[: EARLIER - 1], differing[-1]]
+    moved: dict[str, str] = {}
+    unread = []
+    for other in chosen:
+        try:
+            then = _splits(registry.files(other.name, other.version))
+        except DataError:
+            unread.append(other.tag)
+            continue
+        for split, ids in now.items():
+            for before, old in then.items():
+                if before != split:
+                    for row in ids & old:
+                        moved.setdefault(row, f"row {row[:12]}: {before} in {other.tag}, now {split}")
+    compared = f"compared with {len(chosen) - len(unread)} of {len(earlier)} earlier versions"
+    said = f"{len(moved)} rows changed their split; {compared}"
+    if unread:
+        said += f"; no longer to be read: {', '.join(unread[:EXAMPLES])}"
+    return GateResult("leakage_across_versions", not moved, said, len(moved), list(moved.values())[:EXAMPLES])
+
+
+def _splits(files: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Identities of each split's rows."""
+    from workloads.sdk.dataset import ROW_ID, read_split
+
+    return {split: set(read_split(path, [ROW_ID])[ROW_ID].to_pylist()) for split, path in files.items()}

@@ -1,0 +1,215 @@
+"""Gates of an index: what a table of vectors must show before it may be released, asked of the table itself.
+
+Its recall is how many of the chunks that an exact search finds nearest the HNSW index finds too.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.gates.index_table import Query, Table
+from mlops_assets.gates.latency import CALLS, fastest
+from mlops_assets.gates.statistics import mean_interval, paired
+from resources.database import connect
+from resources.ledger import Candidate
+from resources.ledger.reports import Check, GateReport, overall
+from resources.settings import Settings
+from resources.settings import settings as current_settings
+from resources.tracking import Tracking, TrackingUnavailable
+from workloads.sdk.artifacts import Manifest, canonical
+from workloads.sdk.contract.applications import PART, Index, IndexGates
+
+if TYPE_CHECKING:
+    import psycopg
+    from numpy.typing import NDArray
+
+QUERIES = "chunks' own vectors, filtered by each value in turn"  # part of the rules: a report by others does not hold
+
+
+def judge(
+    index: Index, candidate: Candidate, champion: Candidate | None, settings: Settings | None = None
+) -> GateReport:
+    """Judge a candidate's table, and compare it with what is released now (None: nothing is) on the same queries.
+
+    A candidate whose artifacts or table are not whole is refused with the reason; a champion that cannot be asked
+    counts as no comparison.
+
+    Raises:
+        resources.database.DatabaseUnavailable: PostgreSQL does not answer.
+        resources.tracking.TrackingUnavailable: the artifacts are to be fetched from MLflow, which does not answer.
+    """
+    settings = settings or current_settings()
+    judging = Judging(index.gates, candidate, champion, settings)
+    with connect(settings, application_name="mlops gate") as connection:
+        checks, smallest = judging.checks(connection)
+    return GateReport(
+        thing=candidate.thing,
+        environment=settings.env,
+        rules=rules(index),
+        candidate_digest=candidate.digest,
+        champion_digest=champion.digest if champion else None,
+        test_digest=judging.test_digest,
+        n=len(judging.queries),
+        smallest_difference=smallest,
+        checks=checks,
+        verdict=overall(checks),
+    )
+
+
+def rules(index: Index) -> str:
+    """Digest of what the declaration asks of a candidate."""
+    from workloads.sdk.kits.retrieval.sql import EF_SEARCH, FURTHER
+
+    return hashlib.sha256(canonical([asdict(index.gates), EF_SEARCH, FURTHER, QUERIES]).encode()).hexdigest()[:16]
+
+
+def content_of(candidate: Candidate, settings: Settings) -> dict[str, Any]:
+    """What a candidate's artifacts say of its table; see `generative.Composition`. Raises where they are not whole."""
+    folder = Tracking(settings).artifacts(candidate.artifacts_uri, candidate.digest)
+    manifest = Manifest.read(folder)
+    manifest.verify(folder)
+    if manifest.digest != candidate.digest:
+        raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
+    return json.loads((folder / PART).read_text())
+
+
+class Judging:
+    """One candidate before its gate."""
+
+    def __init__(self, gates: IndexGates, candidate: Candidate, champion: Candidate | None, settings: Settings):
+        self.gates, self.candidate, self.champion, self.settings = gates, candidate, champion, settings
+        self.queries: list[Query] = []
+
+    @property
+    def test_digest(self) -> str:
+        return hashlib.sha256(canonical([str(query.id) for query in self.queries]).encode()).hexdigest()
+
+    def checks(self, connection: "psycopg.Connection[Any]") -> tuple[tuple[Check, ...], float | None]:
+        """All checks, and the smallest difference to the champion that the queries can show."""
+        try:
+            content = content_of(self.candidate, self.settings)
+            table = Table.open(connection, content)
+            whole = table.whole(content)
+            if whole.verdict == "refuse":
+                return (whole,), None
+            self.queries = table.queries(self.gates)
+        except TrackingUnavailable:
+            raise
+        except Exception as error:
+            if connection.broken:
+                raise
+            text = f"the candidate's table cannot be asked: {_sentence(error)}"
+            return (Check(name="table", verdict="refuse", text=text),), None
+        if not self.queries:
+            text = "the table holds one chunk or none, so nothing can be asked of it"
+            return (whole, Check(name="recall", verdict="refuse", text=text)), None
+        checks = [whole]
+        recalls = {}
+        for column in (None, *self.gates.filters):
+            plan = table.plan(self.queries[0], column, self.gates.k)
+            checks.append(plan)
+            if plan.verdict != "refuse":
+                recalls[column] = table.recalls(self.queries, column, self.gates.k)
+                checks.append(self._recall(recalls[column], column, table.rows))
+        if None not in recalls:
+            return tuple(checks), None
+        checks.append(self._latency(table))
+        champion, smallest = self._champion(connection, recalls[None])
+        return (*checks, champion), smallest
+
+    def _recall(self, values: "NDArray[Any]", column: str | None, rows: int) -> Check:
+        value, interval, k = float(values.mean()), mean_interval(values), self.gates.k
+        among = f" among those of one {column}" if column else ""
+        return Check(
+            name=f"recall:{column}" if column else "recall",
+            verdict="pass" if value >= self.gates.recall else "refuse",
+            value=value,
+            threshold=self.gates.recall,
+            n=len(values),
+            text=f"the index finds {value:.4g} [{interval.low:.4g}, {interval.high:.4g}] of the {k} nearest of {rows} "
+            f"chunks{among}, asked at least {self.gates.recall:g}",
+            evidence={
+                "k": k,
+                "chunks": rows,
+                "interval": [interval.low, interval.high],
+                "worst": float(values.min()),
+                "queries_with_all": float((values >= 1).mean()),
+                **({"by_value": self._by_value(values, column)} if column else {}),
+            },
+        )
+
+    def _by_value(self, values: "NDArray[Any]", column: str) -> dict[str, float]:
+        """Recall with each value of a filter."""
+        found: dict[str, list[float]] = {}
+        for query, value in zip(self.queries, values, strict=True):
+            found.setdefault(str(query.filters[column]), []).append(float(value))
+        return {name: sum(several) / len(several) for name, several in found.items()}
+
+    def _latency(self, table: "Table") -> Check:
+        budget, queries = self.gates.latency_ms, cycle(self.queries)
+        best = fastest(lambda: table.nearest(next(queries), None, self.gates.k), budget)
+        return Check(
+            name="latency",
+            verdict="pass" if best["p95"] <= budget else "refuse",
+            value=best["p95"],
+            threshold=budget,
+            unit="ms",
+            n=CALLS,
+            text=f"95 % of queries within {best['p95']:.3g} ms, budget {budget:g} ms",
+            evidence=best,
+        )
+
+    def _champion(self, connection: "psycopg.Connection[Any]", recalls: "NDArray[Any]") -> tuple[Check, float | None]:
+        margin, champion = self.gates.margin, self.champion
+        if champion is None:
+            text = "nothing is released yet, so there is nothing to compare with"
+            return Check(name="champion", verdict="pass", threshold=-margin, text=text), None
+        if champion.digest == self.candidate.digest:
+            text = f"the same table as number {champion.number}, which is released"
+            return Check(name="champion", verdict="pass", value=0, threshold=-margin, text=text), None
+        try:
+            table = Table.open(connection, content_of(champion, self.settings))
+            theirs = {query.id: query for query in table.queries(self.gates, [query.id for query in self.queries])}
+            shared = [at for at, query in enumerate(self.queries) if query.id in theirs]
+            if not shared:
+                raise LookupError("it holds none of the chunks that were asked")
+            asked = [theirs[self.queries[at].id] for at in shared]
+            found = paired(recalls[shared], table.recalls(asked, None, self.gates.k))
+        except TrackingUnavailable:
+            raise
+        except Exception as error:
+            if connection.broken:
+                raise
+            text = f"the champion (number {champion.number}) cannot be asked the same: {_sentence(error)}"
+            return Check(name="champion", verdict="inconclusive", threshold=-margin, text=text), None
+        low, high = found.interval.low, found.interval.high
+        side = "better" if found.difference >= 0 else "worse"
+        shown = f"recall is {side} by {abs(found.difference):.4g}, in [{low:+.4g}, {high:+.4g}], on {found.n} queries"
+        if low >= -margin:
+            verdict, text = "pass", f"not worse by the margin of {margin:g}: {shown}"
+        elif high < -margin:
+            verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"
+        else:
+            verdict, text = "inconclusive", f"the queries do not show whether the margin of {margin:g} is kept: {shown}"
+        evidence = {
+            "champion": champion.number,
+            "interval": [low, high],
+            "differing_queries": found.differing,
+            "smallest_difference": found.smallest,
+        }
+        check = Check(
+            name="champion",
+            verdict=verdict,
+            value=found.difference,
+            threshold=-margin,
+            n=found.n,
+            text=text,
+            evidence=evidence,
+        )
+        return check, found.smallest
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -1,0 +1,174 @@
+"""Gates: what a candidate must show before it may be released, judged on the form that is served.
+
+Nothing here knows what a row or a score means. A workload evaluates its own outputs; the gates compare row scores with
+what the declaration asks, and with the champion's scores on the same frozen rows, both computed now.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mlops_assets.gates import golden, slices
+from mlops_assets.gates.evaluations import Scores, evaluate
+from mlops_assets.gates.latency import CALLS, fastest
+from mlops_assets.gates.scores import compared, floor, sentence, uncompared
+from resources.ledger import Candidate
+from resources.ledger.reports import Check, GateReport, overall
+from resources.settings import Settings
+from resources.settings import settings as current_settings
+from resources.tracking import Tracking
+from workloads.sdk.artifacts import Manifest, canonical, sha256
+from workloads.sdk.contract import Gates, OnInconclusive, Parity, Predictor, Services, Workload
+from workloads.sdk.contract.applications import IndexGates
+
+
+def judge(
+    workload: Workload,
+    candidate: Candidate,
+    champion: Candidate | None,
+    test_split: Path,
+    services: Services,
+    settings: Settings | None = None,
+) -> GateReport:
+    """Judge a candidate on the frozen test rows, against what is released now (None: nothing is).
+
+    A candidate that cannot be loaded or evaluated is refused with the reason; a champion that cannot answer these rows
+    counts as no comparison. Only a missing test split raises.
+    """
+    judging = Judging(workload, candidate, champion, test_split, services, settings or current_settings())
+    checks, smallest = judging.checks()
+    return GateReport(
+        thing=candidate.thing,
+        environment=judging.settings.env,
+        rules=rules(workload),
+        candidate_digest=candidate.digest,
+        champion_digest=champion.digest if champion else None,
+        test_digest=judging.test_digest,
+        n=judging.rows,
+        smallest_difference=smallest,
+        checks=checks,
+        verdict=overall(checks),
+    )
+
+
+def rules(workload: Workload) -> str:
+    """Digest of what the declaration asks of a candidate, golden rows included."""
+    gates = workload.gates
+    rows = sha256(workload.folder / gates.golden) if gates.golden else ""
+    asked = [asdict(gates), asdict(workload.metric), rows, asdict(workload.parity) if workload.parity else None]
+    return hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]
+
+
+def leads_to(report: GateReport, gates: Gates | IndexGates, approval: str = "automatic") -> OnInconclusive:
+    """What a report leads to: release, hold (a person approves) or refuse."""
+    if report.verdict == "refuse":
+        return OnInconclusive.REFUSE
+    leads = gates.on_inconclusive if report.verdict == "inconclusive" else OnInconclusive.RELEASE
+    return OnInconclusive.HOLD if leads == OnInconclusive.RELEASE and approval == "manual" else leads
+
+
+@dataclass
+class Judging:
+    """One candidate before its gate."""
+
+    workload: Workload
+    candidate: Candidate
+    champion: Candidate | None
+    test_split: Path
+    services: Services
+    settings: Settings
+    rows: int = 0
+
+    @cached_property
+    def test_digest(self) -> str:
+        return sha256(self.test_split)
+
+    def checks(self) -> tuple[tuple[Check, ...], float | None]:
+        """All checks, and the smallest difference to the champion that the rows can show."""
+        try:
+            predictor = self._load(self.candidate)
+            scores = self._scores(self.candidate, predictor)
+        except Exception as error:
+            text = f"the candidate cannot be loaded and evaluated: {sentence(error)}"
+            return (Check(name="load", verdict="refuse", text=text),), None
+        self.rows = scores.rows
+        gates = self.workload.gates
+        checks = [
+            Check(name="load", verdict="pass", text="artifacts are whole, and the served form answers"),
+            floor(self.workload.metric, gates.floor, scores.of(gates.metric)),
+            *(
+                slices.check(scores.of(gates.metric), scores.slice(declared.column), self.workload.metric, declared)
+                for declared in gates.slices
+            ),
+        ]
+        if gates.golden:
+            checks.append(golden.compare(self.workload.folder / gates.golden, predictor))
+        checks.append(self._latency(predictor))
+        if self.workload.parity:
+            checks.append(self._parity(self.workload.parity))
+        champion, smallest = self._champion(scores)
+        return (*checks, champion), smallest
+
+    def _load(self, candidate: Candidate) -> Predictor:
+        folder = Tracking(self.settings).artifacts(candidate.artifacts_uri, candidate.digest)
+        manifest = Manifest.read(folder)
+        manifest.verify(folder)
+        if manifest.digest != candidate.digest:
+            raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
+        return self.workload.resolve(self.workload.predictor).load(folder, self.services)
+
+    def _scores(self, candidate: Candidate, predictor: Predictor | None = None) -> Scores:
+        cache = self.settings.path("evaluations")
+        load = (lambda: predictor) if predictor else (lambda: self._load(candidate))
+        return evaluate(self.workload, candidate.digest, load, self.test_split, self.test_digest, cache)
+
+    def _latency(self, predictor: Predictor) -> Check:
+        budget = self.workload.gates.latency_ms
+        try:
+            body = self.workload.resolve(self.workload.example)(self.test_split, 1)
+            request = predictor.Request.model_validate(body)
+            predictor.predict(request)
+        except Exception as error:
+            text = f"the example request is not answered: {sentence(error)}"
+            return Check(name="latency", verdict="refuse", threshold=budget, unit="ms", text=text)
+        best = fastest(lambda: predictor.predict(request), budget)
+        return Check(
+            name="latency",
+            verdict="pass" if best["p95"] <= budget else "refuse",
+            value=best["p95"],
+            threshold=budget,
+            unit="ms",
+            n=CALLS,
+            text=f"95 % of single rows within {best['p95']:.3g} ms, budget {budget:g} ms",
+            evidence=best,
+        )
+
+    def _parity(self, declared: Parity) -> Check:
+        found = self.candidate.parity
+        if not found or found["max_difference"] is None:
+            text = "the candidate comes without a figure of how far served and trained form differ"
+            return Check(name="parity", verdict="refuse", threshold=declared.tolerance, text=text)
+        return Check(
+            name="parity",
+            verdict="pass" if found["max_difference"] <= declared.tolerance else "refuse",
+            value=found["max_difference"],
+            threshold=declared.tolerance,
+            n=found["rows"],
+            text=f"served and trained form differ by at most {found['max_difference']:.3g} on {found['rows']} rows",
+            evidence=dict(found),
+        )
+
+    def _champion(self, scores: Scores) -> tuple[Check, float | None]:
+        metric, margin, champion = self.workload.metric, self.workload.gates.margin, self.champion
+        if champion is None:
+            return uncompared(metric, margin, "nothing is released yet, so there is nothing to compare with"), None
+        if champion.digest == self.candidate.digest:
+            text = f"the same artifacts, byte for byte, as number {champion.number}, which is released"
+            return uncompared(metric, margin, text, value=0), None
+        try:
+            theirs = self._scores(champion).of(metric.name)
+            return compared(metric, margin, scores.of(metric.name), theirs, champion.number)
+        except Exception as error:
+            text = f"the champion (number {champion.number}) cannot answer these rows: {sentence(error)}"
+            return uncompared(metric, margin, text, "inconclusive"), None

@@ -1,0 +1,98 @@
+"""Checks on row scores that candidates of every kind pass: the floor, and the comparison with what is released."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.gates.statistics import mean_interval, paired
+from resources.ledger.reports import Check
+from workloads.sdk.contract import Metric, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def floor(metric: Metric, bound: float, values: "NDArray[Any]", evidence: dict[str, Any] | None = None) -> Check:
+    """Whether the mean of row scores, shape (rows,), reaches a bound (stays below it, where lower is better)."""
+    value, interval = float(values.mean()), mean_interval(values)
+    asked = "at least" if metric.higher_is_better else "at most"
+    return Check(
+        name="floor",
+        verdict="pass" if reaches(metric, value, bound) else "refuse",
+        value=value,
+        threshold=bound,
+        unit=metric.unit,
+        n=len(values),
+        text=f"{metric.name} {value:.4g} [{interval.low:.4g}, {interval.high:.4g}], asked {asked} {bound:g}",
+        evidence={"metric": metric.name, "interval": [interval.low, interval.high], **(evidence or {})},
+    )
+
+
+def reaches(metric: Metric, value: float, bound: float) -> bool:
+    """Whether a metric's value is at its bound or beyond, on the good side."""
+    return value >= bound if metric.higher_is_better else value <= bound
+
+
+def uncompared(
+    metric: Metric, margin: float, text: str, verdict: Verdict = "pass", value: float | None = None
+) -> Check:
+    """A comparison with what is released that could not, or need not, be made."""
+    return Check(name="champion", verdict=verdict, value=value, threshold=-margin, unit=metric.unit, text=text)
+
+
+def compared(
+    metric: Metric, margin: float, ours: "NDArray[Any]", theirs: "NDArray[Any]", number: int
+) -> tuple[Check, float | None]:
+    """Whether a candidate's row scores are not worse than the champion's on the same rows by more than the margin.
+
+    Args:
+        number: of the champion, for people.
+
+    Returns:
+        The check, and the smallest difference that the rows can show; None where they show nothing.
+
+    Raises:
+        ValueError: scores of other rows, or not finite.
+    """
+    sign = 1 if metric.higher_is_better else -1
+    found = paired(sign * ours, sign * theirs)
+    low, high = found.interval.low, found.interval.high
+    side = "better" if found.difference >= 0 else "worse"
+    shown = f"{side} by {abs(found.difference):.4g}, in [{low:+.4g}, {high:+.4g}]"
+    smallest = f"{found.smallest:.3g}" if found.smallest is not None else "nothing"
+    verdict: Verdict
+    if high < -margin:
+        verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"
+    elif low > 0:
+        verdict, text = "pass", shown  # few rows are enough to see that it is better,
+    elif high < 0 and low < -margin:  # or worse, by whatever
+        verdict, text = "refuse", f"worse, and it may be by more than the margin of {margin:g}: {shown}"
+    elif found.smallest is None or found.smallest > margin:
+        verdict = "inconclusive"
+        text = f"{found.n} rows can show a difference of {smallest}, and the margin is {margin:g}: {shown}"
+    elif low >= -margin:
+        verdict, text = "pass", f"not worse by the margin of {margin:g}: {shown}"
+    else:
+        verdict, text = "refuse", f"may be worse by more than the margin of {margin:g}: {shown}"
+    check = Check(
+        name="champion",
+        verdict=verdict,
+        value=found.difference,
+        threshold=-margin,
+        unit=metric.unit,
+        n=found.n,
+        text=text,
+        evidence={
+            "metric": metric.name,
+            "champion": number,
+            "candidate_value": float(ours.mean()),
+            "champion_value": float(theirs.mean()),
+            "interval": [low, high],
+            "differing_rows": found.differing,
+            "smallest_difference": found.smallest,
+        },
+    )
+    return check, found.smallest
+
+
+def sentence(error: Exception) -> str:
+    """An error on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -1,0 +1,88 @@
+"""What code a target was made by: a digest for staleness, a commit for people."""
+
+import hashlib
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from resources.source_code import closure, modules_in
+from workloads.sdk.contract import Declared
+
+SERVER = "workloads.sdk.serving.app"
+TRAINING = "workloads.sdk.programs.training.run"
+BATCH = "workloads.sdk.programs.batch.score"
+EMBEDDING = "workloads.sdk.programs.embedding.embed"
+
+
+def own_code(declared: Declared) -> str:
+    """Digest of what a declaration itself says: its folder, and all that is imported there."""
+    return _digest(declared)
+
+
+def training_code(declared: Declared) -> str:
+    """Digest of what a trained model depends on: its workload's own code, and the training program."""
+    return _digest(declared, TRAINING)
+
+
+def serving_code(declared: Declared) -> str:
+    """Digest of what an endpoint runs: its declaration's own code, and the server."""
+    return _digest(declared, SERVER)
+
+
+def batch_code(declared: Declared) -> str:
+    """Digest of what batch predictions are made by: what an endpoint runs, and the program that scores."""
+    return _digest(declared, SERVER, BATCH)
+
+
+def embedding_code(declared: Declared) -> str:
+    """Digest of what a table of vectors is made by: the index' own code, and the program that embeds."""
+    return _digest(declared, EMBEDDING)
+
+
+def _digest(declared: Declared, *programs: str) -> str:
+    """Of modules and all that they import, and of the files of data in the declaration's folder and beside the rest."""
+    folder = declared.folder
+    files = closure([*modules_in(declared.package, folder), *programs])
+    beside = {file.parent: Path(path).parent for path, file in files.items()}
+    data = {(where / file.name).as_posix(): file for place, where in beside.items() for file in _data(place)}
+    inside = {f"{declared.package}/{file.relative_to(folder)}": file for file in folder.rglob("*") if _is_data(file)}
+    digest = hashlib.sha256()
+    for path, file in sorted({**files, **data, **inside}.items()):
+        digest.update(f"{path}\0".encode())
+        digest.update(_content(file, file.stat().st_mtime_ns))
+    return digest.hexdigest()[:16]
+
+
+def _data(folder: Path) -> Iterable[Path]:
+    return (file for file in folder.iterdir() if _is_data(file))
+
+
+def _is_data(file: Path) -> bool:
+    hidden = file.name.startswith(".") or "__pycache__" in file.parts
+    return not hidden and file.suffix not in (".py", ".pyc") and file.is_file()
+
+
+@cache
+def _content(file: Path, changed: int) -> bytes:
+    """Digest of a file; many workloads share files, so each is read once. `changed` is its time."""
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+@dataclass(frozen=True)
+class Source:
+    """State of the Git checkout that a run's code came from; commit is empty outside of one."""
+
+    commit: str
+    dirty: bool
+
+
+def source(folder: Path) -> Source:
+    """The Git commit of the checkout that holds a folder, and whether files differ from it."""
+
+    def git(*arguments: str) -> str:
+        run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        return run.stdout.strip() if run.returncode == 0 else ""
+
+    return Source(commit=git("rev-parse", "HEAD"), dirty=bool(git("status", "--porcelain", "--untracked-files=normal")))

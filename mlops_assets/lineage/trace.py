@@ -1,0 +1,289 @@
+"""Where a prediction came from, and what a file touched: following ids, never searching by time or by name."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mlops_assets.release import composition as composing
+from mlops_assets.release.composition import Chosen
+from resources.all import Resources
+from resources.ledger import Batch, Candidate, Release
+from resources.registry.version import TAG, DataVersion, split_tag
+from resources.serving.prediction_log import Prediction
+
+
+class NotFound(LookupError):
+    """An id, digest, file or tag that nothing here knows; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class TracedFile:
+    """A file of the data that a model was made from.
+
+    `sha256` is what it was then, `actual` what was computed now from the data cache; None: the file is not there.
+    """
+
+    path: str
+    split: str | None
+    sha256: str
+    actual: str | None
+    intact: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a candidate came from. Each part names the next one by id.
+
+    `release` is None where it was never released.
+    """
+
+    release: dict[str, Any] | None
+    model: dict[str, Any]
+    run: dict[str, Any]
+    code: dict[str, Any]
+    data: dict[str, Any]
+    files: list[TracedFile]
+    intact: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Origin):
+    """A prediction, back to the files of its data.
+
+    Attributes:
+        parts: of an application's answer the release of each part and where that came from, by role. Its own data are
+            those of the index. `intact` is about all of them.
+        chunks: what the answer cites: the passage as it is now, and the file of the corpus that it is from.
+    """
+
+    prediction: dict[str, Any]
+    endpoint: dict[str, Any]
+    parts: dict[str, Origin] = field(default_factory=dict)
+    chunks: list[dict[str, Any]] = field(default_factory=list)
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What came of one data version."""
+
+    tag: str
+    digest: str
+    files: list[str]
+    models: list[dict[str, Any]]
+    releases: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
+    live: list[str]
+    predictions: int
+    first: datetime | None
+    last: datetime | None
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def trace(prediction_id: str, resources: Resources) -> Trace:
+    """Follow a prediction back to the files, whose digests are computed again.
+
+    Raises:
+        NotFound: the log holds no such prediction (any more), or it is no id.
+    """
+    try:
+        wanted = UUID(prediction_id)
+    except ValueError:
+        raise NotFound(
+            f"{prediction_id!r} is no prediction id: a UUID as the answer's `prediction_id` has it"
+        ) from None
+    found = resources.predictions.find(wanted)
+    if found is None:
+        days = resources.settings.log_retention_days
+        raise NotFound(
+            f"no prediction {wanted} is in the log of {resources.settings.env}: it was answered elsewhere, more than "
+            f"{days} days ago, or less than a second ago"
+        )
+    release, candidate = _answered_by(found, resources)
+    current = resources.ledger.current(candidate.thing)
+    own = _origin(candidate, release, resources)
+    parts = {role: _origin_of_release(part, resources) for role, part in candidate.parts.items()}
+    return Trace(
+        prediction={
+            "id": str(found.prediction_id),
+            "at": found.at,
+            "rows": found.rows,
+            "latency_ms": found.latency_ms,
+            "inputs": found.inputs,
+            "outputs": found.outputs,
+        },
+        endpoint={
+            "name": found.endpoint,
+            "plan": found.plan,
+            "version": found.version,
+            "live": current is not None and release is not None and current.id == release.id,
+        },
+        parts=parts,
+        chunks=_cited(found, candidate, resources),
+        **vars(own) | {"intact": all(one.intact for one in (own, *parts.values()))},
+    )
+
+
+def _origin_of_release(identity: int, resources: Resources) -> Origin:
+    release = resources.ledger.release(identity)
+    candidate = resources.ledger.candidate_by_id(release.candidate) if release else None
+    if release is None or candidate is None:
+        raise NotFound(f"the ledger of {resources.settings.env} does not know the release {identity}")
+    return _origin(candidate, release, resources)
+
+
+def _origin(candidate: Candidate, release: Release | None, resources: Resources) -> Origin:
+    # As it was entered then: the tag may have been moved since, which says nothing about what the model was made from.
+    entered = (one for one in resources.ledger.data(candidate.data_name) if one.version == candidate.data_version)
+    if (version := next(entered, None)) is None:
+        raise NotFound(
+            f"the ledger of {resources.settings.env} has no data {candidate.data_name} {candidate.data_version}"
+        )
+    splits = {file.path: file.split for file in version.files}
+    files = [
+        TracedFile(check.path, splits.get(check.path), check.expected, check.actual, check.intact)
+        for check in resources.registry.check(version)
+    ]
+    return Origin(
+        release=release and _release(release),
+        model=_model(candidate),
+        run={
+            "mlflow": candidate.run_id,
+            "url": resources.tracking.run_url(candidate.run_id),
+            "dagster": candidate.dagster_run,
+            "parameters": candidate.parameters,
+            "tier": candidate.tier,
+        },
+        code={
+            "commit": candidate.git_commit,
+            "dirty": candidate.git_dirty,
+            "digest": candidate.code_version,
+        },
+        data={
+            "tag": version.tag,
+            "commit": version.commit,
+            "tag_stands": resources.registry.tags(version.name).get(version.tag) == version.commit,
+            "digest": candidate.data_digest,
+            "source": version.source,
+        },
+        files=files,
+        intact=all(file.intact for file in files),
+    )
+
+
+def _cited(prediction: Prediction, candidate: Candidate, resources: Resources) -> list[dict[str, Any]]:
+    """The chunks that an application's answer names, read from the table of the index that it was composed with."""
+    if "index" not in candidate.parts:
+        return []
+    answers = [one for one in prediction.outputs if isinstance(one, dict)]
+    wanted = [str(one["id"]) for answer in answers for one in answer.get("citations", ())]
+    if not wanted:
+        return []
+    release = resources.ledger.release(candidate.parts["index"])
+    index = resources.ledger.candidate_by_id(release.candidate) if release else None
+    if index is None:
+        return []
+    table = composing.component_of(Chosen(index, release), resources).content["table"]
+    found = [resources.vectors.chunk(table, chunk) for chunk in dict.fromkeys(wanted)]
+    return [chunk for chunk in found if chunk]
+
+
+def _answered_by(prediction: Prediction, resources: Resources) -> tuple[Release | None, Candidate]:
+    """The release that answered, None where a version was asked for that was never released; and its candidate."""
+    if prediction.release_id is None:
+        release, unknown = None, f"version {prediction.version}"
+        candidate = resources.ledger.candidate(prediction.endpoint, prediction.number or 0)
+    else:
+        release, unknown = resources.ledger.release(prediction.release_id), f"release {prediction.release_id}"
+        candidate = resources.ledger.candidate_by_id(release.candidate) if release else None
+    if candidate is None:
+        raise NotFound(f"the ledger of {resources.settings.env} does not know {unknown} of {prediction.endpoint}")
+    return release, candidate
+
+
+def impact(key: str, resources: Resources) -> list[Touched]:
+    """What came of the data versions that a tag (`wine-v1.0.0`), a digest (6 digits or more) or a file's path names.
+
+    Raises:
+        NotFound: none is known by it.
+    """
+    versions = _versions(key, resources)
+    if not versions:
+        raise NotFound(
+            f"nothing was made from {key!r}: the ledger has no data tag, digest (6 hexadecimal digits or more) or "
+            "file's path of that name; `mlops data list` shows the tags"
+        )
+    return [_touched(resources, version) for version in versions]
+
+
+def _versions(key: str, resources: Resources) -> list[DataVersion]:
+    if TAG.fullmatch(key):
+        return [version for version in resources.ledger.data(split_tag(key)[0]) if version.tag == key]
+    return resources.ledger.data_by_file(key) or resources.ledger.data_by_path(key)
+
+
+def _touched(resources: Resources, version: DataVersion) -> Touched:
+    ledger = resources.ledger
+    candidates = ledger.candidates_of_data(version.name, version.version)
+    releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
+    # What was put together of them: an application by an index, a prompt or a language model.
+    known = {candidate.id for candidate in candidates}
+    candidates += [one for one in ledger.compositions([each.id for each in releases]) if one.id not in known]
+    releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
+    versions = [(candidate.thing, candidate.number) for candidate in candidates]
+    usage = resources.predictions.usage([release.id for release in releases], versions)
+    currents = {target: ledger.current(target) for target in {release.thing for release in releases}}
+    ids = {release.id for release in releases}
+    return Touched(
+        tag=version.tag,
+        digest=version.digest,
+        files=[file.path for file in version.files],
+        models=[_model(candidate) for candidate in candidates],
+        releases=[_release(release) for release in releases],
+        batches=[_batch(batch) for batch in ledger.batches_of(version.name, version.version)],
+        live=sorted(target for target, current in currents.items() if current and current.id in ids),
+        predictions=usage.count,
+        first=usage.first,
+        last=usage.last,
+    )
+
+
+def _release(release: Release) -> dict[str, Any]:
+    return {
+        "id": release.id,
+        "thing": release.thing,
+        "version": release.version,
+        "since": release.created_at,
+        "action": release.action,
+        "actor": release.actor,
+        "why": release.why,
+        "changes": release.changes,
+    }
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "thing": batch.thing,
+        "release": batch.release,
+        "data": f"{batch.data_name}-v{batch.data_version}",
+        "rows": batch.rows,
+        "uri": batch.uri,
+        "digest": batch.digest,
+        "scored": batch.created_at,
+    }
+
+
+def _model(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "uri": candidate.model_uri,
+        "number": candidate.number,
+        "variant": candidate.variant,
+        "digest": candidate.digest,
+        "trained": candidate.created_at,
+        "data": f"{candidate.data_name}-v{candidate.data_version}",
+    }

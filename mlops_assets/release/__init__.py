@@ -1,0 +1,1 @@
+"""One mechanism for all that is released: registration, decision, aliases, composition, rollout, promotion."""

@@ -1,0 +1,83 @@
+"""The registry's aliases as a projection of the ledger: set what is asked for, and see what somebody else set."""
+
+import logging
+from dataclasses import dataclass
+
+from resources.ledger import CHAMPION, AliasMove, Candidate, Ledger
+from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
+
+log = logging.getLogger("mlops.releasing")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An alias that points elsewhere than the ledger says, with no move pending: somebody moved or removed it."""
+
+    alias: str
+    ledger: int | None
+    mlflow: int | None
+
+    @property
+    def decides(self) -> bool:
+        """Whether this is a decision about what should be live, which `adopt` enters."""
+        return self.alias == CHAMPION and self.mlflow is not None
+
+    def __str__(self) -> str:
+        expected = f"version {self.ledger}" if self.ledger else "nothing"
+        if self.mlflow is None:
+            return f"@{self.alias} was removed in MLflow, and belongs on {expected}"
+        return f"@{self.alias} was moved by hand in MLflow to version {self.mlflow}, and belongs on {expected}"
+
+
+class Projection:
+    """The aliases of one target."""
+
+    def __init__(self, target: str, ledger: Ledger, tracking: Tracking) -> None:
+        self.target = target
+        self.ledger = ledger
+        self.tracking = tracking
+
+    def project(self) -> list[AliasMove]:
+        """Set the aliases that the ledger asks for, one by one. Cut off anywhere, the next call goes on."""
+        with self.ledger.projecting(self.target):
+            asked = {move.alias: move for move in self.ledger.pending_moves(self.target)}
+            actual = self.tracking.aliases(self.target) if asked else {}
+            for move in asked.values():
+                self._set(move, actual.get(move.alias))
+                self.ledger.mark_moved(move)
+            return list(asked.values())
+
+    def _set(self, move: AliasMove, actual: int | None) -> None:
+        try:
+            if move.alias == CHAMPION and move.number and (release := self.ledger.current(self.target)):
+                self.tracking.tag_version(self.target, release.number, {"version": release.version})
+            if move.number != actual:
+                self.tracking.set_alias(self.target, move.alias, move.number)
+        except NoSuchVersion as gone:
+            self.ledger.alert(self.target, "version-gone", f"@{move.alias} cannot be set: {gone}")
+
+    def inspect(self) -> list[Difference]:
+        """Aliases that somebody moved or removed. Costs one request to MLflow, and decides nothing."""
+        with self.ledger.projecting(self.target):  # so that no half-done projection is taken for a person's doing
+            actual = self.tracking.aliases(self.target)
+            asked = {move.alias for move in self.ledger.pending_moves(self.target)}
+            expected = self.ledger.aliases(self.target)
+        return [
+            Difference(alias, number, actual.get(alias))
+            for alias, number in expected.items()
+            if alias not in asked and actual.get(alias) != number
+        ]
+
+    def restore(self) -> None:
+        """Set aliases as the ledger has them, whoever moved them: of a composition nobody decides by an alias."""
+        self.project()
+        for difference in self.inspect():
+            self.ledger.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
+        self.project()
+
+    def _tell(self, candidate: Candidate, verdict: str) -> None:
+        """Show a gate's verdict in MLflow. Nothing depends on it."""
+        try:
+            self.tracking.tag_version(self.target, candidate.number, {"verdict": verdict})
+        except (TrackingUnavailable, NoSuchVersion) as error:
+            log.warning("%s: %s", self.target, error)

@@ -1,0 +1,126 @@
+"""How what was made becomes a candidate: its files in a run of MLflow, a version there, and what the ledger is told."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from mlops_assets.lineage.code import Source
+from mlops_assets.release.targets import ReleaseTarget
+from resources.all import Resources
+from resources.ledger import Candidate, NewCandidate
+from resources.registry.version import DataVersion, tag_of
+from workloads.sdk.artifacts import Manifest
+from workloads.sdk.contract.applications import PART
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a candidate was made from and by: a data version, code, and the run of Dagster."""
+
+    data_name: str
+    data_version: str
+    data_digest: str
+    code_version: str
+    commit: Source
+    run: str = ""
+    data_source: str = ""
+
+    @classmethod
+    def of(cls, data: DataVersion, code_version: str, commit: Source, run: str) -> Self:
+        return cls(data.name, data.version, data.digest, code_version, commit, run, data.source)
+
+    @property
+    def data_tag(self) -> str:
+        return tag_of(self.data_name, self.data_version)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What a run in MLflow says of it."""
+        return {
+            "data.tag": self.data_tag,
+            "data.digest": self.data_digest,
+            "data.source": self.data_source,
+            "code.commit": self.commit.commit,
+            "code.dirty": str(self.commit.dirty).lower(),
+            "code.digest": self.code_version,
+            "dagster.run": self.run,
+        }
+
+
+def new_candidate(
+    target: str, run_id: str, folder: Path, origin: Origin, resources: Resources, tags: Mapping[str, str], **said: Any
+) -> NewCandidate:
+    """Keep a folder's files in a run, register them as a version with tags; the candidate, not yet in the ledger.
+
+    Args:
+        said: what else `NewCandidate` takes; its `number` is registered already, where one is given.
+    """
+    uri = resources.tracking.log_files(run_id, folder, "model")
+    number = said.pop("number", None) or resources.tracking.register(
+        target, run_id, uri, {"digest": said["digest"], **tags}
+    )
+    return NewCandidate(
+        thing=target,
+        number=number,
+        run_id=run_id,
+        artifacts_uri=uri,
+        model_uri=resources.tracking.model_uri(target, number),
+        data_name=origin.data_name,
+        data_version=origin.data_version,
+        data_digest=origin.data_digest,
+        code_version=origin.code_version,
+        git_commit=origin.commit.commit,
+        git_dirty=origin.commit.dirty,
+        dagster_run=origin.run,
+        **said,
+    )
+
+
+def register_candidate(
+    target: str,
+    experiment: str,
+    title: str,
+    folder: Path,
+    digest: str,
+    origin: Origin,
+    resources: Resources,
+    **said: Any,
+) -> Candidate:
+    """Enter the files of a folder, made at once, in a run of their own. A second time it goes on where it stopped.
+
+    Args:
+        experiment, title: of that run.
+        digest: of the files.
+        said: as of `versioned`; `tags` too.
+    """
+    tracking, tags = resources.tracking, said.pop("tags", {})
+    key = ":".join([target, digest, str(said.get("number"))])
+    run_id = tracking.open_run(experiment, key, title, origin.tags | tags)
+    tracking.log(run_id, said.get("parameters", {}), said.get("metrics", {}), {})
+    new = new_candidate(target, run_id, folder, origin, resources, tags, digest=digest, **said)
+    tracking.close_run(run_id, "FINISHED")
+    return resources.ledger.add_candidate(new)
+
+
+def register_component(
+    target: ReleaseTarget, content: Mapping[str, Any], title: str, origin: Origin, resources: Resources, **said: Any
+) -> Candidate:
+    """The candidate of a part of an application: the one that there is of this content, else a new one.
+
+    Args:
+        said: as of `entered`.
+    """
+    number = said.get("number")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, PART).write_text(json.dumps(dict(content), indent=2, sort_keys=True) + "\n")
+        digest = Manifest.write(Path(folder), target.declared.package).digest
+        for known in reversed(resources.ledger.candidates(target.name)):
+            if known.digest == digest and number in (None, known.number):
+                return known
+        said |= {"kind": target.role}
+        return register_candidate(
+            target.name, target.declared.name, title, Path(folder), digest, origin, resources, **said
+        )

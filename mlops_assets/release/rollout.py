@@ -1,0 +1,122 @@
+"""From a release to replicas that answer with it."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_assets.lineage.code import serving_code
+from mlops_assets.release.composition import NothingReleased, compose
+from mlops_assets.release.targets import served, served_targets
+from resources.all import Resources
+from resources.ledger import Candidate, Release
+from resources.serving import RolloutFailed
+from workloads.sdk.contract import Declared, Workload
+from workloads.sdk.contract.applications import Application
+
+ACKNOWLEDGE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Live:
+    """What an endpoint answers with now; `seconds` is what the rollout took."""
+
+    release: Release
+    candidate: Candidate
+    plan: int
+    replicas: int
+    url: str
+    model_url: str
+    seconds: float
+
+
+class Delivery:
+    """Rolls releases out to the endpoints of some declarations."""
+
+    def __init__(self, declared: Iterable[Declared], resources: Resources) -> None:
+        self.declared = {one.name: one for one in served(declared)}
+        self.resources = resources
+
+    def behind(self, endpoint: str) -> list[Release]:
+        """The current releases that an endpoint's plan has not: newest last; none where nothing can be served."""
+        ledger = self.resources.ledger
+        current = [ledger.current(target) for target in served_targets(self.declared[endpoint]).values()]
+        releases = [release for release in current if release]
+        plan = self.resources.serving.plan(endpoint)
+        if len(releases) < len(current):
+            return []
+        serving = plan and plan.version.release_id and ledger.release(plan.version.release_id)
+        candidate = ledger.candidate_by_id(serving.candidate) if serving else None
+        planned = {serving.id, *candidate.parts.values()} if serving and candidate else set()
+        return sorted((one for one in releases if one.id not in planned), key=lambda one: one.id)
+
+    def roll_out(self, endpoint: str, log: Callable[[str], Any] = lambda text: None) -> Live:
+        """Make every live replica answer with the current release, and wait until each has said so.
+
+        Raises:
+            NothingReleased: the ledger holds no release of the target.
+            resources.serving.RolloutFailed: a replica could not load it; the old version goes on answering.
+        """
+        start = time.monotonic()
+        ledger, serving, declared = self.resources.ledger, self.resources.serving, self.declared[endpoint]
+        release = self._release(declared)
+        candidate = ledger.candidate_by_id(release.candidate)
+        assert candidate is not None
+        offer(endpoint, self.resources)
+        # The plan first: where the server's code changed, its new replicas must not start with the old version.
+        number = serving.publish(endpoint, [plan_entry(candidate, release)])
+        what = declared.app if isinstance(declared, Application) else declared.predictor
+        serving.deploy(declared.package, endpoint, what, code_version=serving_code(declared))
+        try:
+            acks = serving.wait(endpoint, number, ACKNOWLEDGE_SECONDS)
+        except RolloutFailed as failure:
+            ledger.alert(endpoint, "rollout-failed", f"{endpoint} {release.version}: {failure}")
+            raise
+        live = Live(
+            release=release,
+            candidate=candidate,
+            plan=number,
+            replicas=len(acks),
+            url=serving.address(endpoint),
+            model_url=self.resources.tracking.version_url(endpoint, candidate.number),
+            seconds=round(time.monotonic() - start, 3),
+        )
+        log(
+            f"{endpoint} {release.version} is live on {live.replicas} replica(s), plan {number}, after {live.seconds} s"
+        )
+        return live
+
+    def _release(self, declared: Workload | Application) -> Release:
+        """What its endpoint shall serve."""
+        if isinstance(declared, Application):
+            return compose(declared, self.resources)
+        if release := self.resources.ledger.current(declared.name):
+            return release
+        name = declared.name
+        raise NothingReleased(f"nothing of {name} is released yet: train it, or decide with `mlops release {name}`")
+
+
+def offer(target: str, resources: Resources) -> None:
+    """Let callers ask the endpoint for any version that the ledger knows. Idempotent: what is missing is added."""
+    released = {release.candidate: release for release in resources.ledger.releases(target)}  # the last one of each
+    candidates = resources.ledger.candidates(target)
+    resources.serving.offer(target, [plan_entry(candidate, released.get(candidate.id)) for candidate in candidates])
+
+
+def plan_entry(candidate: Candidate, release: Release | None) -> dict[str, Any]:
+    """A version as a plan's entry: all that a replica needs to load it, and to say where it came from."""
+    return {
+        "release_id": release.id if release else None,
+        "version": release.version if release else str(candidate.number),
+        "number": candidate.number,
+        "variant": candidate.variant,
+        "digest": candidate.digest,
+        "artifacts_uri": candidate.artifacts_uri,
+        "model_uri": candidate.model_uri,
+        "run_id": candidate.run_id,
+        "data_version": candidate.data_version,
+        "data_digest": candidate.data_digest,
+        "code_version": candidate.code_version,
+        "trained_at": candidate.created_at.isoformat(),
+        "share": 1.0,
+    }

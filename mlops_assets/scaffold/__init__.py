@@ -1,0 +1,1 @@
+"""`mlops new`: a new workload's folder, written from templates."""

@@ -1,0 +1,66 @@
+"""The ledger's pages on batch predictions: which model scored which data version, and where the scores lie."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from resources.ledger.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewBatch:
+    """A data version, scored.
+
+    Attributes:
+        thing: what scored it, for example `wine`.
+        release, candidate: ids of what was released then, and of its model.
+        data_name, data_version, data_digest: what was scored.
+        uri: where the scores lie.
+        digest: their identity.
+        rows: how many there are.
+        tier, seconds: what it took.
+        dagster_run: the run that did it.
+    """
+
+    thing: str
+    release: int
+    candidate: int
+    data_name: str
+    data_version: str
+    data_digest: str
+    uri: str
+    digest: str
+    rows: int
+    tier: str
+    seconds: float
+    dagster_run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(NewBatch):
+    """A batch as the ledger holds it."""
+
+    id: int
+    created_at: datetime
+
+
+class BatchPages(Store):
+    """Batches, entered once for each release that they were asked of."""
+
+    def add_batch(self, new: NewBatch) -> None:
+        """Enter a batch; the same scores of the same release are entered already, and stay as they are."""
+        values = asdict(new)
+        columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
+        with self._transaction() as connection:
+            connection.execute(
+                f"INSERT INTO batch ({columns}) VALUES ({places}) ON CONFLICT (uri, digest, release) DO NOTHING",  # noqa: S608 - names of our own fields
+                values,
+            )
+
+    def batches_of(self, data_name: str, data_version: str) -> list[Batch]:
+        """Batches that a data version is in: as what was scored, or as what the model was made from; oldest first."""
+        return self._query(
+            Batch,
+            "SELECT * FROM batch WHERE (data_name, data_version) = (%(name)s, %(version)s) OR candidate IN"
+            " (SELECT id FROM candidate WHERE (data_name, data_version) = (%(name)s, %(version)s)) ORDER BY id",
+            {"name": data_name, "version": data_version},
+        )

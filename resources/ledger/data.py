@@ -1,0 +1,98 @@
+"""The ledger's pages on data: which versions there are, and which files they hold."""
+
+from typing import TYPE_CHECKING, Any
+
+from resources.ledger.store import Store, jsonb
+from resources.registry.version import DataFile, DataVersion
+
+if TYPE_CHECKING:
+    import psycopg
+
+DIGITS = 6  # of a digest, at least, to find a file by
+
+
+class MovedTag(Exception):
+    """A data tag that the ledger knows points elsewhere now. Tags are immutable, so this is refused."""
+
+
+class DataPages(Store):
+    """Data versions, entered once."""
+
+    def record_data(self, *versions: DataVersion) -> None:
+        """Enter data versions with their files, all or none; those known already are compared instead.
+
+        Raises:
+            MovedTag: one is known with another commit or digest.
+        """
+        with self._transaction() as connection:
+            for name in sorted({version.name for version in versions}):
+                self._lock(connection, f"data:{name}")
+            for version in versions:
+                self._record(connection, version)
+
+    def _record(self, connection: "psycopg.Connection[Any]", version: DataVersion) -> None:
+        known = connection.execute(
+            "SELECT commit, digest FROM data_version WHERE name = %s AND version = %s", [version.name, version.version]
+        ).fetchone()
+        if known:
+            if known != (version.commit, version.digest):
+                raise MovedTag(
+                    f"the tag {version.tag} was commit {known[0][:12]} (digest {known[1][:12]}) and is now "
+                    f"{version.commit[:12]} ({version.digest[:12]}); tags are immutable: set it"
+                    " back, and release a new version instead"
+                )
+            return
+        inserted = connection.execute(
+            "INSERT INTO data_version (name, version, tag, commit, digest, source, metadata)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            [
+                *(version.name, version.version, version.tag, version.commit, version.digest, version.source),
+                jsonb(dict(version.metadata)),
+            ],
+        ).fetchone()
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO data_file (data_version, path, split, sha256, md5, size) VALUES (%s, %s, %s, %s, %s, %s)",
+                [[inserted[0], file.path, file.split, file.sha256, file.md5, file.size] for file in version.files],
+            )
+
+    def data(self, name: str) -> list[DataVersion]:
+        """All versions of a dataset, in the order they were entered."""
+        return self._data("SELECT * FROM data_page WHERE name = %s ORDER BY id", [name])
+
+    def commits(self, name: str) -> dict[str, str]:
+        """The commit that each version of a dataset had when it was entered."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT version, commit FROM data_version WHERE name = %s", [name]).fetchall()
+        return dict(rows)
+
+    def data_by_file(self, digest: str) -> list[DataVersion]:
+        """The data versions of a digest (their own, or a file's SHA-256 or MD5), or of its first six digits or more."""
+        prefix = digest.lower()
+        if len(prefix) < DIGITS or any(character not in "0123456789abcdef" for character in prefix):
+            return []
+        return self._data(
+            "SELECT * FROM data_page WHERE digest LIKE %(p)s OR id IN"
+            " (SELECT data_version FROM data_file WHERE sha256 LIKE %(p)s OR md5 LIKE %(p)s) ORDER BY id",
+            {"p": f"{prefix}%"},
+        )
+
+    def data_by_path(self, path: str) -> list[DataVersion]:
+        """The data versions that hold a file of this path (in the registry) or name."""
+        return self._data(
+            "SELECT * FROM data_page WHERE id IN"
+            " (SELECT data_version FROM data_file WHERE path = %(path)s OR right(path, length(%(end)s)) = %(end)s)"
+            " ORDER BY id",
+            {"path": path, "end": f"/{path}"},
+        )
+
+    def _data(self, statement: str, values: Any) -> list[DataVersion]:
+        from psycopg.rows import dict_row
+
+        with self._transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(statement, values).fetchall()
+        names = ("name", "version", "tag", "commit", "digest", "source", "metadata")
+        return [
+            DataVersion(**{name: row[name] for name in names}, files=[DataFile(**file) for file in row["files"]])
+            for row in rows
+        ]

@@ -1,0 +1,149 @@
+"""The repository of the data registry: made where it is missing, and read by tag without checking anything out."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from resources.registry.dvc import REMOTE, Store
+from resources.registry.git import configure, contents, git, remote_tags
+from resources.registry.version import TAG, DataError, DataFile, DataVersion, split_tag, tag_of, version_order
+from resources.settings import Settings
+from workloads.sdk.digests import dataset_digest
+
+BRANCH = "main"
+
+
+class Versions:
+    """The repository and its work tree: made where they are missing, and read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = settings.home / "data-work"
+        self.store = Store(self.root, self.remote)
+
+    # --- setting up -------------------------------------------------------------------------------------------------
+
+    @property
+    def own(self) -> bool:
+        """Whether the registry is this platform's own, not an external one."""
+        return self.settings.registry_url is None
+
+    @property
+    def remote(self) -> str | None:
+        """URL of the DVC remote; None where an external registry names its own."""
+        return self.settings.data_remote or (str(self.settings.home / "data-remote") if self.own else None)
+
+    def init(self) -> bool:
+        """Make the registry (our own) and the work tree where they are missing; True if anything was made.
+
+        Raises:
+            DataUnavailable: an external registry does not answer.
+        """
+        with self._locked():
+            return self._init()
+
+    def _init(self) -> bool:
+        made = False
+        if self.own and not (Path(self.settings.registry) / "HEAD").exists():
+            git("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", self.settings.registry)
+            made = True
+        if not (self.root / ".git" / "HEAD").exists():
+            git("clone", "--quiet", self.settings.registry, str(self.root))
+            made = True
+        git("remote", "set-url", "origin", self.settings.registry, folder=self.root)
+        configure(self.root)
+        if not (self.root / ".dvc" / "config").exists():
+            git("checkout", "--quiet", "-B", BRANCH, folder=self.root)
+            self.store.command("init", "--quiet")
+            if self.remote:
+                self.store.command("remote", "add", "--default", "--force", REMOTE, self.remote)
+            (self.root / ".dvcignore").write_text("__pycache__\n")
+            git("add", "--all", folder=self.root)
+            git("commit", "--quiet", "--message", "A data registry", folder=self.root)
+            git("push", "--quiet", "origin", f"HEAD:{BRANCH}", folder=self.root)
+            made = True
+        self.store.configure()
+        return made
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time changes the work tree."""
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        with (self.settings.home / "data-work.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.store.lock = lock.fileno()
+            try:
+                yield
+            finally:
+                self.store.lock = None
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def tags(self, name: str | None = None) -> dict[str, str]:
+        """Data tags and the commits they point at, one `git ls-remote`; empty before the first release.
+
+        A tag that was moved shows another commit than before; nothing here hides or mends it.
+        """
+        if self.own and not Path(self.settings.registry).exists():
+            return {}
+        matches = ((tag, commit, TAG.fullmatch(tag)) for tag, commit in remote_tags(self.settings.registry))
+        return {tag: commit for tag, commit, match in matches if match and name in (None, match[1])}
+
+    def versions(self, name: str) -> list[DataVersion]:
+        """All versions of a dataset, lowest first; two processes for any number of them."""
+        tags = self.tags(name)
+        return self.read(dict(sorted(tags.items(), key=lambda item: version_order(split_tag(item[0])[1]))))
+
+    def version(self, name: str, version: str) -> DataVersion:
+        """A version as it is in the registry now. Nothing is checked out.
+
+        Raises:
+            DataError: there is no such tag, or it holds no whole description of its data.
+            DataUnavailable: the registry does not answer.
+        """
+        tag = tag_of(name, version)
+        tags = self.tags(name)
+        if tag not in tags:
+            known = sorted((split_tag(other)[1] for other in tags), key=version_order)
+            there = (
+                f"its versions are {', '.join(known[-5:])}" if known else "it has none; `mlops data release` makes one"
+            )
+            raise DataError(f"the data registry has no tag {tag}; {there}")
+        return self.read({tag: tags[tag]})[0]
+
+    def read(self, tags: Mapping[str, str]) -> list[DataVersion]:
+        """The versions of tags, as `tags` gives them; one process for any number of them."""
+        if not tags:
+            return []
+        folder = self._objects(list(tags.values()))
+        objects = [f"{commit}:data/{split_tag(tag)[0]}/metadata.json" for tag, commit in tags.items()]
+        described = contents(folder, objects)
+        return [_version(tag, commit, text) for (tag, commit), text in zip(tags.items(), described, strict=True)]
+
+    def _objects(self, commits: list[str]) -> Path:
+        """A repository on this machine that holds these commits."""
+        if self.own:
+            return Path(self.settings.registry)
+        if not (self.root / ".git" / "HEAD").exists():
+            self.init()
+        if None in contents(self.root, commits):
+            with self._locked():
+                git("fetch", "--quiet", "--force", "--tags", "origin", folder=self.root)
+        return self.root
+
+
+def _version(tag: str, commit: str, text: bytes | None) -> DataVersion:
+    name, version = split_tag(tag)
+    try:
+        metadata = json.loads(text or b"")
+        files = [DataFile(**file) for file in metadata["files"]]
+        digest, source = metadata["digest"], metadata["dataset"]["source"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{tag} ({commit[:12]}) holds no whole data/{name}/metadata.json; it is no data version"
+        ) from error
+    if digest != dataset_digest((file.path, file.sha256) for file in files if file.split):
+        raise DataError(f"{tag} ({commit[:12]}): the digest in data/{name}/metadata.json is not that of its files")
+    return DataVersion(name, version, tag, commit, digest, source, metadata, files)

@@ -1,0 +1,259 @@
+"""Ray Serve: the endpoints that run, and the plan that says which version each of them serves.
+
+An endpoint is one Serve application, which is deployed once. Versions reach its replicas by the plan (a row in
+PostgreSQL), so that a release needs no redeploy. Serve is reached by its REST API; no Ray is loaded here.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resources.database import connect
+from resources.serving.api import ServeApi, ServingUnavailable
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from workloads.sdk.serving.versions.catalogue import Catalogue
+    from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans
+
+IMPORT_PATH = "workloads.sdk.serving.app:build"
+
+
+class RolloutFailed(Exception):
+    """A plan is not served by every live replica; the message gives each replica's error or silence."""
+
+
+class Serving:
+    """The endpoints of one environment. `endpoint` is always a workload's name."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.api = ServeApi(settings)
+
+    @property
+    def schema(self) -> str:
+        return self.settings.schema_of("predictions")
+
+    @property
+    def plans(self) -> "Plans":
+        from workloads.sdk.serving.versions.plan import Plans
+
+        return Plans(self.schema)
+
+    @property
+    def catalogue(self) -> "Catalogue":
+        from workloads.sdk.serving.versions.catalogue import Catalogue
+
+        return Catalogue(self.schema)
+
+    def migrate(self) -> None:
+        """Create the tables; idempotent."""
+        with self._database() as connection:
+            self.plans.migrate(connection)
+            self.catalogue.migrate(connection)
+
+    def address(self, endpoint: str) -> str:
+        """`http://127.0.0.1:8000/wine`"""
+        return self.settings.serve + self.settings.route(endpoint)
+
+    # --- applications ---
+
+    def deploy(self, package: str, name: str, serves: str = "predict:Predictor", *, code_version: str = "",
+               settings: Mapping[str, str] | None = None, replicas: int = 1, timeout: float = 120) -> None:  # fmt: skip
+        """Have the endpoint of a declaration run, and wait until it does. Nothing is done where it runs as asked.
+
+        Args:
+            package: the declaration's Python package, for example `workloads.wine`.
+            name: the declaration's name.
+            serves: `module:class` in the package: a `Predictor`, or an application's `App`.
+            code_version: digest of the code; replicas of another one are replaced.
+            settings: what it gets by `Services.setting`; it is shown in Serve's dashboard: no secrets.
+
+        Raises:
+            ServingUnavailable: Serve does not answer, or the application does not start; with Serve's own reason.
+            DatabaseUnavailable: PostgreSQL does not answer.
+        """
+        application = self._application(package, name, serves, code_version, dict(settings or {}), replicas)
+        self._write_connection()  # also for replicas that run: a secret may have changed
+        with self._database() as connection, _one_at_a_time(connection):
+            running = self.api.applications()
+            wanted = _wanted(running)
+            now = running.get(application["name"])
+            same = now is not None and _asks(wanted.get(application["name"]), application)
+            if not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
+                self.api.put({**wanted, application["name"]: application})
+        self._wait_until_running(application["name"], timeout)
+
+    def remove(self, endpoint: str, timeout: float = 60) -> None:
+        """Have Serve stop an endpoint's application, which takes it some 30 s; its plans and predictions stay."""
+        name = self.settings.qualified(endpoint)
+        with self._database() as connection, _one_at_a_time(connection):
+            running = self.api.applications()
+            wanted = _wanted(running)
+            if wanted.pop(name, None):
+                self.api.put(wanted)
+        deadline = time.monotonic() + timeout
+        while self.api.applications().get(name, {"status": "DELETING"})["status"] != "DELETING":
+            if time.monotonic() > deadline:
+                raise ServingUnavailable(f"{name} was not stopped within {timeout:.0f} s; see {self.settings.ray}")
+            time.sleep(0.2)
+
+    def status(self) -> dict[str, str]:
+        """Serve's word on each endpoint's application, `RUNNING` or another; raises as `deploy`."""
+        prefix = self.settings.qualified("")
+        applications = self.api.applications()
+        return {
+            name.removeprefix(prefix): one["status"] for name, one in applications.items() if name.startswith(prefix)
+        }
+
+    # --- the plan ---
+
+    def publish(self, endpoint: str, versions: Sequence[Mapping[str, Any]]) -> int:
+        """Say what the endpoint shall serve; the plan's number. The same plan again has the same number.
+
+        Args:
+            versions: one entry, with at least release_id, version, artifacts_uri and digest (`plan.Version`).
+        """
+        from workloads.sdk.serving.versions.plan import Version
+
+        entries = [Version.of(dict(version)) for version in versions]
+        if len(entries) != 1 or entries[0].share != 1:
+            raise ValueError("a plan has one version, with share 1; requests are not split between versions yet")
+        with self._database() as connection:
+            return self.plans.publish(connection, endpoint, entries[0])
+
+    def offer(self, endpoint: str, versions: Sequence[Mapping[str, Any]]) -> None:
+        """Let callers ask for these versions by name (`?version=`); entries as of `publish`, each with its number."""
+        from workloads.sdk.serving.versions.plan import Version
+
+        with self._database() as connection:
+            self.catalogue.offer(connection, endpoint, [Version.of(dict(version)) for version in versions])
+
+    def plan(self, endpoint: str) -> "Plan | None":
+        """The plan that holds, if there is any."""
+        with self._database() as connection:
+            newest = self.plans.newest(connection, endpoint, 1)
+        return newest[0] if newest else None
+
+    def wait(self, endpoint: str, number: int, timeout: float = 60) -> list["Ack"]:
+        """Wait until every live replica serves the plan; what each of them said.
+
+        A plan that fails is withdrawn, so that no replica takes it up later and all stay with the one before.
+
+        Raises:
+            RolloutFailed: a replica cannot load the version, does not answer, or none lives.
+        """
+        deadline = time.monotonic() + timeout
+        with self._database() as connection:
+            while True:
+                acks = {ack.replica: ack for ack in self.plans.acks(connection, number)}
+                live = [replica.replica for replica in self.plans.live(connection, endpoint)]
+                failed = [f"{name}: {acks[name].error}" for name in live if name in acks and acks[name].error]
+                silent = [name for name in live if name not in acks]
+                if live and not failed and not silent:
+                    return [acks[name] for name in live]
+                if failed or time.monotonic() > deadline:
+                    break
+                time.sleep(0.05)
+            self.plans.withdraw(connection, number)
+        if failed:
+            why = "; ".join(failed)
+        elif silent:
+            why = f"no answer within {timeout:.0f} s from {', '.join(silent)}"
+        else:
+            why = f"no replica lives; see {self.settings.ray} and deploy the endpoint"
+        raise RolloutFailed(f"endpoint {endpoint}, plan {number}: {why}. What was served before is served on.")
+
+    def live(self, endpoint: str) -> dict[str, "Live"]:
+        """What each live replica serves, by the replica's name."""
+        with self._database() as connection:
+            return {replica.replica: replica for replica in self.plans.live(connection, endpoint)}
+
+    # --- within ---
+
+    def _database(self) -> "Connection[Any]":
+        return connect(self.settings, autocommit=True, application_name="mlops serving")
+
+    @property
+    def _connection_file(self) -> Path:
+        return self.settings.path("serving", "connection.json")
+
+    def _write_connection(self) -> None:
+        """The secrets for the replicas, in a file: arguments of applications are shown in the dashboard."""
+        file = self._connection_file
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        part.write_text(json.dumps(self.settings.secrets()))
+        part.replace(file)
+
+    def _application(self, package: str, name: str, serves: str, code_version: str, settings: dict[str, str],
+                     replicas: int) -> dict[str, Any]:  # fmt: skip
+        route = self.settings.route(name)
+        config = {
+            "endpoint": name,
+            "package": package,
+            "serves": serves,
+            "schema": self.schema,
+            "connection": str(self._connection_file),
+            "state": str(self._connection_file.parent),
+            "paths": [str(_root_of(package))],
+            "route": route,
+            "log_inputs": self.settings.log_inputs,
+            "log_sample": self.settings.log_sample,
+            "settings": settings,
+            "code_version": code_version,
+            "replicas": replicas,
+        }
+        qualified = self.settings.qualified(name)
+        return {"name": qualified, "route_prefix": route, "import_path": IMPORT_PATH, "args": config}
+
+    def _wait_until_running(self, name: str, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            found = self.api.applications().get(name, {"status": "NOT_STARTED", "message": "", "deployments": {}})
+            if found["status"] == "RUNNING" and self.api.answers(found["route_prefix"]):
+                return
+            late = time.monotonic() > deadline
+            if late or found["status"] == "DEPLOY_FAILED":
+                words = [found["message"], *(one["message"] for one in found["deployments"].values())]
+                why = " ".join(filter(None, words)).strip() or "Serve gives no reason"
+                what = f"does not run after {timeout:.0f} s" if late else "cannot be started"
+                raise ServingUnavailable(f"the application {name} {what} ({found['status']}): {why[-2000:]}")
+            time.sleep(0.2)
+
+
+@contextmanager
+def _one_at_a_time(connection: "Connection[Any]") -> Iterator[None]:
+    """Serve takes all applications together: who changes one reads the others first, and nobody else meanwhile."""
+    connection.execute("SELECT pg_advisory_lock(hashtextextended('mlops serve applications', 0))")
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(hashtextextended('mlops serve applications', 0))")
+
+
+def _wanted(running: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of each application that is there to stay."""
+    here = {name: one["deployed_app_config"] for name, one in running.items() if one["status"] != "DELETING"}
+    return {name: config for name, config in here.items() if config}
+
+
+def _asks(running: Mapping[str, Any] | None, application: Mapping[str, Any]) -> bool:
+    """Whether an application runs with all that is asked for."""
+    return running is not None and all(running.get(name) == value for name, value in application.items())
+
+
+def _root_of(package: str) -> Path:
+    """Folder that holds the top package, to import it from."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ServingUnavailable(f"the package {package} cannot be found, so no endpoint can serve it")
+    return Path(spec.origin).parents[package.count(".") + 1]

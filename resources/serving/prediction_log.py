@@ -1,0 +1,140 @@
+"""The prediction log, as the graph reads it. The endpoints write it (`workloads/sdk/serving/log/writer.py`)."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from resources.database import connect
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+PRUNE_BATCH = 10_000  # rows deleted in one transaction
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answered request.
+
+    Attributes:
+        release_id: None where the version was never released.
+        inputs: the request's body, None where it was not kept.
+        outputs: one answer for each row.
+        number: of the version in the registry; None in rows older than the log's keeping it.
+    """
+
+    prediction_id: UUID
+    endpoint: str
+    release_id: int | None
+    version: str
+    plan: int
+    at: datetime
+    rows: int
+    latency_ms: float
+    inputs: dict[str, Any] | None
+    outputs: list[Any]
+    number: int | None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What somebody thought of an answer: thumbs `up` or `down`."""
+
+    thumbs: str
+    comment: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How many requests some releases answered, and when; `first` and `last` are None where none."""
+
+    count: int
+    first: datetime | None
+    last: datetime | None
+
+
+class PredictionLog:
+    """The log of one environment. Every method raises `DatabaseUnavailable` where PostgreSQL does not answer."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    @property
+    def schema(self) -> str:
+        return self.settings.schema_of("predictions")
+
+    def migrate(self) -> None:
+        """Create the tables, those of conversations too; idempotent."""
+        from workloads.sdk.serving.log import conversations
+        from workloads.sdk.serving.log import writer as log
+
+        with self._database() as connection:
+            log.migrate(connection, self.schema)
+            conversations.migrate(connection, self.schema)
+
+    def find(self, prediction_id: UUID | str) -> Prediction | None:
+        """The prediction of an id; None for one that is not there, or is no id."""
+        try:
+            identity = UUID(str(prediction_id))
+        except ValueError:
+            return None
+        found = self._select("SELECT {columns} FROM {predictions} WHERE prediction_id = %s", [identity])
+        return found[0] if found else None
+
+    def recent(self, endpoint: str, count: int = 100) -> list[Prediction]:
+        """The last predictions of an endpoint, newest first."""
+        text = "SELECT {columns} FROM {predictions} WHERE endpoint = %s ORDER BY at DESC LIMIT %s"
+        return self._select(text, [endpoint, count])
+
+    def usage(self, releases: list[int], versions: list[tuple[str, int]]) -> Usage:
+        """How much some releases (ids) were used, and some versions (endpoint, number) beside any release."""
+        text = self._sql(
+            """SELECT count(*), min(at), max(at) FROM {predictions} WHERE release_id = ANY(%s) OR (release_id IS NULL
+               AND (endpoint, number) IN (SELECT * FROM unnest(%s::text[], %s::int[])))"""
+        )
+        endpoints, numbers = [endpoint for endpoint, _ in versions], [number for _, number in versions]
+        with self._database() as connection:
+            row = connection.execute(text, [releases, endpoints, numbers]).fetchone()
+        assert row is not None
+        return Usage(*row)
+
+    def prune(self) -> int:
+        """Delete what is older than `log_retention_days`, conversations too; the number of predictions deleted."""
+        from workloads.sdk.serving.log import conversations
+
+        text = self._sql(
+            """DELETE FROM {predictions} WHERE prediction_id IN (SELECT prediction_id FROM {predictions}
+               WHERE at < now() - make_interval(days => %s) LIMIT %s)"""
+        )
+        deleted = 0
+        with self._database() as connection:
+            while count := connection.execute(text, [self.settings.log_retention_days, PRUNE_BATCH]).rowcount:
+                deleted += count
+            conversations.prune(connection, self.schema, self.settings.log_retention_days)
+        return deleted
+
+    def feedback(self, prediction_id: UUID | str) -> Feedback | None:
+        """What somebody thought of an answer, if anybody said."""
+        from workloads.sdk.serving.log.conversations import statement
+
+        text = "SELECT thumbs, comment, at FROM {feedback} WHERE prediction_id = %s"
+        with self._database() as connection:
+            row = connection.execute(statement(self.schema, text), [prediction_id]).fetchone()
+        return Feedback(*row) if row else None
+
+    def _select(self, text: str, values: list[Any]) -> list[Prediction]:
+        with self._database() as connection:
+            rows = connection.execute(self._sql(text), values).fetchall()
+        return [Prediction(*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]) for row in rows]
+
+    def _sql(self, text: str) -> Any:
+        from workloads.sdk.serving.log.writer import statement
+
+        return statement(self.schema, text)
+
+    def _database(self) -> "Connection[Any]":
+        return connect(self.settings, autocommit=True, application_name="mlops prediction log")

@@ -1,0 +1,108 @@
+"""Vectors: tables in PostgreSQL, one for each version of a corpus (see `embedding/table.py`).
+
+store = VectorStore(settings)
+[newest, *older] = store.tables("corpus")
+store.chunk(newest.name, id)
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from resources.database import connect
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workloads.sdk.kits.retrieval.chunking import Chunk
+    from workloads.sdk.programs.embedding.table import Vectors, VectorTable
+
+
+class VectorStore:
+    """The tables of one environment. Every method raises `DatabaseUnavailable` where PostgreSQL does not answer."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    @property
+    def schema(self) -> str:
+        return self.settings.schema_of("vectors")
+
+    def migrate(self) -> None:
+        """Create the schema and its catalogue; idempotent."""
+        with self._vectors() as vectors:
+            vectors.migrate()
+
+    def table(self, name: str) -> "VectorTable | None":
+        """What is known of a table, whole (`chunks` is a number) or not; None for none."""
+        with self._vectors() as vectors:
+            return vectors.table(name)
+
+    def tables(self, index: str) -> "list[VectorTable]":
+        """An index' tables that are whole, newest first."""
+        with self._vectors() as vectors:
+            return vectors.tables(index)
+
+    def create(self, table: "VectorTable") -> None:
+        """An empty table."""
+        with self._vectors() as vectors:
+            vectors.migrate()
+            vectors.create(table)
+
+    def copy_in(self, table: "VectorTable", chunks: "Sequence[Chunk]", rows: "np.ndarray") -> int:
+        """Write chunks with their vectors, float32 (chunks, dimensions); how many were not there yet."""
+        with self._vectors() as vectors:
+            return vectors.copy_in(table, chunks, rows)
+
+    def finish(self, table: "VectorTable", links: int = 16, candidates: int = 64) -> int:
+        """Build a table's indexes, and declare it whole; its rows."""
+        with self._vectors() as vectors:
+            return vectors.finish(table, links, candidates)
+
+    def drop(self, name: str) -> None:
+        """Take a table away."""
+        with self._vectors() as vectors:
+            vectors.drop(name)
+
+    def chunk(self, table: str, identity: UUID | str) -> dict[str, Any] | None:
+        """A chunk's row without its vector; None where the table has none of this id, or there is no such table."""
+        from psycopg import errors, sql
+        from psycopg.rows import dict_row
+
+        from workloads.sdk.programs.embedding.table import METADATA
+
+        try:
+            wanted = UUID(str(identity))
+        except ValueError:
+            return None
+        text = "SELECT langchain_id::text AS id, {} FROM {} WHERE langchain_id = %s"
+        columns = sql.SQL(", ").join(map(sql.Identifier, ("content", *METADATA)))
+        with connect(self.settings, autocommit=True, row_factory=dict_row) as connection:
+            try:
+                return connection.execute(
+                    sql.SQL(text).format(columns, sql.Identifier(self.schema, table)), [wanted]
+                ).fetchone()
+            except errors.UndefinedTable:
+                return None
+
+    def connection_file(self) -> Path:
+        """A file, readable by this user only, that holds the database's URL for the jobs that write vectors."""
+        file = self.settings.path("embeddings", "connection.json")
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        part.write_text(json.dumps({"database": self.settings.database("mlops")}))
+        part.replace(file)
+        return file
+
+    @contextmanager
+    def _vectors(self) -> "Iterator[Vectors]":
+        from workloads.sdk.programs.embedding.table import Vectors, prepared
+
+        with connect(self.settings, autocommit=True, application_name="mlops vectors") as connection:
+            yield Vectors(prepared(connection), self.schema)

@@ -1,0 +1,14 @@
+"""Makes the daemon evaluate a sensor at its next look (a few seconds) instead of at the end of its interval."""
+
+import dagster as dg
+
+
+def trigger_tick(instance: dg.DagsterInstance, sensor: str) -> bool:
+    """Forget when the sensor last ticked. False where no daemon has evaluated it yet: then it is due anyway."""
+    triggered = False
+    for state in instance.all_instigator_state():
+        if state.instigator_name == sensor and state.instigator_data is not None:
+            data = state.instigator_data._replace(last_tick_timestamp=None, last_tick_start_timestamp=None)
+            instance.update_instigator_state(state.with_data(data))
+            triggered = True
+    return triggered

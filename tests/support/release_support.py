@@ -1,0 +1,74 @@
+"""What the tests of gates and releases share: models of the workload `echo`, and the resources."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from echo.predict import Predictor
+
+from resources.ledger import Candidate, Ledger
+from resources.settings import Settings
+from resources.tracking import Tracking
+from workloads.sdk.artifacts import Manifest
+from workloads.sdk.contract import TEST
+
+
+def numbers(folder: Path, count: int) -> Path:
+    """A split with the numbers from 1."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{count}.json"
+    file.write_text(json.dumps(list(range(1, count + 1))))
+    return file
+
+
+def artifacts(folder: Path, wrong: Iterable[float], name: str = "") -> Manifest:
+    """A model that has some numbers wrong; `name` makes equal models different."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.json").write_text(json.dumps({"wrong": list(wrong), "name": name}))
+    return Manifest.write(folder, "echo", Predictor)
+
+
+def candidate(folder: Path, wrong: Iterable[float] = (), number: int = 1, name: str = "", **fields) -> Candidate:
+    """A candidate that is in no ledger."""
+    manifest = artifacts(folder / f"{number}{name}", wrong, name)
+    return Candidate(
+        id=number,
+        thing="echo",
+        number=number,
+        digest=manifest.digest,
+        artifacts_uri=(folder / f"{number}{name}").as_uri(),
+        created_at=datetime.now(UTC),
+        **fields,
+    )
+
+
+def loads(candidate: Candidate) -> int:
+    """How often a candidate was loaded."""
+    log = Path(candidate.artifacts_uri.removeprefix("file://")) / "loads.log"
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Stands where the data registry stands: the same test rows for every data version."""
+
+    test: Path
+
+    def files(self, name: str, version: str) -> dict[str, Path]:
+        return {TEST: self.test}
+
+
+@dataclass(frozen=True)
+class OpenResources:
+    """The resources that releasing needs."""
+
+    settings: Settings
+    ledger: Ledger
+    tracking: Tracking
+    registry: Splits
+
+
+def opened(settings: Settings, test: Path) -> OpenResources:
+    return OpenResources(settings, Ledger(settings), Tracking(settings), Splits(test))

@@ -1,0 +1,88 @@
+"""What the tests of serving share: versions of the workload `shift`, replicas in this process, and calls to them."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from shift.predict import Predictor
+
+from resources.serving import Serving
+from workloads.sdk.artifacts import Manifest, write_golden
+from workloads.sdk.programs.training.run import NoServices
+from workloads.sdk.serving.http.model import Endpoint
+from workloads.sdk.serving.replica import Config, Replica
+
+
+def version(folder: Path, shift: float, release_id: int = 1) -> dict[str, Any]:
+    """A version whose answers carry `shift`, as a plan's entry; its artifacts stand in `folder/<shift>`."""
+    artifacts = folder / str(shift)
+    artifacts.mkdir(parents=True, exist_ok=True)
+    (artifacts / "shift.txt").write_text(str(shift))
+    write_golden(artifacts, Predictor.load(artifacts, NoServices()), [{"rows": [[1, 2], [3, 4]]}])
+    manifest = Manifest.write(artifacts, "shift", Predictor)
+    return {
+        "release_id": release_id,
+        "version": f"1.0.{release_id}",
+        "artifacts_uri": artifacts.as_uri(),
+        "digest": manifest.digest,
+        "model_uri": f"models:/dev.shift/{release_id}",
+        "run_id": f"run-{release_id}",
+        "data_version": "1.0.0",
+    }
+
+
+def replica(serving: Serving, folder: Path, name: str, endpoint: str, **config: Any) -> Replica:
+    """A replica in this process that follows the plan of `endpoint`."""
+    serving._write_connection()
+    chosen: Mapping[str, Any] = {
+        "endpoint": endpoint,
+        "package": "shift",
+        "schema": serving.schema,
+        "connection": str(serving._connection_file),
+        "state": str(folder / "state"),
+        "route": "/shift",
+    } | config
+    started = Replica(Config(**chosen), name)
+    started.start()
+    return started
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return self.json["error"]
+
+
+def call(endpoint: Endpoint, method: str, path: str, body: Any = b"", headers: Mapping[str, str] = {}) -> Answer:
+    """One request, as Serve hands it over: path under the route, body in two parts."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    parts = [content[:1], content[1:]]
+    messages: list[Mapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        messages.append(message)
+
+    chosen = {"content-type": "application/json", "content-length": str(len(content)), **headers}
+    path, _, query = path.partition("?")
+    scope = {"type": "http", "method": method, "path": "/shift" + path, "root_path": "/shift"}
+    scope["query_string"] = query.encode()
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in chosen.items()]
+    asyncio.run(endpoint(scope, receive, send))
+    start, end = messages
+    return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, end["body"])

@@ -1,0 +1,154 @@
+"""An endpoint on Ray Serve, behind its HTTP proxy: switches under load, failures, and a crash."""
+
+import http.client
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from serving_support import version
+
+from resources.database import connect
+from resources.serving import RolloutFailed, Serving, ServingUnavailable
+from resources.serving.prediction_log import PredictionLog
+from resources.settings import Settings
+
+pytestmark = pytest.mark.platform
+
+
+@dataclass(frozen=True)
+class Seen:
+    status: int
+    header: str | None
+    identity: str | None
+    body: dict
+
+
+class Client:
+    """One connection to an endpoint, kept open."""
+
+    def __init__(self, serving: Serving, endpoint: str):
+        place = urlsplit(serving.address(endpoint))
+        self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+        self.path = place.path
+
+    def predict(self, *row: float) -> Seen:
+        body = json.dumps({"rows": [row or (1, 2)]})
+        self.connection.request("POST", self.path + "/predict", body, {"Content-Type": "application/json"})
+        response = self.connection.getresponse()
+        content = response.read()
+        headers = response.headers
+        answer = json.loads(content) if headers.get_content_type() == "application/json" else {"text": content}
+        return Seen(response.status, headers["X-Model-Version"], headers["X-Prediction-Id"], answer)
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def serving(platform: Settings) -> Iterator[Serving]:
+    serving = Serving(platform)
+    serving.migrate()
+    PredictionLog(platform).migrate()
+    serving.deploy("shift", "shift")
+    yield serving
+    serving.remove("shift")
+    assert serving.status().get("shift", "DELETING") == "DELETING"
+
+
+def test_no_request_fails_while_versions_switch(serving: Serving, tmp_path: Path) -> None:
+    shifts = [1.0, 2.0, 3.0, 4.0]
+    entries = [version(tmp_path, shift, release_id=int(shift)) for shift in shifts]
+    serving.wait("shift", serving.publish("shift", entries[:1]))
+    seen: list[list[Seen]] = [[] for _ in range(4)]
+    stop = threading.Event()
+
+    def load(mine: list[Seen]) -> None:
+        client = Client(serving, "shift")
+        while not stop.is_set():
+            mine.append(client.predict())
+
+    threads = [threading.Thread(target=load, args=[mine]) for mine in seen]
+    for thread in threads:
+        thread.start()
+    for entry in entries[1:]:
+        before = sum(map(len, seen))
+        until(lambda before=before: sum(map(len, seen)) > before + 100)
+        serving.wait("shift", serving.publish("shift", [entry]))
+    before = sum(map(len, seen))
+    until(lambda: sum(map(len, seen)) > before + 100)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    answers = [one for mine in seen for one in mine]
+    assert {one.status for one in answers} == {200}
+    assert {one.body["version"] for one in answers} == {entry["version"] for entry in entries}
+    for one in answers:
+        assert one.header == one.body["version"] == f"1.0.{one.body['release_id']}"
+        assert one.identity == one.body["prediction_id"]
+        assert one.body["predictions"] == [{"sum": 3.0 + one.body["release_id"], "shift": one.body["release_id"]}]
+    for mine in seen:  # nobody is sent back to an older version
+        releases = [one.body["release_id"] for one in mine]
+        assert releases == sorted(releases)
+    text = "SELECT prediction_id::text, version, release_id, outputs FROM {predictions} WHERE endpoint = 'shift'"
+    log, logged = PredictionLog(serving.settings), {}
+    with connect(serving.settings) as connection:
+
+        def complete() -> bool:
+            logged.update({row[0]: row[1:] for row in connection.execute(log._sql(text))})
+            return {one.identity for one in answers} <= set(logged)
+
+        until(complete)
+    for one in answers:
+        assert logged[one.identity] == (one.header, one.body["release_id"], one.body["predictions"])
+
+
+def test_a_version_that_does_not_load_fails_its_rollout_only(serving: Serving, tmp_path: Path) -> None:
+    serving.wait("shift", serving.publish("shift", [version(tmp_path, 5.0, release_id=5)]))
+    bad = version(tmp_path, 6.0, release_id=6)
+    (tmp_path / "6.0" / "shift.txt").write_text("7")
+    number = serving.publish("shift", [bad])
+    with pytest.raises(RolloutFailed, match="was changed"):
+        serving.wait("shift", number)
+    assert Client(serving, "shift").predict().body["version"] == "1.0.5"
+    assert {one.release_id for one in serving.live("shift").values()} == {5}
+
+
+def test_a_killed_replica_comes_back_with_the_current_plan(serving: Serving, tmp_path: Path) -> None:
+    serving.wait("shift", serving.publish("shift", [version(tmp_path, 8.0, release_id=8)]))
+    (before,) = serving.live("shift").values()
+    os.kill(before.pid, 9)
+
+    def back() -> bool:
+        try:
+            answer = Client(serving, "shift").predict()
+        except (OSError, http.client.HTTPException):
+            return False
+        return answer.status == 200 and answer.body["version"] == "1.0.8"
+
+    until(back)
+    until(lambda: before.replica not in serving.live("shift"))
+    assert [one.release_id for one in serving.live("shift").values()] == [8]
+
+
+def test_deploying_again_changes_nothing(serving: Serving) -> None:
+    before = set(serving.live("shift"))
+    serving.deploy("shift", "shift")
+    assert set(serving.live("shift")) == before
+    assert serving.status()["shift"] == "RUNNING"
+
+
+def test_an_application_that_cannot_start_says_why(serving: Serving) -> None:
+    with pytest.raises(ServingUnavailable, match="Missing"):
+        serving.deploy("shift", "broken", serves="predict:Missing", timeout=60)
+    serving.remove("broken")
+    assert Client(serving, "shift").predict().status == 200

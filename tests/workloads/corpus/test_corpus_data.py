@@ -1,0 +1,172 @@
+"""The corpus' documents: every source, a version for each content, and one sentence for what cannot be read."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from mlops_assets.gates.data import inspect
+from resources.registry import DataRegistry
+from resources.registry.version import DataError
+from resources.settings import Settings
+from workloads.corpus import data, sources
+from workloads.corpus.data_parameters import LIBRARIES, CorpusData
+from workloads.sdk.contract import Fetched
+from workloads.sdk.contract.loading import declared_of
+from workloads.sdk.dataset import read_split
+from workloads.sdk.kits.retrieval.chunking import chunks_of
+from workloads.sdk.kits.texts import docstrings
+
+NOTHING: dict[str, Any] = {"project": None, "python": False, "libraries": ()}
+CORPUS = declared_of("workloads.corpus")
+
+
+def made(folder: Path, **parameters: Any) -> tuple[Fetched, list[dict[str, str]]]:
+    """What was fetched, and the documents."""
+    chosen = CorpusData(**parameters)
+    raw, processed = folder / "raw", folder / "processed"
+    raw.mkdir()
+    processed.mkdir()
+    fetched = data.fetch(chosen, raw)
+    data.process(chosen, raw, processed)
+    file = processed / "documents.parquet"
+    data.schema().validate(pd.read_parquet(file))
+    described = data.describe(chosen, processed)
+    rows = read_split(file).to_pylist()
+    assert described["splits"] == {"documents": {"rows": len(rows)}}
+    assert sum(each["documents"] for each in described["sources"].values()) == len(rows)
+    return fetched, rows
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    folder = tmp_path / "notes"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "one.md").write_text("\ufeff# One\n\nFirst note.\n")
+    (folder / "two.txt").write_text("Second note, ohne Überschrift.")
+    (folder / ".hidden.md").write_text("not read")
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    (folder / "link.md").symlink_to(folder / "two.txt")
+    return folder
+
+
+def test_the_default_sources(tmp_path: Path) -> None:
+    fetched, rows = made(tmp_path, most=2)
+    assert fetched.source == "docs+python+dagster+mlflow+pandas"
+    assert "pandas==" in fetched.uri
+    assert {row["source"]: sum(other["source"] == row["source"] for other in rows) for row in rows} == dict.fromkeys(
+        fetched.source.split("+"), 2
+    )
+    for row in rows:
+        assert row["path"].startswith((f"{row['source']}/", "README.md"))
+        assert chunks_of(row, 600, 60)[0].heading.startswith(row["title"])
+
+
+def test_a_topic_has_the_headings_that_were_underlined() -> None:
+    topic = next(each for each in sources.reference(None) if each.path == "python/topics/typesseq.md")
+    assert topic.title == 'Sequence Types — "list", "tuple", "range"'
+    headings = {chunk.heading for chunk in chunks_of(topic._asdict(), 600, 60)}
+    assert f"{topic.title} > Common Sequence Operations" in headings
+
+
+def test_a_modules_docstrings_are_one_document(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    file.write_text(
+        '"""A shop.\n\n# not a heading\n"""\n'
+        'class Basket:\n    """What is bought."""\n'
+        '    def add(self):\n        """Put in.\n\n        Returns\n        -------\n'
+        '        :class:`Basket`\n        """\n'
+        '    def _hidden(self):\n        """Nobody\'s business."""\n'
+        f'def pay():\n    """{"Pay what is in the basket. " * 8}"""\n'
+    )
+    document = docstrings.document_of(file, "shop")
+    assert document is not None
+    assert document.startswith(
+        "# shop\n\nA shop.\n\n\\# not a heading\n\n## Basket\n\nWhat is bought.\n\n### Basket.add"
+    )
+    assert "Returns:\n`Basket`" in document
+    assert "## pay" in document
+    assert "hidden" not in document
+    file.write_text("def broken(:")
+    assert docstrings.document_of(file, "shop") is None
+
+
+def test_all_libraries_are_installed() -> None:
+    for name, package in LIBRARIES.items():
+        assert next(docstrings.modules(name, package, 1)[1])[0].startswith(f"{package}/")
+
+
+def test_a_folder_and_a_repository(notes: Path, tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, "-C", tmp_path / "team", *arguments], check=True, capture_output=True)
+
+    (tmp_path / "team").mkdir()
+    git("init", "-q")
+    (tmp_path / "team" / "guide.md").write_text("# Guide\n\nHow to.\n")
+    git("add", "guide.md")
+    git("commit", "-qm", "a")
+    fetched, rows = made(tmp_path, **NOTHING, folders=[notes], repositories=[str(tmp_path / "team")])
+    assert [(row["path"], row["title"]) for row in rows] == [
+        ("notes/deep/one.md", "One"),
+        ("notes/two.txt", "two"),
+        ("team/guide.md", "Guide"),
+    ]
+    assert fetched.source == "notes+team"
+    with pytest.raises(ConnectionError, match="nowhere could not be cloned"):
+        sources.repository(str(tmp_path / "nowhere"), None)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:secret@host/a.git", "ext::sh -c true", "--upload-pack=touch x", "http://host/a", "a/b"]
+)
+def test_a_password_or_a_command_is_no_repository(address: str) -> None:
+    with pytest.raises(ValidationError, match="no address of a Git repository") as error:
+        CorpusData(repositories=[address])
+    assert "me:secret" not in error.value.errors()[0]["msg"]
+
+
+def test_what_cannot_be_read_is_named(notes: Path, tmp_path: Path) -> None:
+    (notes / "old.txt").write_bytes("Größe".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"notes/old\.txt is not UTF-8 \(byte 2\)"):
+        list(sources.folder(notes, None))
+    (notes / "old.txt").write_bytes(b" " * (sources.LARGEST + 1))
+    with pytest.raises(ValueError, match=r"notes/old\.txt has 10,485,761 bytes"):
+        list(sources.folder(notes, None))
+    (tmp_path / "empty").mkdir()
+    for folder, why in ((tmp_path / "empty", "holds no file"), (tmp_path / "none", "is no folder")):
+        with pytest.raises(ValueError, match=why):
+            list(sources.folder(folder, None))
+    with pytest.raises(ValueError, match="no source is chosen"):
+        data.fetch(CorpusData(**NOTHING), tmp_path)
+    with pytest.raises(ValidationError, match="numpie is none of"):
+        CorpusData(libraries=["numpie"])
+
+
+def test_two_documents_of_one_path_are_refused(notes: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "notes"
+    other.mkdir(parents=True)
+    (other / "two.txt").write_text("Another.")
+    with pytest.raises(ValueError, match=r"two documents have the path notes/two\.txt"):
+        made(tmp_path, **NOTHING, folders=[notes, other])
+
+
+def test_versions_in_the_registry(notes: Path, tmp_path: Path) -> None:
+    """A changed file makes a version though every parameter stays, and one that cannot be read makes none."""
+    registry = DataRegistry(Settings(home=tmp_path / "home"))
+    chosen = {**NOTHING, "folders": [str(notes)]}
+    first = registry.release(CORPUS, parameters=chosen)
+    (notes / "two.txt").write_text("Changed.")
+    second = registry.release(CORPUS, parameters=chosen)
+    assert [first.version.version, second.version.version] == ["1.0.0", "1.0.1"]
+    files = registry.files("corpus", "1.0.1")
+    gates = inspect(CORPUS, second.version, files, registry)
+    assert [gate.name for gate in gates if not gate.passed] == []
+    assert registry.release(CORPUS, parameters=chosen).created is False
+    (notes / "old.txt").write_bytes(b"\xff\xff")
+    with pytest.raises(DataError, match=r"^notes/old\.txt is not UTF-8"):
+        registry.release(CORPUS, parameters=chosen)
+    assert list(registry.tags("corpus")) == ["corpus-v1.0.0", "corpus-v1.0.1"]

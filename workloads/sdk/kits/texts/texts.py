@@ -1,0 +1,128 @@
+"""Texts, and what is to be told from each (the column `target`): a class or a number.
+
+`Texts` is the pipeline of such data, from a CSV file or from lists. Of near-duplicates one is kept. A text's split
+follows from its own first words, so that those which begin alike stay together; it is the same in every version.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workloads.sdk.contract import TEST, Fetched
+from workloads.sdk.dataset import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
+from workloads.sdk.kits import splits
+from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.tables import csvfile
+from workloads.sdk.kits.tables.tabular import copied, targets
+from workloads.sdk.kits.texts import duplicates
+
+__all__ = ["Fetched", "Texts", "copied", "example", "rows", "targets", "texts"]
+
+SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+TEXT = "text"
+FIRST_WORDS = 6  # texts with the same ones share a split
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a set of texts holds, and its pipeline (`fetch` puts one CSV file into `raw`).
+
+    Attributes:
+        target: the column that is to be told, as the CSV file calls it; a split calls it `target`.
+        text: the column of the texts; a split calls it `text`.
+        classes: the values of the target; None where it is a number.
+    """
+
+    target: str = TARGET
+    text: str = TEXT
+    classes: Sequence[str] | None = None
+
+    def process(
+        self, parameters: TableParameters, raw: Path, out: Path, findings: dict[str, Any] | None = None
+    ) -> None:
+        """Write the splits of the CSV file in `raw`. Raises ValueError naming the line that is wrong."""
+        (file,) = sorted(raw.glob("*.csv"))
+        table = csvfile.read(file)
+        given = table.numbers(self.target) if self.classes is None else table.texts(self.target)
+        self.split(table.texts(self.text), given, parameters, out, findings=findings)
+
+    def split(
+        self,
+        texts: Sequence[str],
+        targets: Sequence[Any],
+        parameters: TableParameters,
+        out: Path,
+        published: Sequence[str] | None = None,
+        findings: dict[str, Any] | None = None,
+    ) -> None:
+        """Write `<split>.parquet` and `findings.json` (what was dropped) into `out`.
+
+        Args:
+            targets: a string or number for each text.
+            published: each text's split, where the publisher chose them.
+            findings: what else is to be kept in mind.
+
+        Raises:
+            ValueError: a split would be empty.
+        """
+        chosen = dict(zip(texts, published, strict=True)) if published else {}
+        # In this order, of texts alike in all letters, or nearly, the first is kept: one for the test before others.
+        order = sorted((chosen.get(text) != TEST, identity(text.encode()), at) for at, text in enumerate(texts))
+        ids = [row for _, row, _ in order]
+        given, wanted = [texts[at] for *_, at in order], np.asarray([targets[at] for *_, at in order])
+        groups = duplicates.groups(given)
+        alike = [group for group in groups if self.classes is None or len(set(wanted[group].tolist())) == 1]
+        first = np.asarray([group[0] for group in alike], np.int64)
+        fates = [chosen.get(given[at]) or split_of(_beginning(given[at]), SHARES) for at in first]
+        try:
+            divided = list(splits.divide([ids[at] for at in first], wanted[first], fates, parameters, self.classes))
+        except ValueError as error:
+            raise ValueError(f"{error}; texts that begin alike share a split") from None
+        for split in divided:
+            columns = {TEXT: [given[at] for at in first[split.chosen]], TARGET: split.targets.tolist()}
+            write_split({ROW_ID: split.ids, **columns}, out / f"{split.name}.parquet")
+        found = {
+            "rows_read": len(texts),
+            "near_duplicates_dropped": sum(len(group) - 1 for group in alike),
+            "dropped_since_alike_with_another_target": sum(map(len, groups)) - sum(map(len, alike)),
+        }
+        splits.keep_findings({**found, **(findings or {})}, out)
+
+    def describe(self, parameters: TableParameters, processed: Path) -> dict[str, Any]:
+        """Schema, splits, statistics, and what was found while processing."""
+        return {**describe_splits(processed), **splits.findings(processed)}
+
+    def schema(self) -> Any:
+        """What every split must satisfy, a pandera `DataFrameSchema`."""
+        from pandera import pandas as pa
+
+        target = pa.Column("float64") if self.classes is None else pa.Column(str, pa.Check.isin(list(self.classes)))
+        identities = pa.Column(str, pa.Check.str_length(64, 64), unique=True)
+        text = pa.Column(str, pa.Check.str_length(min_value=1))
+        return pa.DataFrameSchema({ROW_ID: identities, TEXT: text, TARGET: target}, strict=True)
+
+
+def _beginning(text: str) -> str:
+    """Identity of the first words; case, digits and signs do not count."""
+    words = re.findall(r"[^\W\d_]+", text.lower())[:FIRST_WORDS]
+    return identity(" ".join(words).encode() or text.encode())
+
+
+# --- reading a split ------------------------------------------------------------------------------------------------
+
+
+def texts(split: Path) -> list[str]:
+    """The texts of a split."""
+    return read_split(split, [TEXT])[TEXT].to_pylist()
+
+
+rows = texts
+
+
+def example(split: Path, rows: int) -> dict[str, Any]:
+    """A request's body made of the first rows: `{"texts": [...]}`."""
+    return {"texts": texts(split)[:rows]}

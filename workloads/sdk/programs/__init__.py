@@ -1,0 +1,1 @@
+"""Programs that run as a job or as a data pipeline: arguments in, files out, `result.json` last."""

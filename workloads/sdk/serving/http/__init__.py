@@ -1,0 +1,1 @@
+"""What callers meet: routes, validation, answers, OpenAPI."""

@@ -1,0 +1,1 @@
+"""What is written of answered requests: predictions, sessions, feedback."""
