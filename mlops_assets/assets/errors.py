@@ -8,35 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.gates.application import CannotJudge
-from mlops_assets.release.outcomes import CannotRelease
-from mlops_assets.release.rollout import NothingReleased
-from resources.compute import ComputeUnavailable, JobFailed
-from resources.database import DatabaseUnavailable
-from resources.ledger.store import NoLedger
-from resources.registry.version import DataError
-from resources.serving import RolloutFailed
-from resources.serving.api import ServingUnavailable
-from resources.tracking import NoSuchVersion, TrackingUnavailable
-from workloads.sdk.artifacts import BrokenArtifacts
-from workloads.sdk.disk import DiskFull, disk_full
-
-OURS = (
-    BrokenArtifacts,
-    CannotJudge,
-    CannotRelease,
-    ComputeUnavailable,
-    DataError,
-    DatabaseUnavailable,
-    DiskFull,
-    NoLedger,
-    NoSuchVersion,
-    NothingReleased,
-    RolloutFailed,
-    ServingUnavailable,
-    TrackingUnavailable,
-    JobFailed,
-)
+from workloads.sdk.disk import disk_full
+from workloads.sdk.errors import PlatformError
 
 
 def clean_errors(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,7 +35,7 @@ def clean_errors(body: Callable[..., Any]) -> Callable[..., Any]:
 def _sentence() -> Iterator[None]:
     try:
         yield
-    except OURS as error:
+    except PlatformError as error:
         raise dg.Failure(str(error)) from None
     except OSError as error:
         if full := disk_full(error):

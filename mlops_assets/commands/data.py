@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlops_assets.commands.errors import sentences
+
 if TYPE_CHECKING:
     import dagster as dg
 
@@ -25,19 +27,18 @@ TriggerTick = Callable[["ReleasedData"], str]
 def register(app: typer.Typer, trigger_tick: TriggerTick | None = None) -> None:
     """Add `mlops data` to the root; `poke` tells the platform of a new version, and answers with a line to show."""
     data = typer.Typer(no_args_is_help=True, help="Datasets: a Git repository with DVC, whose tags are the versions.")
-    data.command("init")(init)
-    data.command("release")(_release_command(trigger_tick or _trigger_tick))
-    data.command("list")(list_)
-    data.command("verify")(verify)
-    data.command("sync")(sync)
+    data.command("init")(sentences(init))
+    data.command("release")(sentences(_release_command(trigger_tick or _trigger_tick)))
+    data.command("list")(sentences(list_))
+    data.command("verify")(sentences(verify))
+    data.command("sync")(sentences(sync))
     app.add_typer(data, name="data")
 
 
 def init(as_json: Json = False) -> None:
     """Make the data registry and its DVC remote; a second time nothing changes."""
     registry = _registry()
-    with _errors():
-        made = registry.init()
+    made = registry.init()
     where, remote = registry.settings.registry, registry.remote
     said = f"The data registry {'was made' if made else 'is there already'}: {where}"
     said += f"\nIts files: {remote or 'in the DVC remote that the registry names'}"
@@ -65,11 +66,10 @@ def _release_command(trigger_tick: TriggerTick) -> Callable[..., None]:
     ) -> None:
         """Run a dataset's pipeline, and tag what it made; content that a version holds already makes no tag."""
         say = (lambda line: None) if as_json else typer.echo
-        with _errors():
-            if bump not in ("major", "minor", "patch"):
-                raise typer.BadParameter(f"{bump!r} is none of major, minor, patch", param_hint="--bump")
-            workload = _workload(name, workloads)
-            released = _registry().release(workload, bump, source, _parsed(values or []), say, again)
+        if bump not in ("major", "minor", "patch"):
+            raise typer.BadParameter(f"{bump!r} is none of major, minor, patch", param_hint="--bump")
+        workload = _workload(name, workloads)
+        released = _registry().release(workload, bump, source, _parsed(values or []), say, again)
         told = trigger_tick(released) if released.created else ""
         version = released.version
         document = {"created": released.created, **_row(version), "metadata": dict(version.metadata)}
@@ -86,10 +86,9 @@ def list_(
     from resources.registry.version import split_tag
 
     registry = _registry()
-    with _errors():
-        wanted = name.replace("-", "_") if name else None
-        names = sorted({split_tag(tag)[0] for tag in registry.tags(wanted)})
-        rows = [_row(version) for found in names for version in registry.versions(found)]
+    wanted = name.replace("-", "_") if name else None
+    names = sorted({split_tag(tag)[0] for tag in registry.tags(wanted)})
+    rows = [_row(version) for found in names for version in registry.versions(found)]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -105,8 +104,7 @@ def verify(
     """Compute the digests of a version's files again. Exits with 1 where one is not what the tag recorded."""
     from resources.registry.version import split_tag
 
-    with _errors():
-        checks = _registry().verify(*split_tag(tag))
+    checks = _registry().verify(*split_tag(tag))
     rows = [{**asdict(check), "intact": check.intact} for check in checks]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -124,7 +122,7 @@ def sync(workloads: Folder = None, as_json: Json = False) -> None:
     from resources.registry.version import split_tag, version_order
 
     registry, added = _registry(), {}
-    with _errors(), _instance(registry) as instance:
+    with _instance(registry) as instance:
         tags = [split_tag(tag) for tag in registry.tags()]
         for workload in _workloads(workloads):
             partitions = partitions_name(workload.name)
@@ -228,16 +226,3 @@ def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
 
 def _answer(as_json: bool, document: dict[str, Any], text: str) -> None:
     typer.echo(json.dumps(document, indent=2) if as_json else text)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """What is wrong as one sentence, without a traceback."""
-    from resources.registry.version import DataError
-    from workloads.sdk.contract import DeclarationError
-
-    try:
-        yield
-    except (DataError, DeclarationError) as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from error

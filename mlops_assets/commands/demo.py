@@ -16,6 +16,7 @@ from resources.all import Resources
 from resources.registry.version import split_tag, version_order
 from workloads.sdk.contract import TEST, Declared, Workload
 from workloads.sdk.contract.applications import Application
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -32,7 +33,7 @@ QUESTION = (
 Say = Callable[[str], Any]
 
 
-class DemoFailed(Exception):
+class DemoFailed(PlatformError):
     """A step did not come to its end; the message says which, and where to look."""
 
 

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from mlops_assets.commands.errors import sentences
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the root application."""
-    app.command("new", rich_help_panel="Workloads")(new)
+    app.command("new", rich_help_panel="Workloads")(sentences(new))
 
 
 def new(
@@ -26,16 +28,12 @@ def new(
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Write a workload's folder. Nothing outside of it is edited. Exit code 1: nothing was written, and why."""
-    from mlops_assets.scaffold.generate import CannotGenerate, Wanted, add_location, generate, package_of
+    from mlops_assets.scaffold.generate import Wanted, add_location, generate, package_of
     from resources.settings import settings
 
-    try:
-        folder = package_of(into.resolve()) if into else settings().workloads
-        made = generate(Wanted(name, kind, task, folder, csv, target))
-        location = add_location(folder) if into else None
-    except CannotGenerate as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from None
+    folder = package_of(into.resolve()) if into else settings().workloads
+    made = generate(Wanted(name, kind, task, folder, csv, target))
+    location = add_location(folder) if into else None
     facts: dict[str, Any] = {
         "name": name,
         "kind": kind,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlops_assets.commands.errors import sentences
+
 if TYPE_CHECKING:
     from resources.settings import Settings
 
@@ -14,7 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Add the commands to the root application."""
     for command in (up, down, status, doctor):
-        app.command(rich_help_panel="Platform")(command)
+        app.command(rich_help_panel="Platform")(sentences(command))
 
 
 def up(
@@ -43,14 +45,10 @@ def up(
 
 
 def start(settings: "Settings", say: Callable[[str], Any], dagster: bool = True, playground: bool = True) -> bool:
-    """Bring the platform up and tell each step as a line; whether anything had to be started. Exits where it fails."""
-    from resources.embedded import Platform, PlatformFailed
+    """Bring the platform up and tell each step as a line; whether anything had to be started."""
+    from resources.embedded import Platform
 
-    try:
-        return Platform(settings).up(lambda title, text: say(f"{title:<18} {text}"), dagster, playground)
-    except PlatformFailed as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from None
+    return Platform(settings).up(lambda title, text: say(f"{title:<18} {text}"), dagster, playground)
 
 
 def down(

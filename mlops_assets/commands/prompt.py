@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlops_assets.commands import release_views as views
+from mlops_assets.commands.errors import sentences
 from mlops_assets.commands.release import EXIT, FAILED
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ LONGEST = 200_000  # bytes of a template's file
 def register(app: typer.Typer) -> None:
     """Add `mlops prompt` to the root application."""
     prompt = typer.Typer(no_args_is_help=True, help="Prompts of an application: template and settings together.")
-    prompt.command("register")(register_)
-    prompt.command("list")(list_)
-    prompt.command("show")(show)
-    prompt.command("evaluate")(evaluate)
+    prompt.command("register")(sentences(register_, FAILED))
+    prompt.command("list")(sentences(list_, FAILED))
+    prompt.command("show")(sentences(show, FAILED))
+    prompt.command("evaluate")(sentences(evaluate, FAILED))
     app.add_typer(prompt, name="prompt", rich_help_panel="Releases")
 
 
@@ -44,34 +45,31 @@ def register_(
     as_json: AsJson = False,
 ) -> None:
     """Register a prompt; equal content has one number. Nothing is judged or released by it."""
-    with views.errors(FAILED):
-        from mlops_assets.release import prompts
+    from mlops_assets.release import prompts
 
-        application, target, resources = _open(app)
-        template, settings = _content(application, target, resources, file, values)
-        number = prompts.register(application, template, settings, why, resources)
-        address = resources.tracking.version_url(target.name, number)
-        facts = {"thing": target.name, "number": number, "url": address}
-        said = f"{target.name} {number} is registered: {address}\nmlops prompt evaluate {app} --version {number}"
-        views.show(facts, as_json, lambda: said)
+    application, target, resources = _open(app)
+    template, settings = _content(application, target, resources, file, values)
+    number = prompts.register(application, template, settings, why, resources)
+    address = resources.tracking.version_url(target.name, number)
+    facts = {"thing": target.name, "number": number, "url": address}
+    said = f"{target.name} {number} is registered: {address}\nmlops prompt evaluate {app} --version {number}"
+    views.show(facts, as_json, lambda: said)
 
 
 def list_(app: App, as_json: AsJson = False) -> None:
     """The registered prompts, newest first, with the aliases that point at them."""
-    with views.errors(FAILED):
-        from resources.tracking.prompts import Prompts
+    from resources.tracking.prompts import Prompts
 
-        _, target, resources = _open(app)
-        found = Prompts(resources.tracking).list(target.name)
-        views.show([_facts(each) for each in found], as_json, lambda: _table(found, target.name))
+    _, target, resources = _open(app)
+    found = Prompts(resources.tracking).list(target.name)
+    views.show([_facts(each) for each in found], as_json, lambda: _table(found, target.name))
 
 
 def show(app: App, version: Number = None, as_json: AsJson = False) -> None:
     """A registered prompt: its settings and its template."""
-    with views.errors(FAILED):
-        _, target, resources = _open(app)
-        found = _registered(target, resources, version)
-        views.show(_facts(found) | {"template": found.template}, as_json, lambda: _whole(found))
+    _, target, resources = _open(app)
+    found = _registered(target, resources, version)
+    views.show(_facts(found) | {"template": found.template}, as_json, lambda: _whole(found))
 
 
 def evaluate(
@@ -91,23 +89,22 @@ def evaluate(
     """
     if (file or values) and not dry_run:
         raise typer.BadParameter("register what is to be kept (`mlops prompt register`), or add --dry-run")
-    with views.errors(FAILED):
-        from mlops_assets.assets.components import candidate_of
-        from mlops_assets.gates.component_evaluator import ComponentEvaluator
-        from mlops_assets.gates.evaluators import releasing
-        from mlops_assets.release.prompts import usable
+    from mlops_assets.assets.components import candidate_of
+    from mlops_assets.gates.component_evaluator import ComponentEvaluator
+    from mlops_assets.gates.evaluators import releasing
+    from mlops_assets.release.prompts import usable
 
-        application, target, resources = _open(app)
-        if dry_run:
-            template, settings = _content(application, target, resources, file, values, version)
-            evaluator = ComponentEvaluator(application, target.role, resources)
-            report = evaluator.try_out(usable(application, template, settings))
-            name = f"{target.name} (dry run: nothing was written)"
-        else:
-            candidate = candidate_of(target, resources, number=version)
-            report = releasing(target, resources).report(candidate)
-            name = f"{target.name} {candidate.number}"
-        views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, name))
+    application, target, resources = _open(app)
+    if dry_run:
+        template, settings = _content(application, target, resources, file, values, version)
+        evaluator = ComponentEvaluator(application, target.role, resources)
+        report = evaluator.try_out(usable(application, template, settings))
+        name = f"{target.name} (dry run: nothing was written)"
+    else:
+        candidate = candidate_of(target, resources, number=version)
+        report = releasing(target, resources).report(candidate)
+        name = f"{target.name} {candidate.number}"
+    views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, name))
     raise typer.Exit(EXIT[report.verdict])
 
 

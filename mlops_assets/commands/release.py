@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlops_assets.commands import release_views as views
+from mlops_assets.commands.errors import sentences
 
 if TYPE_CHECKING:
     from mlops_assets.release.mechanism import Outcome, Releasing
@@ -27,7 +28,7 @@ FAILED = 3
 def register(app: typer.Typer) -> None:
     """Add the commands to the root application."""
     for command in (gate, release, approve, reject, rollback, live, promote):
-        app.command(rich_help_panel="Releases")(command)
+        app.command(rich_help_panel="Releases")(sentences(command, FAILED))
 
 
 def gate(target: ReleaseTarget, version: Version = None, as_json: AsJson = False) -> None:
@@ -35,13 +36,10 @@ def gate(target: ReleaseTarget, version: Version = None, as_json: AsJson = False
 
     The exit code is the verdict: 0 pass, 1 refuse, 2 inconclusive; 3 where it could not be judged.
     """
-    with views.errors(FAILED):
-        _, releasing = _open(target)
-        candidate = _candidate(releasing, version)
-        report = releasing.report(candidate)
-        views.show(
-            report.model_dump(mode="json"), as_json, lambda: views.report(report, f"{target} {candidate.number}")
-        )
+    _, releasing = _open(target)
+    candidate = _candidate(releasing, version)
+    report = releasing.report(candidate)
+    views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, f"{target} {candidate.number}"))
     raise typer.Exit(EXIT[report.verdict])
 
 
@@ -56,14 +54,13 @@ def release(
     """Release a candidate if its gate lets it. Exit code 1: it was not released."""
     if force and not why:
         raise typer.BadParameter("say why the gate is overridden; it is kept in the ledger", param_hint="--why")
-    with views.errors(FAILED):
-        delivery, releasing = _open(target)
-        candidate = _candidate(releasing, version)
-        if force:
-            outcome = releasing.override(candidate, views.user(), why)
-        else:
-            outcome = releasing.consider(candidate, views.user(), why or "asked for by hand", again=True)
-        _finish(delivery, releasing, outcome, roll_out, as_json)
+    delivery, releasing = _open(target)
+    candidate = _candidate(releasing, version)
+    if force:
+        outcome = releasing.override(candidate, views.user(), why)
+    else:
+        outcome = releasing.consider(candidate, views.user(), why or "asked for by hand", again=True)
+    _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
 def approve(
@@ -74,10 +71,9 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Release a candidate that waits for a person. Exit code 1: its gate refuses it now."""
-    with views.errors(FAILED):
-        delivery, releasing = _open(target)
-        outcome = releasing.approve(views.user(), why, version)
-        _finish(delivery, releasing, outcome, roll_out, as_json)
+    delivery, releasing = _open(target)
+    outcome = releasing.approve(views.user(), why, version)
+    _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
 def reject(
@@ -87,10 +83,9 @@ def reject(
     as_json: AsJson = False,
 ) -> None:
     """Refuse a candidate that waits for a person; what is released stays."""
-    with views.errors(FAILED):
-        delivery, releasing = _open(target)
-        outcome = releasing.reject(views.user(), why, version)
-        _finish(delivery, releasing, outcome, False, as_json)
+    delivery, releasing = _open(target)
+    outcome = releasing.reject(views.user(), why, version)
+    _finish(delivery, releasing, outcome, False, as_json)
 
 
 def rollback(
@@ -103,30 +98,28 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Release what was released before, again. Nothing is trained or judged."""
-    with views.errors(FAILED):
-        delivery, releasing = _open(target)
-        outcome = releasing.rollback(views.user(), why, to)
-        _finish(delivery, releasing, outcome, roll_out, as_json)
+    delivery, releasing = _open(target)
+    outcome = releasing.rollback(views.user(), why, to)
+    _finish(delivery, releasing, outcome, roll_out, as_json)
 
 
 def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
     """What is live now: version, release, candidate, data, since when, by whom and why. Exit code 1: nothing."""
-    with views.errors(FAILED):
-        ledger = _ledger(target)
-        current = ledger.current(target)
-        waiting = [each.number for each in ledger.waiting(target)]
-        if current is None:
-            facts = {"thing": target, "version": None, "waiting_for_approval": waiting}
-            views.show(facts if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
-            raise typer.Exit(1)
-        candidate = ledger.candidate_by_id(current.candidate)
-        previous, report = ledger.previous(target), ledger.report(current.candidate)
-        facts = views.facts(current, candidate, previous, report)
-        facts |= {
-            "aliases_pending": [move.alias for move in ledger.pending_moves(target)],
-            "waiting_for_approval": waiting,
-        }
-        views.show(facts, as_json, lambda: views.live(facts))
+    ledger = _ledger(target)
+    current = ledger.current(target)
+    waiting = [each.number for each in ledger.waiting(target)]
+    if current is None:
+        facts = {"thing": target, "version": None, "waiting_for_approval": waiting}
+        views.show(facts if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
+        raise typer.Exit(1)
+    candidate = ledger.candidate_by_id(current.candidate)
+    previous, report = ledger.previous(target), ledger.report(current.candidate)
+    facts = views.facts(current, candidate, previous, report)
+    facts |= {
+        "aliases_pending": [move.alias for move in ledger.pending_moves(target)],
+        "waiting_for_approval": waiting,
+    }
+    views.show(facts, as_json, lambda: views.live(facts))
 
 
 def promote(
@@ -135,14 +128,13 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Make what is released here a candidate in another environment, with its report. That one decides by itself."""
-    with views.errors(FAILED):
-        from mlops_assets.release.promotion import promote as copy
+    from mlops_assets.release.promotion import promote as copy
 
-        _, releasing = _open(target)
-        candidate = copy(target, to, releasing.ledger, releasing.tracking)
-        text = f"{candidate.model_uri} is a candidate in {to}; its own gate decides there"
-        facts = {"environment": to, "number": candidate.number, "model_uri": candidate.model_uri}
-        views.show(facts, as_json, lambda: text)
+    _, releasing = _open(target)
+    candidate = copy(target, to, releasing.ledger, releasing.tracking)
+    text = f"{candidate.model_uri} is a candidate in {to}; its own gate decides there"
+    facts = {"environment": to, "number": candidate.number, "model_uri": candidate.model_uri}
+    views.show(facts, as_json, lambda: text)
 
 
 def _open(target: str) -> "tuple[Delivery, Releasing]":

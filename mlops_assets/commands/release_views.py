@@ -4,11 +4,8 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 if TYPE_CHECKING:
     from mlops_assets.release.mechanism import Outcome
@@ -24,27 +21,6 @@ def user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name
         return f"uid {os.getuid()}"
-
-
-@contextmanager
-def errors(code: int) -> Iterator[None]:
-    """Say what is known to go wrong in one line, and exit with `code`."""
-    from mlops_assets.gates.application import CannotJudge
-    from mlops_assets.release.mechanism import CannotRelease
-    from mlops_assets.release.rollout import NothingReleased
-    from resources.database import DatabaseUnavailable
-    from resources.ledger import NoLedger
-    from resources.registry.version import DataError
-    from resources.serving import RolloutFailed
-    from resources.tracking import NoSuchVersion, TrackingUnavailable
-    from workloads.sdk.contract import DeclarationError
-
-    known = (CannotJudge, CannotRelease, DataError, DatabaseUnavailable, DeclarationError, NoLedger, NothingReleased)
-    try:
-        yield
-    except (*known, NoSuchVersion, RolloutFailed, TrackingUnavailable, TimeoutError) as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
-        raise typer.Exit(code) from None
 
 
 def show(value: Any, as_json: bool, view: Callable[[], Any]) -> None:

@@ -22,6 +22,7 @@ from resources.ledger.reports import Check, GateReport, overall
 from workloads.sdk.artifacts import BrokenArtifacts, canonical, sha256
 from workloads.sdk.contract import Services
 from workloads.sdk.contract.applications import Application, Component, Composition
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ UNUSABLE = (ValueError, BrokenArtifacts)  # what a part whose content is wrong r
 log = logging.getLogger("mlops.judging")
 
 
-class CannotJudge(Exception):
+class CannotJudge(PlatformError):
     """There is no verdict: an answer, or something that is needed for it, could not be had. The message says what."""
 
 

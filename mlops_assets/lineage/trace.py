@@ -11,9 +11,10 @@ from resources.all import Resources
 from resources.ledger import Batch, Candidate, Release
 from resources.registry.version import TAG, DataVersion, split_tag
 from resources.serving.prediction_log import Prediction
+from workloads.sdk.errors import PlatformError
 
 
-class NotFound(LookupError):
+class NotFound(PlatformError, LookupError):
     """An id, digest, file or tag that nothing here knows; the message says what to do."""
 
 

@@ -17,11 +17,12 @@ from resources.all import Resources
 from resources.ledger import Candidate, ChampionMoved, Release
 from workloads.sdk.artifacts import Manifest, signature_of
 from workloads.sdk.contract.applications import PART, ROLES, Application, Component, Composition
+from workloads.sdk.errors import PlatformError
 
 ATTEMPTS = 5
 
 
-class NothingReleased(Exception):
+class NothingReleased(PlatformError):
     """There is no release to serve; the message says what to do."""
 
 

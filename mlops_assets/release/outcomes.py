@@ -6,9 +6,10 @@ from typing import Literal
 from mlops_assets.release.projection import Difference
 from resources.ledger import AliasMove, Release
 from resources.ledger.reports import GateReport
+from workloads.sdk.errors import PlatformError
 
 
-class CannotRelease(Exception):
+class CannotRelease(PlatformError):
     """What was asked makes no sense now; the message says why and what can be done."""
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
+from workloads.sdk.errors import PlatformError
+
 if TYPE_CHECKING:
     from workloads.sdk.kits.tables.examine import Examined
 
@@ -35,7 +37,7 @@ defs = build(Path(__file__).parent / "{package}")
 """
 
 
-class CannotGenerate(Exception):
+class CannotGenerate(PlatformError):
     """A workload cannot be written; one sentence says why and what to do. Nothing was written."""
 
 

@@ -19,6 +19,7 @@ from resources.compute.parallel import run_all
 from resources.compute.ray_jobs import ComputeUnavailable, RayJobs, State, Status
 from resources.settings import Settings
 from workloads.sdk.contract import Tier
+from workloads.sdk.errors import PlatformError
 from workloads.sdk.programs.spec import FAILED
 
 __all__ = ["Compute", "ComputeUnavailable", "Job", "JobFailed", "NotPlaceable", "State", "Status"]
@@ -32,7 +33,7 @@ KEPT_DAYS = 7  # what a job leaves on disk, for retries of its run
 LAST_LINES = 20  # of the log, in the error of a failed job
 
 
-class JobFailed(Exception):
+class JobFailed(PlatformError):
     """A job ended without a result; the message holds the end of its log."""
 
 

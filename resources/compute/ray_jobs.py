@@ -17,13 +17,14 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from resources.compute.capacity import Capacity
 from resources.settings import Settings
+from workloads.sdk.errors import PlatformError
 
 REQUEST_SECONDS = 20  # for one answer
 PATIENCE = 3.0  # seconds, while Ray does not answer at all
 STARTING = 45.0  # seconds, while it answers that it cannot yet
 
 
-class ComputeUnavailable(Exception):
+class ComputeUnavailable(PlatformError):
     """Ray does not answer, or refuses us."""
 
 

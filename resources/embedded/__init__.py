@@ -23,6 +23,7 @@ from resources.embedded.postgres import Postgres, prepare
 from resources.embedded.ray import Ray
 from resources.embedded.serve import Serve
 from resources.settings import Settings
+from workloads.sdk.errors import PlatformError
 
 MEMORY_GOAL = 3 * 2**30  # bytes, of all parts together
 CPU_GOAL = 5.0  # per cent of one core, idle
@@ -30,7 +31,7 @@ CPU_GOAL = 5.0  # per cent of one core, idle
 Progress = Callable[[str, str], None]  # (part's title, what it is at)
 
 
-class PlatformFailed(Exception):
+class PlatformFailed(PlatformError):
     """The platform cannot start; one sentence for each reason."""
 
 

@@ -10,9 +10,10 @@ import psutil
 
 from resources.embedded.process import Daemon
 from resources.settings import Settings
+from workloads.sdk.errors import PlatformError
 
 
-class PartFailed(Exception):
+class PartFailed(PlatformError):
     """A part could not be set up, started or reached; the message says why and what to do."""
 
 

@@ -28,6 +28,7 @@ from resources.ledger.reports import GateReport
 from resources.ledger.store import NoLedger, jsonb
 from resources.ledger.versions import Version, changes_of, following
 from resources.registry.version import DataFile, DataVersion
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,7 +39,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class ChampionMoved(Exception):
+class ChampionMoved(PlatformError):
     """Something else was released since the report was made; judge again."""
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.ledger.store import Store, jsonb
 from resources.registry.version import DataFile, DataVersion
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     import psycopg
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 DIGITS = 6  # of a digest, at least, to find a file by
 
 
-class MovedTag(Exception):
+class MovedTag(PlatformError):
     """A data tag that the ledger knows points elsewhere now. Tags are immutable, so this is refused."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from resources.database import connect, transaction
 from resources.settings import Settings
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     import psycopg
@@ -17,7 +18,7 @@ LOCK_SECONDS = 60
 Row = TypeVar("Row")
 
 
-class NoLedger(Exception):
+class NoLedger(PlatformError):
     """The ledger's tables are missing; the message says what to do."""
 
 

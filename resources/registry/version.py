@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from workloads.sdk.errors import PlatformError
+
 Bump = Literal["major", "minor", "patch"]
 VERSION = re.compile(r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)")
 TAG = re.compile(rf"([a-z][a-z0-9_]*)-v({VERSION.pattern})")
 
 
-class DataError(Exception):
+class DataError(PlatformError):
     """What was asked of the data registry cannot be done; the message says why and what to do."""
 
 

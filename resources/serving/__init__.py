@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from resources.database import connect
 from resources.serving.api import ServeApi, ServingUnavailable
 from resources.settings import Settings
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 IMPORT_PATH = "workloads.sdk.serving.app:build"
 
 
-class RolloutFailed(Exception):
+class RolloutFailed(PlatformError):
     """A plan is not served by every live replica; the message gives each replica's error or silence."""
 
 

@@ -8,6 +8,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from resources.settings import Settings
+from workloads.sdk.errors import PlatformError
 
 APPLICATIONS = "/api/serve/applications/"
 
@@ -17,7 +18,7 @@ def remembered(settings: Settings) -> Path:
     return settings.home / "serve-applications.json"
 
 
-class ServingUnavailable(Exception):
+class ServingUnavailable(PlatformError):
     """Ray Serve does not answer, or an application does not run; the message says which and what to do."""
 
 

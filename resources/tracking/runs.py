@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from resources.settings import Settings
 from workloads.sdk.disk import writing
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,11 +34,11 @@ QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}  # commands answer th
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 
-class TrackingUnavailable(Exception):
+class TrackingUnavailable(PlatformError):
     """MLflow does not answer; the message says where and what to do."""
 
 
-class NoSuchVersion(Exception):
+class NoSuchVersion(PlatformError):
     """A version is gone from the registry."""
 
 

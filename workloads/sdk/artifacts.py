@@ -12,12 +12,13 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from workloads.sdk.contract import Predictor
+from workloads.sdk.errors import PlatformError
 
 MANIFEST, GOLDEN = "manifest.json", "golden.json"
 MEND = "put the file back, or train this version of the data again"
 
 
-class BrokenArtifacts(Exception):
+class BrokenArtifacts(PlatformError):
     """An artifact folder is not what its manifest says."""
 
 

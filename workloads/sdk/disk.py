@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workloads.sdk.errors import PlatformError
+
 REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space on it"),
     errno.EDQUOT: ("the quota of disk space is used up", "free some of it"),
@@ -17,7 +19,7 @@ NUMBER = re.compile(r"(?:\[Errno |os error |errno[ =:]+)(\d+)")
 PLACE = re.compile(r"\[Errno \d+\] [^:]*: '([^']+)'(?: -> '([^']+)')?")
 
 
-class DiskFull(Exception):
+class DiskFull(PlatformError):
     """A file could not be written for want of room; the message names it and says what to do."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from workloads.sdk.contract.data import Data
 from workloads.sdk.contract.gates import Gates, Metric, Parity
 from workloads.sdk.contract.training import Parameters
+from workloads.sdk.errors import PlatformError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,5 +95,5 @@ class Workload(Declared):
         return replace(self, gates=self.gates_by_source.get(source, self.gates))
 
 
-class DeclarationError(Exception):
+class DeclarationError(PlatformError):
     """A declaration is wrong; the message names file and field."""

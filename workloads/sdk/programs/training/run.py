@@ -14,6 +14,7 @@ from workloads.sdk.artifacts import Manifest, in_parts, sha256, write_golden
 from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Predictor, TrainingJob, Workload
 from workloads.sdk.contract.loading import workload_of
 from workloads.sdk.disk import writing
+from workloads.sdk.errors import PlatformError
 from workloads.sdk.programs.spec import RESULT, ParityFigures, Result, Spec, finished, write_last
 
 GOLDEN_ROWS = 5
@@ -34,7 +35,7 @@ LIBRARIES = {
 Progress = Callable[[float, str], None]
 
 
-class TrainingError(Exception):
+class TrainingError(PlatformError):
     """A training cannot be done; one sentence says why."""
 
 
