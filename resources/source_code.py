@@ -17,21 +17,21 @@ NAME = re.compile(r"(\w+)(?:[ \t]+as[ \t]+\w+)?")
 DOTTED = re.compile(r"([\w.]+)(?:[ \t]+as[ \t]+\w+)?")
 
 
-def closure(modules: Iterable[str]) -> dict[str, Path]:
+def closure(modules: Iterable[str], without: str = "") -> dict[str, Path]:
     """Modules and all that they import, directly or not, from the top-level packages that they are of.
 
-    Packages that hold them are among it.
+    Packages that hold them are among it. Imports of modules whose names begin with `without` are not followed.
 
     Returns:
         File of each, by the path that it is imported by: `workloads/wine/data.py`.
     """
     left = list(modules)
-    roots = {module.partition(".")[0] for module in left}
+    roots, given = {module.partition(".")[0] for module in left}, set(left)
     found: dict[str, Path] = {}
     seen: set[str] = set()
     while left:
         module = left.pop()
-        if module in seen:
+        if module in seen or (without and module.startswith(without) and module not in given):
             continue
         seen.add(module)
         if parent := module.rpartition(".")[0]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from resources.source_code import closure, modules_in
 from workloads.sdk.contract import Declared
 
+PROGRAMS = "workloads.sdk.programs"
 SERVER = "workloads.sdk.serving.app"
 TRAINING = "workloads.sdk.programs.training.run"
 BATCH = "workloads.sdk.programs.batch.score"
@@ -17,7 +18,7 @@ EMBEDDING = "workloads.sdk.programs.embedding.embed"
 
 
 def own_code(declared: Declared) -> str:
-    """Digest of what a declaration itself says: its folder, and all that is imported there."""
+    """Digest of what a declaration itself says: its folder, and all that is imported there but the programs."""
     return _digest(declared)
 
 
@@ -44,7 +45,8 @@ def embedding_code(declared: Declared) -> str:
 def _digest(declared: Declared, *programs: str) -> str:
     """Of modules and all that they import, and of the files of data in the declaration's folder and beside the rest."""
     folder = declared.folder
-    files = closure([*modules_in(declared.package, folder), *programs])
+    # A workload's `train.py` ends by calling the training program, which says nothing of what is served.
+    files = closure(modules_in(declared.package, folder), without=PROGRAMS) | closure(programs)
     beside = {file.parent: Path(path).parent for path, file in files.items()}
     data = {(where / file.name).as_posix(): file for place, where in beside.items() for file in _data(place)}
     inside = {f"{declared.package}/{file.relative_to(folder)}": file for file in folder.rglob("*") if _is_data(file)}

@@ -3,9 +3,9 @@
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from workloads.sdk.arrays import either, matrix
 from workloads.sdk.contract import InvalidInput
 from workloads.sdk.kits.tables.onnx import Classifier
-from workloads.sdk.serving.http.arrays import either, matrix
 
 
 class Request(BaseModel):

@@ -9,8 +9,8 @@ from onnxruntime import InferenceSession, SessionOptions
 from pydantic import BaseModel, ConfigDict, Field
 
 from workloads.sdk import contract
+from workloads.sdk.arrays import matrix
 from workloads.sdk.contract import Services
-from workloads.sdk.serving.http.arrays import matrix
 
 
 class Request(BaseModel):

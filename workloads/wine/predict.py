@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workloads.sdk.arrays import matrix
 from workloads.sdk.kits.tables.onnx import Classifier
-from workloads.sdk.serving.http.arrays import matrix
 
 
 class Request(BaseModel):

@@ -15,9 +15,9 @@ from mlops_assets.playground.drawing import LARGEST_FILE, Frame, NoPicture, read
 from mlops_assets.playground.forms import body_of, concerned, place_of, value_at
 from mlops_assets.playground.schemas import fields_of
 from resources.settings import REPOSITORY, Settings
+from workloads.sdk.arrays import either, matrix, with_columns
 from workloads.sdk.contract import Workload
 from workloads.sdk.contract.loading import load
-from workloads.sdk.serving.http.arrays import either, matrix, with_columns
 
 
 class House(BaseModel):

@@ -7,8 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from workloads.sdk import contract
+from workloads.sdk.arrays import matrix
 from workloads.sdk.contract import InvalidInput, Services
-from workloads.sdk.serving.http.arrays import matrix
 
 
 class Request(BaseModel):

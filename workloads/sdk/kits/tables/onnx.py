@@ -15,11 +15,11 @@ from onnxruntime import InferenceSession, SessionOptions
 from pydantic import BaseModel
 
 from workloads.sdk import contract
+from workloads.sdk.arrays import with_columns
 from workloads.sdk.contract import Services
 from workloads.sdk.kits import classification, regression
 from workloads.sdk.kits.tables.requests import rows_of
 from workloads.sdk.kits.tables.sklearn import SERVED
-from workloads.sdk.serving.http.arrays import with_columns
 
 
 class OnnxPredictor(contract.Predictor):
