@@ -9,7 +9,7 @@ import psutil
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.ray import Ray
 from resources.embedded.web import request
-from resources.serving.api import APPLICATIONS, remembered
+from resources.serving.api import APPLICATIONS, recall
 
 TAKEN = "Address already in use"  # HAProxy's words
 
@@ -60,7 +60,7 @@ class Serve(Part):
 
     def launch(self) -> None:
         # The dashboard answers some seconds before its Serve module does.
-        deadline, applications = time.monotonic() + 30, self._remembered()
+        deadline, applications = time.monotonic() + 30, recall(self.settings)
         status, text = self._put(applications)
         while status != 200:
             if 400 <= status < 500:
@@ -77,13 +77,6 @@ class Serve(Part):
         http = {"host": "127.0.0.1", "port": self.settings.serve_port}
         body = {"proxy_location": "HeadOnly", "http_options": http, "applications": applications}
         return request(self._api, token=self.settings.ray_token, timeout=60, method="PUT", body=body)
-
-    def _remembered(self) -> list[dict]:
-        """The endpoints that ran when Ray ended."""
-        try:
-            return list(json.loads(remembered(self.settings).read_text()))
-        except (OSError, ValueError):
-            return []
 
     def _deploying(self) -> bool:
         applications = self._status().get("applications", {}).values()

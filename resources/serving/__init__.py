@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources.database import connect
-from resources.serving.api import ServeApi, ServingUnavailable
+from resources.serving.api import IMPORT_PATH, ServeApi, ServingUnavailable
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from workloads.sdk.serving.versions.catalogue import Catalogue
     from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans
-
-IMPORT_PATH = "workloads.sdk.serving.app:build"
 
 
 class RolloutFailed(PlatformError):

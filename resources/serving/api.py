@@ -11,11 +11,22 @@ from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
 APPLICATIONS = "/api/serve/applications/"
+IMPORT_PATH = "workloads.sdk.serving.app:build"  # of every endpoint
 
 
 def remembered(settings: Settings) -> Path:
     """The applications that were last asked for, as JSON."""
     return settings.home / "serve-applications.json"
+
+
+def recall(settings: Settings) -> list[dict[str, Any]]:
+    """What is remembered; an endpoint is built by the code of today, wherever it lay when that was written."""
+    try:
+        applications = json.loads(remembered(settings).read_text())
+    except (OSError, ValueError):
+        return []
+    ours = {"import_path": IMPORT_PATH}
+    return [one | ours if "endpoint" in one.get("args", {}) else one for one in applications]
 
 
 class ServingUnavailable(PlatformError):
