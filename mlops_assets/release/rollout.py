@@ -72,6 +72,11 @@ class Delivery:
         except RolloutFailed as failure:
             ledger.alert(endpoint, "rollout-failed", f"{endpoint} {release.version}: {failure}")
             raise
+        planned = serving.plan(endpoint)
+        if planned and planned.version.release_id and planned.version.release_id > release.id:
+            # A newer release was rolled out at the same time: what is served is that one.
+            release = ledger.release(planned.version.release_id) or release
+            candidate = ledger.candidate_by_id(release.candidate) or candidate
         live = Live(
             release=release,
             candidate=candidate,

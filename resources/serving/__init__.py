@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from workloads.sdk.serving.versions.catalogue import Catalogue
     from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans
 
+LOADING_SECONDS = 900.0  # most that is waited for replicas that say that they load
+
 
 class RolloutFailed(PlatformError):
     """A plan is not served by every live replica; the message gives each replica's error or silence."""
@@ -114,7 +116,9 @@ class Serving:
     # --- the plan ---
 
     def publish(self, endpoint: str, versions: Sequence[Mapping[str, Any]]) -> int:
-        """Say what the endpoint shall serve; the plan's number. The same plan again has the same number.
+        """Say what the endpoint shall serve; the plan's number.
+
+        The same plan again has the same number. Where a newer release is planned already, that stays, with its number.
 
         Args:
             versions: one entry, with at least release_id, version, artifacts_uri and digest (`plan.Version`).
@@ -141,30 +145,40 @@ class Serving:
         return newest[0] if newest else None
 
     def wait(self, endpoint: str, number: int, timeout: float = 60) -> list["Ack"]:
-        """Wait until every live replica serves the plan; what each of them said.
+        """Wait until every live replica serves the plan, or a newer one; what each of them said.
 
-        A plan that fails is withdrawn, so that no replica takes it up later and all stay with the one before.
+        A replica may be silent for `timeout` seconds; one that says that it loads is waited for longer. A plan that
+        fails is withdrawn, so that no replica takes it up later and all stay with the one before.
 
         Raises:
             RolloutFailed: a replica cannot load the version, does not answer, or none lives.
         """
-        deadline = time.monotonic() + timeout
+        start = time.monotonic()
         with self._database() as connection:
             while True:
+                # Replicas before acknowledgements: one that loads no more has said how it ended.
+                live = self.plans.live(connection, endpoint)
+                number = max([number, *(plan.number for plan in self.plans.newest(connection, endpoint, 1))])
                 acks = {ack.replica: ack for ack in self.plans.acks(connection, number)}
-                live = [replica.replica for replica in self.plans.live(connection, endpoint)]
-                failed = [f"{name}: {acks[name].error}" for name in live if name in acks and acks[name].error]
-                silent = [name for name in live if name not in acks]
-                if live and not failed and not silent:
-                    return [acks[name] for name in live]
-                if failed or time.monotonic() > deadline:
+                told = [acks[one.replica] for one in live if one.replica in acks]
+                failed = [f"{ack.replica}: {ack.error}" for ack in told if ack.error]
+                missing = [one for one in live if one.replica not in acks]
+                if live and not failed and not missing:
+                    if self.plans.served(connection, number):
+                        return told
+                    failed = ["another rollout has withdrawn it"]
+                loading = bool(missing) and all(one.loading for one in missing)
+                if failed or time.monotonic() - start > (LOADING_SECONDS if loading else timeout):
                     break
                 time.sleep(0.05)
             self.plans.withdraw(connection, number)
+        names = ", ".join(one.replica for one in missing)
         if failed:
             why = "; ".join(failed)
-        elif silent:
-            why = f"no answer within {timeout:.0f} s from {', '.join(silent)}"
+        elif loading:
+            why = f"{names} loads for longer than {LOADING_SECONDS:.0f} s"
+        elif missing:
+            why = f"no answer within {timeout:.0f} s from {names}"
         else:
             why = f"no replica lives; see {self.settings.ray} and deploy the endpoint"
         raise RolloutFailed(f"endpoint {endpoint}, plan {number}: {why}. What was served before is served on.")

@@ -1,8 +1,8 @@
 """A replica's state: the version that it serves, and the thread that follows the plan.
 
-A new version is loaded beside the old one in that thread; then one reference is swapped. What does not load leaves
-the old one serving. The last plan that was served stands in a file too, so that a replica started while PostgreSQL is
-away serves what it served before.
+A new version is loaded beside the old one, in a thread of its own, while the replica goes on saying that it lives; then
+one reference is swapped. What does not load leaves the old one serving. The last plan that was served stands in a file
+too, so that a replica started while PostgreSQL is away serves what it served before.
 """
 
 import json
@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ from workloads.sdk.contract.applications import App
 from workloads.sdk.serving.log.writer import LogWriter
 from workloads.sdk.serving.versions import composition as composed
 from workloads.sdk.serving.versions import loading as artifacts
+from workloads.sdk.serving.versions import plan as plans
 from workloads.sdk.serving.versions.cache import VersionCache
 from workloads.sdk.serving.versions.loading import Loaded
 from workloads.sdk.serving.versions.plan import Plan, Plans, Version
@@ -112,6 +114,7 @@ class Replica:
         self.cache = VersionCache(config.endpoint, config.schema, lambda version: self._load(Plan(0, version)))
         self._failed: tuple[int, float] | None = None  # number of a plan that did not load, and when
         self._loading = False
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._settled = threading.Event()  # set when there is a version, or surely none
         self._stop = threading.Event()
         self._bell = socket.socketpair()  # wakes the thread when the replica closes
@@ -128,6 +131,7 @@ class Replica:
         self._bell[1].send(b"!")
         self.cache.close()
         self._thread.join(3)
+        self._loader.shutdown(wait=False, cancel_futures=True)
         if self.current is not None:
             self.current.retire()
         self.log.close()
@@ -163,8 +167,7 @@ class Replica:
                     self._listen(connection)
             except Exception as error:  # this thread must outlive whatever happens to the database
                 logger.warning("endpoint %s: the plan cannot be read (%s)", self.config.endpoint, type(error).__name__)
-                if self.current is None:
-                    self._restore()
+                self._loader.submit(self._restore).result()
                 self._settled.set()
                 self._stop.wait(1)
 
@@ -173,9 +176,9 @@ class Replica:
 
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._plans.channel)))
         while True:
-            wanted = self._plans.heartbeat(connection, self.config.endpoint, self.name, self._state())
+            wanted = self._heartbeat(connection)
             self.cache.refresh(connection)
-            if wanted is not None and self._is_due(wanted):
+            if wanted is not None and not self._stop.is_set() and self._is_due(wanted):
                 self._adopt(connection)
                 continue  # say at once what is served now
             self._settled.set()
@@ -184,12 +187,16 @@ class Replica:
                 self._plans.leave(connection, self.name)
                 return
 
+    def _heartbeat(self, connection: "Connection[Any]", loading: bool = False) -> int | None:
+        state = {**self._state(), "loading": loading}
+        return self._plans.heartbeat(connection, self.config.endpoint, self.name, state)
+
     def _sleep(self, connection: "Connection[Any]") -> None:
         """Until the plan is announced, the replica closes, or a second is over."""
         with selectors.DefaultSelector() as selector:
             selector.register(connection.fileno(), selectors.EVENT_READ)
             selector.register(self._bell[0], selectors.EVENT_READ)
-            selector.select(timeout=1)
+            selector.select(timeout=plans.HEARTBEAT_SECONDS)
         for _ in connection.notifies(timeout=0):
             pass
 
@@ -203,9 +210,14 @@ class Replica:
 
     def _adopt(self, connection: "Connection[Any]") -> None:
         """Serve the newest plan; with nothing to serve, the newest that loads."""
-        plans = self._plans.newest(connection, self.config.endpoint, 1 if self.current else FALLBACKS)
-        for index, plan in enumerate(plans):
-            error = self._serve(plan)
+        newest = self._plans.newest(connection, self.config.endpoint, 1 if self.current else FALLBACKS)
+        for index, plan in enumerate(newest):
+            serving = self._loader.submit(self._serve, plan)
+            while wait([serving], plans.HEARTBEAT_SECONDS).not_done:
+                self._heartbeat(connection, loading=True)
+                if self._stop.is_set():
+                    return
+            error = serving.result()
             if index == 0:
                 self.error = error
                 self._failed = (plan.number, time.monotonic()) if error else None
@@ -261,6 +273,9 @@ class Replica:
             logger.warning("the plan could not be saved: %s", error)
 
     def _restore(self) -> None:
+        """Serve what the file says, where nothing is served."""
+        if self.current is not None:
+            return
         try:
             saved = json.loads(self._saved.read_text())
             plan = Plan(saved["number"], Version.of(saved["version"]))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.sql import Composed
 
-ALIVE_SECONDS = 5  # a replica not heard of for longer is gone; it reports every second
+HEARTBEAT_SECONDS = 1  # between a replica's reports
+ALIVE_SECONDS = 5  # a replica not heard of for longer is gone
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Ack:
 
 @dataclass(frozen=True)
 class Live:
-    """A replica that was heard of within `ALIVE_SECONDS`, and what it serves."""
+    """A replica that was heard of within `ALIVE_SECONDS`, what it serves, and whether it loads another version."""
 
     replica: str
     started_at: datetime
@@ -90,6 +91,7 @@ class Live:
     digest: str | None
     error: str | None
     pid: int | None
+    loading: bool
     log: dict[str, int]
 
 
@@ -114,7 +116,7 @@ class Plans:
             connection.execute(self._sql(TABLES))
 
     def publish(self, connection: "Connection[Any]", endpoint: str, version: Version) -> int:
-        """A new plan's number; the newest plan's own where that already says the same."""
+        """A new plan's number; the newest plan's own where that says the same, or is of a newer release."""
         from psycopg.types.json import Jsonb
 
         with connection.transaction():
@@ -123,15 +125,24 @@ class Plans:
             newest = self.newest(connection, endpoint, 1)
             if newest and newest[0].version == version:
                 return newest[0].number
+            if newest and (newest[0].version.release_id or 0) > (version.release_id or float("inf")):
+                return newest[0].number  # ids of releases grow, also where one goes back
             text = "INSERT INTO {plans} (endpoint, versions) VALUES (%s, %s) RETURNING number"
             row = connection.execute(self._sql(text), [endpoint, Jsonb([version.json()])]).fetchone()
             assert row is not None
             connection.execute("SELECT pg_notify(%s, %s)", [self.channel, endpoint])
             return row[0]
 
+    def served(self, connection: "Connection[Any]", number: int) -> bool:
+        """Note that all replicas serve a plan, so that nobody withdraws it any more; False where somebody has."""
+        text = "UPDATE {plans} SET served_at = coalesce(served_at, now()) WHERE number = %s AND withdrawn_at IS NULL"
+        return connection.execute(self._sql(text), [number]).rowcount == 1
+
     def withdraw(self, connection: "Connection[Any]", number: int) -> None:
+        """Let a plan hold no more, unless it was served by all replicas before: another rollout told so."""
         with connection.transaction():
-            text = "UPDATE {plans} SET withdrawn_at = now() WHERE number = %s AND withdrawn_at IS NULL"
+            text = """UPDATE {plans} SET withdrawn_at = now()
+                      WHERE number = %s AND withdrawn_at IS NULL AND served_at IS NULL"""
             connection.execute(self._sql(text), [number])
             connection.execute("SELECT pg_notify(%s, '')", [self.channel])
 
@@ -172,7 +183,7 @@ class Plans:
         connection.execute(self._sql(text))
         text = """SELECT replica, started_at, seen_at, state FROM {replicas}
                   WHERE endpoint = %s AND seen_at > now() - make_interval(secs => %s) ORDER BY started_at"""
-        keys = ("plan", "release_id", "version", "digest", "error", "pid")
+        keys = ("plan", "release_id", "version", "digest", "error", "pid", "loading")
         return [
             Live(replica, started, seen, *(state.get(key) for key in keys), log=state.get("log", {}))
             for replica, started, seen, state in connection.execute(self._sql(text), [endpoint, ALIVE_SECONDS])
@@ -188,6 +199,7 @@ CREATE TABLE IF NOT EXISTS {plans} (
     published_at timestamptz NOT NULL DEFAULT now(),
     withdrawn_at timestamptz
 );
+ALTER TABLE {plans} ADD COLUMN IF NOT EXISTS served_at timestamptz;
 CREATE INDEX IF NOT EXISTS plans_endpoint ON {plans} (endpoint, number DESC);
 CREATE TABLE IF NOT EXISTS {acknowledgements} (
     number bigint NOT NULL REFERENCES {plans},
