@@ -113,7 +113,7 @@ def answerer(checks: Any) -> dict[str, str]:
 def ready(target: ReleaseTarget, data: DataVersion, resources: Resources, run: str) -> None:
     """See that a prompt has a language model to be judged with, and the other way round, before any is released."""
     for other in targets_of(target.declared):
-        if other.name != target.name and not resources.ledger.candidates(other.name):
+        if other.name != target.name and not resources.ledger.newest_candidate(other.name):
             enter(other, _content(other, resources, None), data, resources, run)
 
 
@@ -139,14 +139,14 @@ def enter(target: ReleaseTarget, what: Content, data: DataVersion, resources: Re
 
 def unjudged(target: ReleaseTarget, resources: Resources) -> str | None:
     """What of a target was registered or configured since its newest candidate; None where nothing was."""
-    candidates = resources.ledger.candidates(target.name)
-    if not candidates:  # the first ones come with the first questions
+    newest = resources.ledger.newest_candidate(target.name)
+    if newest is None:  # the first ones come with the first questions
         return None
     if target.role == "language_model":
         content = configured(resources.settings)
-        return None if content == candidates[-1].parameters else digest_of(content)[:12]
+        return None if content == newest.parameters else digest_of(content)[:12]
     latest = Prompts(resources.tracking).latest(target.name)
-    return str(latest) if latest and latest > candidates[-1].number else None
+    return str(latest) if latest and latest > newest.number else None
 
 
 def _content(target: ReleaseTarget, resources: Resources, number: int | None) -> Content:

@@ -109,19 +109,12 @@ def estimate(
         variants: what is trained, all of the workload's by default; their seconds add up. One that was never trained
             is expected to take what the others do.
     """
-    held = {version.version: version.rows for version in ledger.data(workload.data.name)}
-    known = [
-        (each.variant, Took(held[each.data_version], each.seconds))
-        for each in ledger.candidates(workload.name)
-        if each.tier == tier and each.seconds is not None and each.data_version in held
-    ]
-    if not known:
-        return Estimate(workload.name, tier, rows, 0)
     expected, low, high, used = 0.0, 0.0, 0.0, 0
     for variant in variants or list(workload.variants) or [""]:
-        earlier = [took for name, took in known if name == variant] or [took for _, took in known]
-        found = seconds(rows, earlier[-LATEST:])
-        assert found is not None
+        own = ledger.durations(workload.name, tier, LATEST, variant)
+        earlier = [Took(*each) for each in own or ledger.durations(workload.name, tier, LATEST)]
+        if (found := seconds(rows, earlier)) is None:
+            return Estimate(workload.name, tier, rows, 0)
         expected, low, high = expected + found[0], low + found[1], high + found[2]
-        used += len(earlier[-LATEST:])
+        used += len(earlier)
     return Estimate(workload.name, tier, rows, used, Cost.of(TIERS[tier], expected), low, high)

@@ -146,5 +146,6 @@ def describe(current: Release, outcome: Outcome | None, waiting: list[int], addr
 
 def _candidate(target: ReleaseTarget, version: str | None, ledger: Ledger) -> Candidate | None:
     """The newest candidate, of a data version where the target has such."""
-    candidates = ledger.candidates(target.name, version) if version or not target.partitioned else []
-    return candidates[-1] if candidates else None
+    if not target.partitioned:
+        return ledger.newest_candidate(target.name)
+    return ledger.newest_candidate(target.name, data_version=version) if version else None

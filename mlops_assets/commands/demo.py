@@ -139,8 +139,8 @@ class Demo:
         from mlops_assets.release.targets import targets_of
 
         target = targets_of(workload)[0]
-        candidates = self.resources.ledger.candidates(target.name, version)
-        report = self.resources.ledger.report(candidates[-1].id) if candidates else None
+        candidate = self.resources.ledger.newest_candidate(target.name, data_version=version)
+        report = self.resources.ledger.report(candidate.id) if candidate else None
         if report is None:
             raise DemoFailed(
                 f"{workload.name} {version} has no gate report: {self.resources.settings.dagster}/runs/{run.run_id}"

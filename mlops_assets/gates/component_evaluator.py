@@ -14,7 +14,7 @@ from mlops_assets.release.outcomes import CannotRelease
 from resources.all import Resources
 from resources.ledger import Candidate
 from resources.ledger.reports import GateReport
-from resources.registry.version import DataVersion, version_order
+from resources.registry.version import DataVersion
 from workloads.sdk.artifacts import digest_of, sha256
 from workloads.sdk.contract import OnInconclusive
 from workloads.sdk.contract.applications import Application, Component, Composition
@@ -83,10 +83,10 @@ class ComponentEvaluator:
 
 def questions(application: Application, resources: Resources) -> DataVersion:
     """The newest version of the questions that the ledger knows. Raises CannotRelease where there is none."""
-    versions = resources.ledger.data(application.data.name)
-    if not versions:
+    newest = resources.ledger.newest_data(application.data.name)
+    if newest is None:
         raise CannotRelease(
             f"{application.name} has no questions to be judged by: `mlops data release {application.data.name}`, and "
             "where no sensor runs `mlops data sync`"
         )
-    return max(versions, key=lambda each: version_order(each.version))
+    return newest

@@ -35,9 +35,8 @@ class ModelEvaluator:
 
     def declared(self, candidate: Candidate) -> Workload:
         """The workload, with the gates that hold for the source of the candidate's data."""
-        versions = self.resources.ledger.data(candidate.data_name)
-        source = next((each.source for each in versions if each.version == candidate.data_version), "")
-        return self.workload.for_source(source)
+        data = self.resources.ledger.data_version(candidate.data_name, candidate.data_version)
+        return self.workload.for_source(data.source if data else "")
 
 
 def evaluator(target: ReleaseTarget, resources: Resources) -> Evaluator:

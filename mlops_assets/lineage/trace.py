@@ -140,8 +140,8 @@ def _origin_of_release(identity: int, resources: Resources) -> Origin:
 
 def _origin(candidate: Candidate, release: Release | None, resources: Resources) -> Origin:
     # As it was entered then: the tag may have been moved since, which says nothing about what the model was made from.
-    entered = (one for one in resources.ledger.data(candidate.data_name) if one.version == candidate.data_version)
-    if (version := next(entered, None)) is None:
+    version = resources.ledger.data_version(candidate.data_name, candidate.data_version)
+    if version is None:
         raise NotFound(
             f"the ledger of {resources.settings.env} has no data {candidate.data_name} {candidate.data_version}"
         )
@@ -224,7 +224,8 @@ def impact(key: str, resources: Resources) -> list[Touched]:
 
 def _versions(key: str, resources: Resources) -> list[DataVersion]:
     if TAG.fullmatch(key):
-        return [version for version in resources.ledger.data(split_tag(key)[0]) if version.tag == key]
+        version = resources.ledger.data_version(*split_tag(key))
+        return [version] if version else []
     return resources.ledger.data_by_file(key) or resources.ledger.data_by_path(key)
 
 

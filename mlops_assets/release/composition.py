@@ -72,8 +72,8 @@ def _current(target: str, resources: Resources) -> Chosen | None:
 
 
 def _newest(target: str, resources: Resources) -> Chosen | None:
-    candidates = resources.ledger.candidates(target)
-    return Chosen(candidates[-1], None) if candidates else None
+    candidate = resources.ledger.newest_candidate(target)
+    return Chosen(candidate, None) if candidate else None
 
 
 def composition(

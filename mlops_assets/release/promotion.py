@@ -33,9 +33,8 @@ def promote(target: str, environment: str, ledger: Ledger, tracking: Tracking) -
 
     there = Ledger(settings.model_copy(update={"env": environment}))
     there.migrate()
-    for version in ledger.data(candidate.data_name):
-        if version.version == candidate.data_version:
-            there.record_data(version)
+    if data := ledger.data_version(candidate.data_name, candidate.data_version):
+        there.record_data(data)
     tags = {
         DIGEST: candidate.digest,
         "data": f"{candidate.data_name}-v{candidate.data_version}",

@@ -113,13 +113,12 @@ def register_component(
     Args:
         said: as of `entered`.
     """
-    number = said.get("number")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, PART).write_text(json.dumps(dict(content), indent=2, sort_keys=True) + "\n")
         digest = Manifest.write(Path(folder), target.declared.package).digest
-        for known in reversed(resources.ledger.candidates(target.name)):
-            if known.digest == digest and number in (None, known.number):
-                return known
+        numbered = {"number": said["number"]} if said.get("number") else {}
+        if known := resources.ledger.newest_candidate(target.name, digest=digest, **numbered):
+            return known
         said |= {"kind": target.role}
         return register_candidate(
             target.name, target.declared.name, title, Path(folder), digest, origin, resources, **said

@@ -97,6 +97,22 @@ class Ledger(DataPages, AliasPages, BatchPages):
         where = {"thing": target} | ({} if data_version is None else {"data_version": data_version})
         return self._read_all(Candidate, "SELECT * FROM candidate", **where)
 
+    def newest_candidate(self, target: str, **where: Any) -> Candidate | None:
+        """A target's newest candidate; of those with such values, where some are given by column."""
+        return self._read(Candidate, "SELECT * FROM candidate", "ORDER BY id DESC LIMIT 1", thing=target, **where)
+
+    def durations(self, target: str, tier: str, latest: int, variant: str | None = None) -> list[tuple[int, float]]:
+        """Rows of the data (all splits) and seconds of the latest trainings on a tier, of one variant if given."""
+        rows = "SELECT coalesce(sum((s->>'rows')::int8), 0)::int8 FROM jsonb_path_query(d.metadata, '$.splits.*') s"
+        statement = (
+            f"SELECT ({rows}), c.seconds FROM candidate c"  # noqa: S608 - a text of ours
+            " JOIN data_version d ON (d.name, d.version) = (c.data_name, c.data_version)"
+            " WHERE c.thing = %s AND c.tier = %s AND c.seconds IS NOT NULL AND c.variant = coalesce(%s, c.variant)"
+            " ORDER BY c.id DESC LIMIT %s"
+        )
+        with self._transaction() as connection:
+            return connection.execute(statement, [target, tier, variant, latest]).fetchall()
+
     def candidates_of_data(self, name: str, version: str) -> list[Candidate]:
         """Everything that was made from a data version, newest last."""
         return self._read_all(Candidate, "SELECT * FROM candidate", data_name=name, data_version=version)

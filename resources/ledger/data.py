@@ -61,6 +61,15 @@ class DataPages(Store):
         """All versions of a dataset, in the order they were entered."""
         return self._data("SELECT * FROM data_page WHERE name = %s ORDER BY id", [name])
 
+    def data_version(self, name: str, version: str) -> DataVersion | None:
+        """One version of a dataset, as it was when it was entered."""
+        return next(iter(self._data("SELECT * FROM data_page WHERE name = %s AND version = %s", [name, version])), None)
+
+    def newest_data(self, name: str) -> DataVersion | None:
+        """The highest version of a dataset, by semantic version."""
+        newest = "SELECT * FROM data_page WHERE name = %s ORDER BY string_to_array(version, '.')::int[] DESC LIMIT 1"
+        return next(iter(self._data(newest, [name])), None)
+
     def commits(self, name: str) -> dict[str, str]:
         """The commit that each version of a dataset had when it was entered."""
         with self._transaction() as connection:

@@ -85,15 +85,17 @@ class Store:
         with self._transaction() as connection, connection.cursor(row_factory=class_row(row)) as cursor:
             return cursor.execute(statement, values).fetchall()
 
-    def _one(self, connection: "psycopg.Connection[Any]", row: type[Row], select: str, **where: Any) -> Row | None:
+    def _one(
+        self, connection: "psycopg.Connection[Any]", row: type[Row], select: str, order: str = "", **where: Any
+    ) -> Row | None:
         from psycopg.rows import class_row
 
         with connection.cursor(row_factory=class_row(row)) as cursor:
-            return cursor.execute(select + _where(where), where).fetchone()
+            return cursor.execute(f"{select}{_where(where)} {order}", where).fetchone()
 
-    def _read(self, row: type[Row], select: str, **where: Any) -> Row | None:
+    def _read(self, row: type[Row], select: str, order: str = "", **where: Any) -> Row | None:
         with self._transaction() as connection:
-            return self._one(connection, row, select, **where)
+            return self._one(connection, row, select, order, **where)
 
     def _read_all(self, row: type[Row], select: str, **where: Any) -> list[Row]:
         return self._query(row, f"{select}{_where(where)} ORDER BY id", where)

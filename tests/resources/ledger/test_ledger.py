@@ -296,3 +296,37 @@ def test_the_following_version(current: str | None, bump: str, given: list[str],
 def test_what_is_no_version(text: str) -> None:
     with pytest.raises(ValueError):
         Version.parse(text)
+
+
+def test_one_version_of_data_is_found_and_the_newest_by_its_number(ledger: Ledger, target: str) -> None:
+    versions = {
+        version: replace(data_version(target), version=version, tag=f"{target}-v{version}")
+        for version in ("1.9.0", "1.10.0", "1.2.30")
+    }
+    ledger.record_data(*versions.values())
+    assert ledger.newest_data(target) == versions["1.10.0"]
+    assert ledger.data_version(target, "1.2.30") == versions["1.2.30"]
+    assert ledger.data_version(target, "1.2.3") is None
+    assert ledger.newest_data("nothing") is None
+
+
+def test_the_newest_candidate_is_found_by_data_and_by_digest(ledger: Ledger, add, target: str) -> None:
+    assert ledger.newest_candidate(target) is None
+    one, two, three = add(digest="d"), add(digest="d", data_version="1.1.0"), add()
+    assert ledger.newest_candidate(target) == three
+    assert ledger.newest_candidate(target, data_version="1.1.0") == two
+    assert ledger.newest_candidate(target, digest="d") == two
+    assert ledger.newest_candidate(target, digest="d", number=1) == one
+    assert ledger.newest_candidate(target, digest="e") is None
+
+
+def test_what_the_latest_trainings_took_is_told_by_tier_and_variant(ledger: Ledger, add, target: str) -> None:
+    splits = {"splits": {"train": {"rows": 100}, "test": {"rows": 20}}}
+    ledger.record_data(replace(data_version(target), metadata=splits))
+    for seconds, variant in ((1.0, "small"), (2.0, "large"), (3.0, "small"), (None, "small")):
+        add(data_name=target, tier="cpu-small", seconds=seconds, variant=variant)
+    add(data_name=target, tier="gpu-bronze", seconds=9.0)
+    assert ledger.durations(target, "cpu-small", 2) == [(120, 3.0), (120, 2.0)]
+    assert ledger.durations(target, "cpu-small", 9, "small") == [(120, 3.0), (120, 1.0)]
+    assert ledger.durations(target, "cpu-small", 9, "huge") == []
+    assert ledger.durations(target, "cpu-large", 9) == []
