@@ -12,8 +12,6 @@ from resources.settings import Settings
 if TYPE_CHECKING:
     from psycopg import Connection
 
-PRUNE_BATCH = 10_000  # rows deleted in one transaction
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -69,11 +67,10 @@ class PredictionLog:
 
     def migrate(self) -> None:
         """Create the tables, those of conversations too; idempotent."""
-        from workloads.sdk.serving.log import conversations
-        from workloads.sdk.serving.log import writer as log
+        from workloads.sdk.serving.log import conversations, table
 
         with self._database() as connection:
-            log.migrate(connection, self.schema)
+            table.migrate(connection, self.schema)
             conversations.migrate(connection, self.schema)
 
     def find(self, prediction_id: UUID | str) -> Prediction | None:
@@ -103,19 +100,14 @@ class PredictionLog:
         return Usage(*row)
 
     def prune(self) -> int:
-        """Delete what is older than `log_retention_days`, conversations too; the number of predictions deleted."""
-        from workloads.sdk.serving.log import conversations
+        """Delete the days before the last `log_retention_days`, conversations too; the number of predictions deleted."""
+        from workloads.sdk.serving.log import conversations, table
 
-        text = self._sql(
-            """DELETE FROM {predictions} WHERE prediction_id IN (SELECT prediction_id FROM {predictions}
-               WHERE at < now() - make_interval(days => %s) LIMIT %s)"""
-        )
-        deleted = 0
+        days = self.settings.log_retention_days
         with self._database() as connection:
-            while count := connection.execute(text, [self.settings.log_retention_days, PRUNE_BATCH]).rowcount:
-                deleted += count
-            conversations.prune(connection, self.schema, self.settings.log_retention_days)
-        return deleted
+            table.add_days(connection, self.schema)
+            conversations.prune(connection, self.schema, days)
+            return table.drop_days(connection, self.schema, days)
 
     def feedback(self, prediction_id: UUID | str) -> Feedback | None:
         """What somebody thought of an answer, if anybody said."""
@@ -132,7 +124,7 @@ class PredictionLog:
         return [Prediction(*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]) for row in rows]
 
     def _sql(self, text: str) -> Any:
-        from workloads.sdk.serving.log.writer import statement
+        from workloads.sdk.serving.log.table import statement
 
         return statement(self.schema, text)
 

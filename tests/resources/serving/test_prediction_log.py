@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.model import Endpoint
+from workloads.sdk.serving.log import table
 from workloads.sdk.serving.log import writer as log_module
 from workloads.sdk.serving.log.writer import LogWriter, Record
 
@@ -144,11 +146,115 @@ def test_what_is_kept_of_inputs_is_a_setting(log, tmp_path: Path, kept: str, sha
     assert all(row.inputs in (None, {"rows": [[n, 2]]}) for n, row in enumerate(found))
 
 
-def test_retention(log: PredictionLog, writer: LogWriter) -> None:
-    old, new = record(at=datetime.now(UTC) - timedelta(days=31)), record(at=datetime.now(UTC) - timedelta(days=29))
-    writer.put(old)
-    writer.put(new)
+def identity(at: datetime) -> UUID:
+    """An identity as it would have been made then."""
+    return UUID(int=(int(at.timestamp() * 1000) << 80) | (uuid7().int & (2**80 - 1)))
+
+
+def ago(days: int) -> Record:
+    at = datetime.now(UTC) - timedelta(days=days)
+    return replace(record(at=at), prediction_id=identity(at))
+
+
+def where(log: PredictionLog, one: Record) -> str | None:
+    """The partition that holds a record."""
+    text = log._sql("SELECT tableoid::regclass::text FROM {predictions} WHERE prediction_id = %s")
+    with connect(log.settings) as connection:
+        row = connection.execute(text, [one.prediction_id]).fetchone()
+    return row[0].rpartition(".")[2].strip('"') if row else None
+
+
+def test_retention_drops_whole_days(log: PredictionLog, writer: LogWriter) -> None:
+    old, new, today = ago(31), ago(29), ago(0)
+    with connect(log.settings, autocommit=True) as connection:
+        table.add_days(connection, log.schema, {one.at.date() for one in (old, new)})
+    for one in (old, new, today):
+        writer.put(one)
     written(writer)
+    names = {one.at: f"predictions_{one.at:%Y%m%d}" for one in (old, new, today)}
+    assert [where(log, one) for one in (old, new, today)] == list(names.values())
     assert log.prune() >= 1
     assert log.find(old.prediction_id) is None
-    assert isinstance(log.find(new.prediction_id).prediction_id, UUID)
+    assert log.find(new.prediction_id).prediction_id == new.prediction_id
+    with connect(log.settings) as connection:
+        days = table.partitions(connection, log.schema)
+    assert old.at.date() not in days
+    assert {new.at.date(), today.at.date()} < set(days)
+    assert log.prune() == 0
+
+
+def test_a_row_of_an_unknown_day_is_kept_beside_until_its_day_comes(log: PredictionLog, writer: LogWriter) -> None:
+    early, old = ago(-9), ago(40)
+    for one in (early, old):
+        writer.put(one)
+    written(writer)
+    assert [where(log, one) for one in (early, old)] == ["predictions_default"] * 2
+    with connect(log.settings, autocommit=True) as connection:
+        table.add_days(connection, log.schema, [early.at.date()])
+    assert where(log, early) == f"predictions_{early.at:%Y%m%d}"
+    assert log.find(early.prediction_id).at == early.at
+    assert log.prune() == 1
+    assert log.find(old.prediction_id) is None
+
+
+def test_a_writer_makes_the_day_that_is_missing(log: PredictionLog, writer: LogWriter) -> None:
+    now = ago(0)
+    with connect(log.settings, autocommit=True) as connection:
+        connection.execute(table.statement(log.schema, "DROP TABLE {partition}", now.at.date()))
+    writer.put(now)
+    written(writer)
+    assert where(log, now) == f"predictions_{now.at:%Y%m%d}"
+
+
+def test_a_prediction_is_looked_for_in_one_partition(log: PredictionLog) -> None:
+    text = log._sql("EXPLAIN (COSTS OFF) SELECT {columns} FROM {predictions} WHERE prediction_id = %s")
+    with connect(log.settings) as connection:
+        lines = [line for (line,) in connection.execute(text, [uuid7()])]
+    assert sum("predictions_" in line and "Scan" in line for line in lines) == 1, lines
+
+
+OLD_TABLE = """
+CREATE SCHEMA {schema};
+CREATE TABLE {predictions} (
+    prediction_id uuid PRIMARY KEY, endpoint text NOT NULL, release_id bigint NOT NULL, version text NOT NULL,
+    plan bigint NOT NULL, at timestamptz NOT NULL, rows integer NOT NULL, latency_ms double precision NOT NULL,
+    inputs bytea, outputs jsonb NOT NULL
+);
+CREATE INDEX predictions_release ON {predictions} (release_id, at);
+CREATE INDEX predictions_endpoint ON {predictions} (endpoint, at);
+CREATE INDEX predictions_at ON {predictions} USING brin (at);
+"""
+OLD_ROW = """INSERT INTO {predictions} VALUES (%s, 'old', 1, '1.0.0', 7, %s, 1, 0.5, '{{}}', '[]')"""
+
+
+def test_a_table_of_before_is_converted_while_replicas_write(log: PredictionLog) -> None:
+    settings = log.settings.model_copy(update={"env": f"old{uuid4().hex[:8]}"})
+    old = PredictionLog(settings)
+    rows = [ago(days) for days in (0, 1, 5, 5, 29)]
+    strange = replace(record(), prediction_id=UUID(int=2**128 - 1))
+    with connect(settings, autocommit=True) as connection:
+        connection.execute(old._sql(OLD_TABLE))
+        for one in [*rows, strange]:
+            connection.execute(old._sql(OLD_ROW), [one.prediction_id, one.at])
+    writer = LogWriter(lambda: connect(settings), old.schema, "old")
+    more = []
+    with ThreadPoolExecutor(3) as pool:
+        migrating = [pool.submit(old.migrate) for _ in range(3)]
+        while not all(one.done() for one in migrating) or len(more) < 200:
+            more.append(ago(0))
+            writer.put(replace(more[-1], release_id=2, number=3))
+            time.sleep(0.001)
+        for one in migrating:
+            one.result()
+    written(writer)
+    writer.close()
+    assert writer.lost == 0
+    assert [where(old, one) for one in rows] == [f"predictions_{one.at:%Y%m%d}" for one in rows]
+    assert where(old, strange) == "predictions_default"
+    assert old.usage([1], []).count == 6
+    assert old.usage([2], []).count == len(more)
+    assert old.recent("old", 1)[0].number == 3
+    with connect(settings) as connection:
+        assert len(table.partitions(connection, old.schema)) == 6  # four days of rows, and the next two
+    old.migrate()
+    assert old.usage([1], []).count == 6

@@ -9,13 +9,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from workloads.sdk.serving.log.table import COLUMNS, add_days, statement
+
 if TYPE_CHECKING:
     from psycopg import Connection
-    from psycopg.sql import Composed
 
 logger = logging.getLogger(__name__)
 
@@ -23,43 +24,6 @@ MAX_RECORDS = 50_000
 MAX_BYTES = 64 * 2**20
 BATCH = 2_000
 INTERVAL = 0.25  # seconds
-
-COLUMNS = {  # with the types that binary COPY must be told
-    "prediction_id": "uuid",
-    "endpoint": "text",
-    "release_id": "int8",
-    "version": "text",
-    "plan": "int8",
-    "at": "timestamptz",
-    "rows": "int4",
-    "latency_ms": "float8",
-    "inputs": "bytea",
-    "outputs": "jsonb",
-    "number": "int4",
-}
-
-TABLE = """
-CREATE SCHEMA IF NOT EXISTS {schema};
-CREATE TABLE IF NOT EXISTS {predictions} (
-    prediction_id uuid PRIMARY KEY,
-    endpoint text NOT NULL,
-    release_id bigint,  -- null: the version was never released
-    version text NOT NULL,
-    plan bigint NOT NULL,
-    at timestamptz NOT NULL,
-    rows integer NOT NULL,
-    latency_ms double precision NOT NULL,
-    inputs bytea,  -- the request's body as it came: JSON in UTF-8
-    outputs jsonb NOT NULL,
-    number integer  -- of the version, in the registry; null in rows older than this column
-);
-ALTER TABLE {predictions} ADD COLUMN IF NOT EXISTS number integer;
-ALTER TABLE {predictions} ALTER COLUMN release_id DROP NOT NULL;
-CREATE INDEX IF NOT EXISTS predictions_release ON {predictions} (release_id, at);
-CREATE INDEX IF NOT EXISTS predictions_unreleased ON {predictions} (endpoint, number) WHERE release_id IS NULL;
-CREATE INDEX IF NOT EXISTS predictions_endpoint ON {predictions} (endpoint, at);
-CREATE INDEX IF NOT EXISTS predictions_at ON {predictions} USING brin (at);
-"""
 
 
 @dataclass(slots=True)
@@ -82,25 +46,6 @@ class Record:
         return len(self.outputs) + (len(self.inputs) if self.inputs else 0)
 
 
-def statement(schema: str, text: str) -> "Composed":
-    """SQL with `{predictions}`, `{columns}` and `{marks}` filled in."""
-    from psycopg import sql
-
-    return sql.SQL(text).format(  # type: ignore[arg-type]
-        schema=sql.Identifier(schema),
-        predictions=sql.Identifier(schema, "predictions"),
-        columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
-        marks=sql.SQL(", ").join([sql.Placeholder()] * len(COLUMNS)),
-    )
-
-
-def migrate(connection: "Connection[Any]", schema: str) -> None:
-    """Idempotent; safe when several do it at once."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{schema} migrate"])
-        connection.execute(statement(schema, TABLE))
-
-
 class LogWriter:
     """The queue and the thread that empties it.
 
@@ -115,6 +60,7 @@ class LogWriter:
         self._bytes = 0  # in the queue
         self._batch: list[Record] = []  # taken out of the queue and not yet written
         self._unsure = False  # whether the batch may have been written before its connection broke
+        self._day: date | None = None  # whose partition was looked for
         self._lock = threading.Lock()  # of the counts; never held while waiting
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
@@ -152,6 +98,9 @@ class LogWriter:
                         connection = self._connect()
                         connection.autocommit = True
                     self._take()
+                    if (today := datetime.now(UTC).date()) != self._day:
+                        self._day = today  # where this fails once, rows go to the partition of the rest
+                        add_days(connection, self._schema)
                     self._write(connection)
             except Exception as error:  # this thread must outlive whatever happens to the database
                 logger.warning("the prediction log waits for PostgreSQL (%s)", type(error).__name__)
