@@ -100,7 +100,7 @@ class PredictionLog:
         return Usage(*row)
 
     def prune(self) -> int:
-        """Delete the days before the last `log_retention_days`, conversations too; the number of predictions deleted."""
+        """Drop what is older than `log_retention_days`, conversations too; the number of predictions that went."""
         from workloads.sdk.serving.log import conversations, table
 
         days = self.settings.log_retention_days

@@ -1,4 +1,4 @@
-"""The prediction log's table: a partition for each day (UTC) of its identities, and one for what belongs to no such day.
+"""The prediction log's table: a partition for each day (UTC) of its identities, and one for what belongs to none.
 
 Identities sort by the time they were made (UUID version 7), so a day is a range of them: an answer is looked for in one
 partition, and what is kept long enough goes by dropping whole ones.
@@ -100,7 +100,7 @@ def bound(day: date) -> UUID:
 
 
 def migrate(connection: "Connection[Any]", schema: str) -> None:
-    """Create the table, and convert one of before that has no partitions; idempotent, safe when several do it at once."""
+    """Create the table, or convert one without partitions; idempotent, safe when several do it at once."""
     with connection.transaction():
         _lock(connection, schema)
         connection.execute(statement(schema, "CREATE SCHEMA IF NOT EXISTS {schema}"))
