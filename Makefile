@@ -24,12 +24,21 @@ demo-all: $(STAMP) ## the same with every workload
 
 # Job control, since a shell without it has its background commands ignore SIGINT, and all that they start. The tests on
 # the platform take longer, so the others make do with what these leave of the processors (Ray's workers have nice 15).
-test: $(STAMP) ## run the tests, on real services
+# One room is every folder of that name below tests/; pytest's 5 says that nothing is left without those on the platform.
+test: $(STAMP) ## run the tests, on real services; ONLY=serving runs one room's without those on the platform
+ifdef ONLY
+	@rooms=$$(find tests -path tests/support -prune -o -type d -name '$(ONLY)' -print); \
+	test -n "$$rooms" || { echo "There is no room '$(ONLY)'; choose one of:" \
+		$$(find tests -mindepth 2 -name 'test_*.py' -exec dirname {} + | xargs -n1 basename | sort -u) >&2; exit 2; }; \
+	$(BIN)/python -m pytest $$rooms -m 'not platform'; code=$$?; \
+	test $$code -eq 5 || exit $$code; $(BIN)/python -m pytest $$rooms
+else
 	@set -m; log=$$(mktemp); trap 'kill -INT $$beside 2>/dev/null; rm -f "$$log"' EXIT; \
 	nice -n 10 $(BIN)/python -m pytest -m 'not platform' >"$$log" 2>&1 & beside=$$!; \
 	echo 'Tests on the platform; those that need none run beside them and are shown afterwards.'; \
 	$(BIN)/python -m pytest -m platform; platform=$$?; test $$platform -ne 2 || exit 2; \
 	wait $$beside; rest=$$?; cat "$$log"; test $$platform -eq 0 -a $$rest -eq 0
+endif
 
 lint: $(STAMP) ## check style and format
 	@$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""What is launched together: pipelines, the refresh of predictions, retention; and their schedules."""

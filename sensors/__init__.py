@@ -1,0 +1,1 @@
+"""What the platform looks for by itself: new tags of data, and aliases, ledger and plan that differ."""

@@ -17,6 +17,7 @@ from resources.embedded.variables import environment, socket_folder
 from resources.settings import Settings
 
 pytest_plugins = ("browser_fixtures", "data_homes", "graph_fixtures", "fault_fixtures", "release_fixtures")
+left_out: list[pytest.Item] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,6 +34,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """By the files' names, wherever they lie: tests on the platform find what earlier ones left there."""
     items.sort(key=lambda item: (item.get_closest_marker("last") is not None, item.path.name))  # stable within a file
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    left_out.extend(item for item in items if item.get_closest_marker("platform"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """A run of one room says what it has left out; a run of all is one half of `make test`."""
+    if left_out and config.args != config.getini("testpaths"):
+        files = " ".join(sorted({str(item.path.relative_to(config.rootpath)) for item in left_out}))
+        terminalreporter.write_line(
+            f"{len(left_out)} tests on the platform were left out (minutes). They run with: "
+            f".venv/bin/python -m pytest -m platform {files}"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Which digit somebody wrote."""

@@ -1,0 +1,1 @@
+"""Which kind of clothing a picture shows."""

@@ -1,0 +1,1 @@
+"""Questions answered from the passages of an index, with their sources."""

@@ -1,0 +1,1 @@
+"""Which library a docstring is of."""
