@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import BaseEstimator, clone
@@ -121,6 +121,7 @@ def test_classes_are_scored_as_scikit_learn_does(data: st.DataObject, classes: i
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
+@example([5e-324])
 def test_ranges_hold_what_was_seen_with_room_and_no_sign_that_never_was(values: list[float]) -> None:
     low, high = examine._range(values)
     assert low <= min(values) <= max(values) <= high

@@ -129,8 +129,8 @@ def _range(values: list[float]) -> tuple[float, float]:
 
 def _rounded(value: float, way: Callable[[float], int]) -> float:
     """A number of two digits, rounded up or down (`math.ceil`, `math.floor`)."""
-    if not value:
-        return 0.0
+    if abs(value) < 1e-300:  # ten to its exponent would be 0
+        return value
     exponent = math.floor(math.log10(abs(value))) - 1
     digits = way(round(value / 10.0**exponent, 6))
     return float(f"{digits}e{exponent}")
