@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
@@ -43,45 +45,77 @@ def data_tags(workloads: Sequence[Declared], jobs: Sequence, settings: Settings)
         seen = hashlib.sha256(json.dumps(tags, sort_keys=True).encode()).hexdigest()
         if seen == context.cursor:
             return dg.SkipReason(f"no tag among {len(tags)} is new or moved")
-        requests, additions, events, left = [], [], [], 0
+        found, failed = _Found(), []
         for workload in workloads:
-            commits = _commits(workload, tags)
-            moved = _alert_moved(workload, commits, ledger)
-            known = sorted(commits.keys() - moved, key=version_order)
-            registered = set(context.instance.get_dynamic_partitions(partitions_name(workload.name)))
-            # Registered and not reported: by `mlops data sync`, or by a tick that a crash cut off.
-            reported = context.instance.get_materialized_partitions(registry_key(workload.name))
-            new = [version for version in known if version not in registered & reported]
-            left += len(new[AT_ONCE:])
-            new = new[:AT_ONCE]
-            wanted = dict.fromkeys([*new, *known[-1:]])
-            versions = {
-                version.version: version
-                for version in registry.read({tag_of(workload.data.name, each): commits[each] for each in wanted})
-            }
-            ledger.record_data(*(versions[each] for each in new))
-            events += [tag_seen(workload.name, versions[each]) for each in new]
-            if added := [version for version in new if version not in registered]:
-                additions.append(partitions_of(workload).build_add_request(added))
-            if isinstance(workload, Application) and known and not ledger.current(workload.things()["index"]):
-                left += 1  # nothing can be asked of it before its index is released; look again at the next tick
-                context.log.info(f"{workload.name} waits for a release of {workload.things()['index']}")
-            elif known and (known[-1] in registered or known[-1] in new):
-                # Asked for at every change, also where a crash left it registered and not trained: the run key
-                # lets each content of each tag through once.
-                newest = versions[known[-1]]
-                run_key = f"{newest.tag}:{newest.digest}"
-                requests.append(
-                    dg.RunRequest(job_name=pipeline_name(workload.name), run_key=run_key, partition_key=newest.version)
-                )
+            try:
+                found.look(workload, tags, context, registry, ledger)
+            except Exception as error:  # of one dataset; the others go on
+                context.log.exception(f"the tags of {workload.data.name} are left for the next tick")
+                failed.append(error)
+        if len(failed) == len(workloads) > 0:
+            raise failed[0]
         return dg.SensorResult(
-            run_requests=requests,
-            dynamic_partitions_requests=additions,
-            asset_events=events,
-            cursor=None if left else seen,
+            run_requests=found.requests,
+            dynamic_partitions_requests=found.additions,
+            asset_events=found.events,
+            cursor=None if found.left or failed else seen,
         )
 
     return sense
+
+
+@dataclass
+class _Found:
+    """What a tick asks for; `left` is how much there is still to do."""
+
+    requests: list[dg.RunRequest] = field(default_factory=list)
+    additions: list[Any] = field(default_factory=list)
+    events: list[dg.AssetMaterialization] = field(default_factory=list)
+    left: int = 0
+
+    def look(
+        self,
+        workload: Declared,
+        tags: dict[str, str],
+        context: dg.SensorEvaluationContext,
+        registry: DataRegistry,
+        ledger: Ledger,
+    ) -> None:
+        """Look at the tags of one workload's data. What fails here leaves nothing behind but what is entered twice."""
+        commits = _commits(workload, tags)
+        known = sorted(commits.keys() - _alert_moved(workload, commits, ledger), key=version_order)
+        registered = set(context.instance.get_dynamic_partitions(partitions_name(workload.name)))
+        # Registered and not reported: by `mlops data sync`, or by a tick that a crash cut off.
+        done = registered & context.instance.get_materialized_partitions(registry_key(workload.name))
+        wanted = [*(each for each in known if each not in done), *[each for each in known if each in done][-1:]]
+        whole, broken = registry.read({tag_of(workload.data.name, each): commits[each] for each in wanted})
+        if broken:
+            ledger.alert(
+                workload.name,
+                "broken-tag",
+                f"{'; '.join(broken.values())}. What is broken is passed over: delete the tag, and release the data "
+                "under a new version",
+            )
+        new = [version for version in whole if version.version not in done]
+        self.left += len(new[AT_ONCE:])
+        ledger.record_data(*new[:AT_ONCE])
+        self.events += [tag_seen(workload.name, version) for version in new[:AT_ONCE]]
+        if added := [version.version for version in new[:AT_ONCE] if version.version not in registered]:
+            self.additions.append(partitions_of(workload).build_add_request(added))
+        if isinstance(workload, Application) and whole and not ledger.current(workload.things()["index"]):
+            self.left += 1  # nothing can be asked of it before its index is released; look again at the next tick
+            context.log.info(f"{workload.name} waits for a release of {workload.things()['index']}")
+        elif whole and (whole[-1].version in registered or whole[-1] in new[:AT_ONCE]):
+            # Asked for at every change, also where a crash left it registered and not trained: the run key
+            # lets each content of each tag through once.
+            newest = whole[-1]
+            self.requests.append(
+                dg.RunRequest(
+                    job_name=pipeline_name(workload.name),
+                    run_key=f"{newest.tag}:{newest.digest}",
+                    partition_key=newest.version,
+                )
+            )
 
 
 def _commits(workload: Declared, tags: dict[str, str]) -> dict[str, str]:

@@ -70,7 +70,7 @@ def estimate(
         raise typer.BadParameter(f"{tier!r} is none of {', '.join(TIERS)}", param_hint="--tier")
     resources = Resources(settings())
     if rows is None:
-        versions = resources.registry.versions(workload.data.name)
+        versions = resources.registry.versions(workload.data.name, lambda line: typer.echo(line, err=True))
         if not versions:
             raise typer.BadParameter(f"{workload.data.name} has no version yet; say how many", param_hint="--rows")
         rows = versions[-1].rows

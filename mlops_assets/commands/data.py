@@ -83,12 +83,11 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """The versions of the datasets, with source, rows and digest."""
-    from resources.registry.version import split_tag
-
     registry = _registry()
-    wanted = name.replace("-", "_") if name else None
-    names = sorted({split_tag(tag)[0] for tag in registry.tags(wanted)})
-    rows = [_row(version) for found in names for version in registry.versions(found)]
+    versions, broken = registry.read(registry.tags(name.replace("-", "_") if name else None))
+    for line in broken.values():
+        typer.echo(line, err=True)
+    rows = [_row(version) for version in versions]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     elif not rows:

@@ -23,6 +23,7 @@ from resources.registry.version import (
     FileCheck,
     ReleasedData,
     next_version,
+    split_tag,
     tag_of,
 )
 from workloads.sdk.contract import Declared
@@ -155,14 +156,17 @@ class DataRegistry(Versions):
             self.store.command("repro", stages, progress=lambda line: progress(line) if line.startswith(own) else None)
             text = (self.root / "data" / name / "metadata.json").read_text()
             digest = json.loads(text)["digest"]
-            versions = self.versions(name)
+            tags = self.tags(name)
+            versions, broken = self.read(tags)
+            for line in broken.values():
+                progress(f"{line}; it is passed over")
             same = [version for version in versions if version.digest == digest]
             if same and not (again and same[-1] is not versions[-1]):
                 self._reset()
                 return ReleasedData(False, same[-1])
             progress(f"{name}: pushing the files to {self.remote or 'the DVC remote'}")
             self.store.command("push", stages)
-            number = next_version([version.version for version in versions], bump)
+            number = next_version([split_tag(tag)[1] for tag in tags], bump)
             progress(f"{name}: tagging {tag_of(name, number)}")
             self._tag(name, number, digest)
             return ReleasedData(True, self.version(name, number))

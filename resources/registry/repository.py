@@ -2,9 +2,10 @@
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from resources.registry.dvc import REMOTE, Store
 from resources.registry.git import configure, contents, git, remote_tags
@@ -91,10 +92,12 @@ class Versions:
         matches = ((tag, commit, TAG.fullmatch(tag)) for tag, commit in remote_tags(self.settings.registry))
         return {tag: commit for tag, commit, match in matches if match and name in (None, match[1])}
 
-    def versions(self, name: str) -> list[DataVersion]:
-        """All versions of a dataset, lowest first; two processes for any number of them."""
-        tags = self.tags(name)
-        return self.read(dict(sorted(tags.items(), key=lambda item: version_order(split_tag(item[0])[1]))))
+    def versions(self, name: str, passed_over: Callable[[str], Any] = lambda line: None) -> list[DataVersion]:
+        """All whole versions of a dataset, lowest first; `passed_over` is told of each tag that is broken."""
+        found, broken = self.read(self.tags(name))
+        for line in broken.values():
+            passed_over(line)
+        return found
 
     def version(self, name: str, version: str) -> DataVersion:
         """A version as it is in the registry now. Nothing is checked out.
@@ -111,16 +114,30 @@ class Versions:
                 f"its versions are {', '.join(known[-5:])}" if known else "it has none; `mlops data release` makes one"
             )
             raise DataError(f"the data registry has no tag {tag}; {there}")
-        return self.read({tag: tags[tag]})[0]
+        found, broken = self.read({tag: tags[tag]})
+        if broken:
+            raise DataError(f"{broken[tag]}; it is no data version")
+        return found[0]
 
-    def read(self, tags: Mapping[str, str]) -> list[DataVersion]:
-        """The versions of tags, as `tags` gives them; one process for any number of them."""
+    def read(self, tags: Mapping[str, str]) -> tuple[list[DataVersion], dict[str, str]]:
+        """The versions of tags, as `tags` gives them, by name and version; one process for any number of them.
+
+        Returns:
+            Those that are whole, and for each other tag what is wrong with it.
+        """
         if not tags:
-            return []
+            return [], {}
         folder = self._objects(list(tags.values()))
         objects = [f"{commit}:data/{split_tag(tag)[0]}/metadata.json" for tag, commit in tags.items()]
-        described = contents(folder, objects)
-        return [_version(tag, commit, text) for (tag, commit), text in zip(tags.items(), described, strict=True)]
+        found, broken = [], {}
+        for (tag, commit), text in zip(tags.items(), contents(folder, objects), strict=True):
+            try:
+                found.append(_version(tag, commit, text))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                broken[tag] = f"{tag} ({commit[:12]}) holds no whole data/{split_tag(tag)[0]}/metadata.json"
+            except DataError as error:
+                broken[tag] = str(error)
+        return sorted(found, key=lambda version: (version.name, version_order(version.version))), broken
 
     def _objects(self, commits: list[str]) -> Path:
         """A repository on this machine that holds these commits."""
@@ -135,15 +152,12 @@ class Versions:
 
 
 def _version(tag: str, commit: str, text: bytes | None) -> DataVersion:
-    name, version = split_tag(tag)
-    try:
-        metadata = json.loads(text or b"")
-        files = [DataFile(**file) for file in metadata["files"]]
-        digest, source = metadata["digest"], metadata["dataset"]["source"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{tag} ({commit[:12]}) holds no whole data/{name}/metadata.json; it is no data version"
-        ) from error
+    metadata = json.loads(text or b"")
+    files = [DataFile(**file) for file in metadata["files"]]
+    source, digest = metadata["dataset"]["source"], metadata["digest"]
+    version = DataVersion(*split_tag(tag), tag, commit, digest, source, metadata, files)
     if digest != dataset_digest((file.path, file.sha256) for file in files if file.split):
-        raise DataError(f"{tag} ({commit[:12]}): the digest in data/{name}/metadata.json is not that of its files")
-    return DataVersion(name, version, tag, commit, digest, source, metadata, files)
+        raise DataError(f"{tag} ({commit[:12]}): the digest in data/{version.name}/metadata.json is not of its files")
+    if not (version.rows >= 0 and isinstance(metadata["schema"], dict)):
+        raise ValueError
+    return version
