@@ -1,7 +1,7 @@
 """What a person, or a crash, left different: aliases in MLflow, the ledger, and the endpoints' plans."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -11,16 +11,18 @@ from mlops_assets.assets.components import unjudged
 from mlops_assets.assets.orphans import reap
 from mlops_assets.assets.releases import adopt_config
 from mlops_assets.gates.evaluators import releasing
+from mlops_assets.release.outcomes import Repair
 from mlops_assets.release.projection import Projection
 from mlops_assets.release.rollout import Delivery
-from mlops_assets.release.targets import served, targets_of
+from mlops_assets.release.targets import ReleaseTarget, served, targets_of
 from resources.ledger import Ledger
 from resources.settings import Settings
-from workloads.sdk.contract import Declared
+from workloads.sdk.contract import Declared, Workload
 from workloads.sdk.contract.applications import Application
 
 RETRY_SECONDS = 600  # a run that failed is asked for again after that, for as long as there is something to do
 FOLLOWS_SECONDS = 20  # within which whoever releases rolls out by himself
+Found = dg.RunRequest | dg.AssetMaterialization
 
 
 def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
@@ -29,6 +31,9 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
     A prompt that was registered, or a language model that was configured, becomes a run that judges it. Alias moves
     that a crash left undone are done. An alias that somebody moved by hand becomes a run that enters it as that
     person's decision, judged by the same gate. A plan that is not what is released becomes a rollout.
+
+    What fails for one of them is logged and does not hold up the others. Where nothing else is to be done, the tick
+    fails by it. Only where aliases differ is a lock taken, and MLflow asked again.
     """
 
     @dg.sensor(
@@ -43,13 +48,19 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
         ledger: dg.ResourceParam[Ledger],
         delivery: dg.ResourceParam[Delivery],
     ) -> dg.SensorResult | dg.SkipReason:
-        requests, events = [], []
+        resources = delivery.resources
+        running = resources.tracking.running()
+        unsettled = ledger.unsettled(resources.tracking.all_aliases())
         attempt = int(time.time() // RETRY_SECONDS)
-        for target in (target for one in declared for target in targets_of(one)):
+
+        def reaped(one: Declared) -> Iterator[Found]:
+            for remaining in reap(one, running.get(one.name, {}), resources, context.instance):
+                context.log.info(f"{one.name}: {remaining}")
+            yield from ()
+
+        def repaired(target: ReleaseTarget) -> Iterator[Found]:
             name = target.name
-            for left in reap(name, delivery.resources, context.instance):
-                context.log.info(f"{name}: {left}")
-            done = releasing(target, delivery.resources).repair(adopt=False)
+            done = releasing(target, resources).repair(adopt=False) if name in unsettled else Repair()
             for move in done.moves:
                 context.log.info(f"{name}: @{move.alias} was set to version {move.number}")
             for difference in done.differences:
@@ -57,22 +68,37 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
                 if difference.decides:
                     key = f"{name}:adopt:{difference.mlflow}:{ledger.entries(name)}:{attempt}"
                     config = adopt_config(target, difference.mlflow)
-                    requests.append(dg.RunRequest(job_name=release_name(target.word), run_key=key, run_config=config))
+                    yield dg.RunRequest(job_name=release_name(target.word), run_key=key, run_config=config)
             if done.moves or done.differences:
                 found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
-                events.append(dg.AssetMaterialization(target.aliases, metadata=found))
-            if not target.partitioned and (what := unjudged(target, delivery.resources)):
-                key = f"{name}:{what}:{attempt}"
-                requests.append(dg.RunRequest(job_name=renewal_name(target.word), run_key=key))
-        for one in served(declared):
-            if isinstance(one, Application):
-                Projection(one.name, ledger, delivery.resources.tracking).restore()
+                yield dg.AssetMaterialization(target.aliases, metadata=found)
+            if not target.partitioned and (what := unjudged(target, resources)):
+                yield dg.RunRequest(job_name=renewal_name(target.word), run_key=f"{name}:{what}:{attempt}")
+
+        def followed(one: Workload | Application) -> Iterator[Found]:
+            if isinstance(one, Application) and one.name in unsettled:
+                Projection(one.name, ledger, resources.tracking).restore()
             behind = delivery.behind(one.name)
             if behind and (datetime.now(UTC) - behind[-1].created_at).total_seconds() > FOLLOWS_SECONDS:
                 key = f"{one.name}:rollout:{'+'.join(str(release.id) for release in behind)}:{attempt}"
-                requests.append(dg.RunRequest(job_name=rollout_name(one.name), run_key=key))
-        if not requests and not events:
+                yield dg.RunRequest(job_name=rollout_name(one.name), run_key=key)
+
+        looks = [(one.name, reaped(one)) for one in declared]
+        looks += [(target.name, repaired(target)) for one in declared for target in targets_of(one)]
+        looks += [(one.name, followed(one)) for one in served(declared)]
+        found, failures = [], []
+        for name, look in looks:
+            try:
+                found += look
+            except Exception as error:  # the others go on; the next tick looks at this one again
+                context.log.error(f"{name}: {error}", exc_info=True)
+                failures.append(error)
+        if failures and not found:
+            raise failures[0]
+        if not found:
             return dg.SkipReason("aliases, ledger and plans agree")
+        requests = [each for each in found if isinstance(each, dg.RunRequest)]
+        events = [each for each in found if isinstance(each, dg.AssetMaterialization)]
         return dg.SensorResult(run_requests=requests, asset_events=events)
 
     return sense

@@ -117,7 +117,7 @@ class Releasing(Projection):
                     report=report,
                     against=champion.id if champion else None,
                     alert=text if held or (alert and not released) else None,
-                    put_back=alert and not released,
+                    put_back=alert and not released and not self._is_gone(current.number if current else None),
                 )
             except ChampionMoved:
                 continue  # judge again, against what is released now
@@ -219,7 +219,8 @@ class Releasing(Projection):
         why = f"@{CHAMPION} was moved by hand in MLflow to version {number}"
         if candidate is None:
             text = f"{why}, which the ledger does not know: nothing says what it was made from"
-            self.ledger.put_back(self.target, "refuse", text)
+            tell = self.ledger.alert if self._is_gone(current.number if current else None) else self.ledger.put_back
+            tell(self.target, "refuse", text)
             return self._done(Outcome("refused", current, None, text))
         return self.consider(candidate, MLFLOW, why, action="adopt", again=True, alert=True)
 
@@ -234,11 +235,8 @@ class Releasing(Projection):
         for difference in done.differences:
             if difference.decides:
                 done.adopted += [self.adopt(difference.mlflow)] if adopt and difference.mlflow else []
-            elif difference.ledger and not self.tracking.has_version(self.target, difference.ledger):
-                text = f"{difference}, which is gone from MLflow"
-                self.ledger.alert(self.target, "version-gone", text)
             else:
-                self.ledger.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
+                self._put_back(difference)
         done.moves += self.project()
         return done
 

@@ -72,8 +72,18 @@ class Projection:
         """Set aliases as the ledger has them, whoever moved them: of a composition nobody decides by an alias."""
         self.project()
         for difference in self.inspect():
-            self.ledger.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
+            self._put_back(difference)
         self.project()
+
+    def _put_back(self, difference: Difference) -> None:
+        if self._is_gone(difference.ledger):
+            self.ledger.alert(self.target, "version-gone", f"{difference}, which is gone from MLflow")
+        else:
+            self.ledger.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
+
+    def _is_gone(self, number: int | None) -> bool:
+        """Whether a version can never get its alias back, so that the alert about that stands until another release."""
+        return number is not None and not self.tracking.has_version(self.target, number)
 
     def _tell(self, candidate: Candidate, verdict: str) -> None:
         """Show a gate's verdict in MLflow. Nothing depends on it."""

@@ -101,8 +101,9 @@ def register_candidate(
     run_id = tracking.open_run(experiment, key, title, origin.tags | tags)
     tracking.log(run_id, said.get("parameters", {}), said.get("metrics", {}), {})
     new = new_candidate(target, run_id, folder, origin, resources, tags, digest=digest, **said)
-    tracking.close_run(run_id, "FINISHED")
-    return resources.ledger.add_candidate(new)
+    candidate = resources.ledger.add_candidate(new)
+    tracking.close_run(run_id, "FINISHED")  # last: what is cut off before is found by its run, which goes on
+    return candidate
 
 
 def register_component(

@@ -121,8 +121,7 @@ class Ledger(DataPages, AliasPages, BatchPages):
         """The candidates that are put together of any of these releases (ids), newest last."""
         return self._query(
             Candidate,
-            "SELECT * FROM candidate WHERE EXISTS"
-            " (SELECT FROM jsonb_each_text(parts) AS part WHERE part.value::bigint = ANY(%s)) ORDER BY id",
+            "SELECT * FROM candidate WHERE releases_of(parts) && %s::bigint[] ORDER BY id",
             [list(releases)],
         )
 
@@ -270,11 +269,11 @@ class Ledger(DataPages, AliasPages, BatchPages):
     def entries(self, target: str) -> int:
         """How many decisions and alerts about a target there are: grows with everything that is answered to it."""
         counted = (
-            "SELECT count(*) FROM (SELECT thing FROM decision UNION ALL SELECT thing FROM alert) AS entry"
-            " WHERE thing = %s"
+            "SELECT (SELECT count(*) FROM decision WHERE thing = %(thing)s)"
+            " + (SELECT count(*) FROM alert WHERE thing = %(thing)s)"
         )
         with self._transaction() as connection:
-            return connection.execute(counted, [target]).fetchone()[0]
+            return connection.execute(counted, {"thing": target}).fetchone()[0]
 
     def _current(self, connection: "psycopg.Connection[Any]", target: str) -> Release | None:
         return self._one(connection, Release, "SELECT * FROM live", thing=target)

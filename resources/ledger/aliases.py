@@ -10,10 +10,16 @@ from resources.ledger.store import Store
 if TYPE_CHECKING:
     import psycopg
 
-ALIASES = """
-    SELECT (SELECT max(number) FROM candidate WHERE thing = %(thing)s),
-           (SELECT number FROM live WHERE thing = %(thing)s),
-           (SELECT number FROM released WHERE id = (SELECT previous FROM live WHERE thing = %(thing)s))
+NAMES = (CANDIDATE, CHAMPION, PREVIOUS)
+EXPECTED = """
+    SELECT newest.thing, newest.number, live.number, before.number
+    FROM (SELECT thing, max(number) AS number FROM candidate GROUP BY thing) AS newest
+    LEFT JOIN live ON live.thing = newest.thing LEFT JOIN released before ON before.id = live.previous
+"""
+# The same alert, since the target's current release: nothing that was done has ended it.
+STANDING = """
+    SELECT * FROM alert WHERE thing = %(thing)s AND kind = %(kind)s AND text = %(text)s AND created_at >= coalesce(
+        (SELECT live.created_at FROM live WHERE live.thing = %(thing)s), '-infinity') ORDER BY id DESC LIMIT 1
 """
 
 
@@ -24,6 +30,22 @@ class AliasPages(Store):
         """Where each alias should point: the newest candidate, what is released, what was released before."""
         with self._transaction() as connection:
             return self._aliases(connection, target)
+
+    def unsettled(self, actual: Mapping[str, Mapping[str, int]]) -> set[str]:
+        """Targets with a move pending, or whose aliases are not as expected; `actual` are MLflow's, by target.
+
+        Read without their locks: whoever acts on it looks again.
+        """
+        with self._transaction() as connection:
+            pending = connection.execute("SELECT DISTINCT thing FROM alias_move WHERE done_at IS NULL").fetchall()
+            rows = connection.execute(EXPECTED).fetchall()
+        expected = {thing: numbers for thing, *numbers in rows}
+        different = {
+            target
+            for target in expected.keys() | actual.keys()
+            if [actual.get(target, {}).get(alias) for alias in NAMES] != expected.get(target, [None] * len(NAMES))
+        }
+        return different | {thing for (thing,) in pending}
 
     def pending_moves(self, target: str | None = None) -> list[AliasMove]:
         """Moves that are asked for and not done, oldest first; of one target where it is given."""
@@ -49,7 +71,7 @@ class AliasPages(Store):
             self._put_back(connection, target, kind, text, aliases)
 
     def alert(self, target: str, kind: str, text: str) -> Alert:
-        """Raise an alert; where the newest one of this target and kind says the same, that one is returned."""
+        """Raise an alert; where the same one stands, raised since the target's current release, that is returned."""
         with self._transaction() as connection:
             self._lock(connection, target)
             return self._alert_once(connection, target, kind, text)
@@ -61,8 +83,8 @@ class AliasPages(Store):
         )
 
     def _aliases(self, connection: "psycopg.Connection[Any]", target: str) -> dict[str, int | None]:
-        row = connection.execute(ALIASES, {"thing": target}).fetchone()
-        return dict(zip((CANDIDATE, CHAMPION, PREVIOUS), row, strict=True))
+        row = connection.execute(f"{EXPECTED} WHERE newest.thing = %s", [target]).fetchone()
+        return dict(zip(NAMES, row[1:] if row else [None] * len(NAMES), strict=True))
 
     def _ask(self, connection: "psycopg.Connection[Any]", target: str, moves: Mapping[str, int | None]) -> None:
         for alias, number in moves.items():
@@ -71,15 +93,11 @@ class AliasPages(Store):
             )
 
     def _alert_once(self, connection: "psycopg.Connection[Any]", target: str, kind: str, text: str) -> Alert:
-        newest = self._one(
-            connection,
-            Alert,
-            "SELECT * FROM (SELECT DISTINCT ON (thing, kind) * FROM alert ORDER BY thing, kind, id DESC) newest",
-            thing=target,
-            kind=kind,
-            text=text,
-        )
-        return newest or self._alert(connection, target, kind, text)
+        from psycopg.rows import class_row
+
+        with connection.cursor(row_factory=class_row(Alert)) as cursor:
+            same = cursor.execute(STANDING, {"thing": target, "kind": kind, "text": text}).fetchone()
+        return same or self._alert(connection, target, kind, text)
 
     def _alert(self, connection: "psycopg.Connection[Any]", target: str, kind: str, text: str) -> Alert:
         row = connection.execute(

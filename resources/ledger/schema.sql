@@ -55,6 +55,13 @@ ALTER TABLE candidate ADD COLUMN IF NOT EXISTS seconds double precision;
 ALTER TABLE candidate ADD COLUMN IF NOT EXISTS variant text NOT NULL DEFAULT '';
 ALTER TABLE candidate ADD COLUMN IF NOT EXISTS parts jsonb NOT NULL DEFAULT '{}';
 CREATE INDEX IF NOT EXISTS candidate_data ON candidate (data_name, data_version);
+CREATE INDEX IF NOT EXISTS candidate_thing ON candidate (thing, id);
+CREATE INDEX IF NOT EXISTS candidate_digest ON candidate (digest);
+
+-- The releases that a candidate is put together of.
+CREATE OR REPLACE FUNCTION releases_of(parts jsonb) RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    'SELECT array_agg(value::bigint) FROM jsonb_each_text(parts)';
+CREATE INDEX IF NOT EXISTS candidate_parts ON candidate USING gin (releases_of(parts));
 
 CREATE TABLE IF NOT EXISTS report (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -76,6 +83,7 @@ CREATE TABLE IF NOT EXISTS decision (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS decision_candidate ON decision (candidate, id);
+CREATE INDEX IF NOT EXISTS decision_thing ON decision (thing);
 
 CREATE TABLE IF NOT EXISTS release (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -114,6 +122,7 @@ CREATE TABLE IF NOT EXISTS alert (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS alert_time ON alert (created_at);
+CREATE INDEX IF NOT EXISTS alert_thing ON alert (thing, kind, id);
 
 CREATE TABLE IF NOT EXISTS batch (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

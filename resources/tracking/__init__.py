@@ -8,14 +8,14 @@ import re
 from collections.abc import Collection, Mapping
 
 from resources.settings import Settings
-from resources.tracking.runs import NoSuchVersion, TrackingUnavailable, texts
+from resources.tracking.runs import NoSuchVersion, TrackingUnavailable, pages, texts
 from resources.tracking.trials import Trials
 
 __all__ = ["DIGEST", "PROMPT", "NoSuchVersion", "Tracking", "TrackingUnavailable"]
 
 DIGEST = "digest"
 PROMPT = "prompt/"  # how the names of prompts begin: MLflow keeps them beside its models, and asks for them otherwise
-IS_PROMPT = "mlflow.prompt.is_prompt"
+OF_PROMPTS = " and tag.`mlflow.prompt.is_prompt` = 'true'"
 
 
 class Tracking(Trials):
@@ -77,6 +77,22 @@ class Tracking(Trials):
             found = self.client.search_registered_models(self._where(target))
         return {alias: int(number) for each in found for alias, number in each.aliases.items()}
 
+    def all_aliases(self) -> dict[str, dict[str, int]]:
+        """Where each alias points now, by target: one request for all models, and one for all prompts."""
+        prefix = self.settings.qualified("")
+        with self._answers():
+            found = [
+                each
+                for kind in ("", OF_PROMPTS)
+                for each in pages(self.client.search_registered_models, f"name LIKE '{prefix}%'{kind}")
+            ]
+        return {
+            each.name.removeprefix(prefix).replace(".", "/"): {
+                alias: int(number) for alias, number in each.aliases.items()
+            }
+            for each in found
+        }
+
     def set_alias(self, target: str, alias: str, number: int | None) -> None:
         """Let an alias point at a version, or remove it (None). Raises `NoSuchVersion`."""
         name, prompt = self._name(target), target.startswith(PROMPT)
@@ -100,8 +116,7 @@ class Tracking(Trials):
 
     def _where(self, target: str) -> str:
         """A filter for searches; prompts are found only by one that names their tag."""
-        kind = f" and tag.`{IS_PROMPT}` = 'true'" if target.startswith(PROMPT) else ""
-        return f"name = '{self._name(target)}'{kind}"
+        return f"name = '{self._name(target)}'{OF_PROMPTS if target.startswith(PROMPT) else ''}"
 
     def _name(self, target: str) -> str:
         if not re.fullmatch(r"[a-z0-9_]+(/[a-z0-9_]+)?", target):

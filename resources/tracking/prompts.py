@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resources.tracking import DIGEST, PROMPT, NoSuchVersion, Tracking
+from resources.tracking.runs import pages
 from workloads.sdk.artifacts import canonical, digest_of
 
 if TYPE_CHECKING:
@@ -84,19 +85,14 @@ class Prompts:
         """All versions, newest first; those that were registered not by this class (in MLflow's UI) too."""
         from mlflow.exceptions import MlflowException
 
-        name, found, token = self._name(target), [], None
+        versions = pages(self.tracking.client.search_prompt_versions, self._name(target), max_results=100)
         with self.tracking._answers():
-            while True:
-                try:
-                    page = self.tracking.client.search_prompt_versions(name, max_results=100, page_token=token)
-                except MlflowException as error:
-                    if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                        raise
-                    return []
-                found += [_prompt(target, version) for version in page]
-                token = page.token
-                if not token:
-                    break
+            try:
+                found = [_prompt(target, version) for version in versions]
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return []
         aliases = self.tracking.aliases(target)
         return [
             Prompt(**vars(each) | {"aliases": tuple(sorted(name for name, at in aliases.items() if at == each.number))})

@@ -5,8 +5,9 @@ A run is found again by a key of ours: whoever goes on with a killed step goes o
 """
 
 import os
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -122,12 +123,16 @@ class Runs:
         with self._answers():
             self.client.set_terminated(run_id, status)
 
-    def running(self, experiment: str) -> dict[str, dict[str, str]]:
-        """The tags of each run that nobody has ended, by the run's id."""
+    def running(self) -> dict[str, dict[str, dict[str, str]]]:
+        """The tags of each run that nobody has ended, by experiment and the run's id. Two requests, if not many run."""
+        prefix = self.settings.qualified("")
         with self._answers():
-            found = self.client.get_experiment_by_name(self.settings.qualified(experiment))
-            runs = self.client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'") if found else []
-        return {run.info.run_id: dict(run.data.tags) for run in runs}
+            found = pages(self.client.search_experiments, filter_string=f"name LIKE '{prefix}%'")
+            names = {each.experiment_id: each.name.removeprefix(prefix) for each in found}
+            running: dict[str, dict[str, dict[str, str]]] = {name: {} for name in names.values()}
+            for run in pages(self.client.search_runs, list(names), "attributes.status = 'RUNNING'") if names else ():
+                running[names[run.info.experiment_id]][run.info.run_id] = dict(run.data.tags)
+        return running
 
     def artifacts(self, uri: str, digest: str) -> Path:
         """A local folder with the artifacts of a URI: the place itself, or a copy that is fetched once for a digest."""
@@ -138,11 +143,14 @@ class Runs:
         if not local.is_dir():
             from mlflow.artifacts import download_artifacts
 
-            partial = local.with_name(f"{digest}.{os.getpid()}")
-            partial.mkdir(parents=True, exist_ok=True)
-            with self._answers():
-                fetched = download_artifacts(uri, dst_path=str(partial), tracking_uri=self.settings.mlflow)
-            Path(fetched).rename(local)
+            local.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=local.parent, prefix=f"{digest}.") as partial, self._answers():
+                fetched = download_artifacts(uri, dst_path=partial, tracking_uri=self.settings.mlflow)
+                try:
+                    Path(fetched).rename(local)
+                except OSError:
+                    if not local.is_dir():  # else another process was quicker
+                        raise
         return local
 
     def run_url(self, run_id: str) -> str:
@@ -180,6 +188,15 @@ class Runs:
                 server = f"{address.scheme}://{address.hostname}:{address.port or ''}".rstrip(":")
                 raise TrackingUnavailable(f"MLflow does not answer on {server}; {mend}") from None
             raise
+
+
+def pages(search: Callable[..., Any], *arguments: Any, **named: Any) -> Iterator[Any]:
+    """All that one of the client's searches finds, page after page."""
+    token = ""
+    while token is not None:
+        page = search(*arguments, page_token=token or None, **named)
+        yield from page
+        token = page.token or None
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -85,7 +85,7 @@ class Breaker:
         return Registered(
             {int(version.version) for version in versions},
             {candidate.number for candidate in resources.ledger.candidates("wine")},
-            set(resources.tracking.running("wine")),
+            set(resources.tracking.running().get("wine", {})),
         )
 
     def succeeds(self, before: Registered) -> None:

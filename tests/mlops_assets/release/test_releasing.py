@@ -240,6 +240,28 @@ def test_a_version_that_is_gone_is_said_once(pair: Shop) -> None:
     assert (pair.live, pair.aliases["champion"]) == (2, 2)
 
 
+def test_a_version_with_two_aliases_that_is_gone_is_said_once_for_each(shop: Shop) -> None:
+    client, name = shop.resources.tracking.client, shop.resources.settings.qualified(shop.target)
+    shop.consider(shop.train())
+    client.delete_model_version(name, "1")
+    for _ in range(3):
+        shop.releasing.repair()
+        shop.releasing.restore()
+    assert len(shop.alerts) == 2
+    assert all("gone from MLflow" in alert for alert in shop.alerts)
+
+
+def test_a_champion_that_cannot_be_put_back_is_said_once(shop: Shop) -> None:
+    client, name = shop.resources.tracking.client, shop.resources.settings.qualified(shop.target)
+    shop.consider(shop.train())
+    bad = shop.train(wrong=BAD)
+    client.delete_model_version(name, "1")
+    shop.resources.tracking.set_alias(shop.target, "champion", bad.number)
+    for _ in range(3):
+        assert [outcome.result for outcome in shop.releasing.repair().adopted] == ["refused"]
+    assert len(shop.alerts) == len(set(shop.alerts)) == 1
+
+
 def test_without_mlflow_the_decision_stands_and_its_aliases_follow(
     pair: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

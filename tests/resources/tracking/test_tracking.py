@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow import artifacts as mlflow_artifacts
 
 from resources.settings import Settings
 from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
+from resources.tracking.prompts import Prompts
 from workloads.sdk.contract import Trial
 
 TAGS = {"data.tag": "echo-v1.0.0", "data.digest": "d", "code.commit": "c", "code.dirty": "false", "seed": "42"}
@@ -183,6 +185,37 @@ def test_aliases_are_set_moved_and_removed(tracking: Tracking, target: str, mode
     ):
         with pytest.raises(NoSuchVersion, match="version 3"):
             change()
+
+
+def test_aliases_of_all_are_found_at_once(tracking: Tracking, target: str, model: Path) -> None:
+    register(tracking, target, model)
+    tracking.set_alias(target, "champion", 1)
+    Prompts(tracking).register(f"prompt/{target}", "{question}", {}, "why")
+    tracking.set_alias(f"prompt/{target}", "candidate", 1)
+    found = tracking.all_aliases()
+    assert (found[target], found[f"prompt/{target}"]) == ({"champion": 1}, {"candidate": 1})
+    assert not any(name.startswith("trackprod") for name in found)
+
+
+def test_artifacts_that_another_process_fetched_meanwhile_are_taken(
+    tracking: Tracking, target: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(tracking, target, model)
+    run = tracking.client.get_model_version(f"tracktest.{target}", "1").run_id
+    mine, other = (Tracking(tracking.settings.model_copy(update={"home": tmp_path})) for _ in range(2))
+    fetch = mlflow_artifacts.download_artifacts
+    uri = f"runs:/{run}/model"
+
+    def overtaken(*arguments, **named):
+        monkeypatch.setattr(mlflow_artifacts, "download_artifacts", fetch)
+        fetched = fetch(*arguments, **named)
+        assert other.artifacts(uri, "d1").is_dir()
+        return fetched
+
+    monkeypatch.setattr(mlflow_artifacts, "download_artifacts", overtaken)
+    folder = mine.artifacts(uri, "d1")
+    assert folder.joinpath("weights.bin").read_bytes() == b"1234"
+    assert [each.name for each in folder.parent.iterdir()] == ["d1"]
 
 
 def test_promoting_lists_a_version_elsewhere_and_moves_nothing(tracking: Tracking, target: str, model: Path) -> None:
