@@ -90,7 +90,7 @@ class _Found:
         wanted = [*(each for each in known if each not in done), *[each for each in known if each in done][-1:]]
         whole, broken = registry.read({tag_of(workload.data.name, each): commits[each] for each in wanted})
         if broken:
-            ledger.alert(
+            ledger.alerts.add(
                 workload.name,
                 "broken-tag",
                 f"{'; '.join(broken.values())}. What is broken is passed over: delete the tag, and release the data "
@@ -98,7 +98,7 @@ class _Found:
             )
         new = [version for version in whole if version.version not in done]
         self.left += len(new[AT_ONCE:])
-        ledger.record_data(*new[:AT_ONCE])
+        ledger.data.record(*new[:AT_ONCE])
         self.events += [tag_seen(workload.name, version) for version in new[:AT_ONCE]]
         if added := [version.version for version in new[:AT_ONCE] if version.version not in registered]:
             self.additions.append(partitions_of(workload).build_add_request(added))
@@ -127,11 +127,11 @@ def _commits(workload: Declared, tags: dict[str, str]) -> dict[str, str]:
 def _alert_moved(workload: Declared, commits: dict[str, str], ledger: Ledger) -> set[str]:
     """The versions whose tag points at another commit than the ledger holds; each is alerted."""
     moved = set()
-    for version, known in ledger.commits(workload.data.name).items():
+    for version, known in ledger.data.commits(workload.data.name).items():
         commit = commits.get(version)
         if commit is not None and commit != known:
             moved.add(version)
-            ledger.alert(
+            ledger.alerts.add(
                 workload.name,
                 "moved-tag",
                 f"{tag_of(workload.data.name, version)} was moved from {known[:12]} to {commit[:12]}; it is not "

@@ -50,7 +50,7 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
     ) -> dg.SensorResult | dg.SkipReason:
         resources = delivery.resources
         running = resources.tracking.running()
-        unsettled = ledger.unsettled(resources.tracking.all_aliases())
+        unsettled = ledger.aliases.unsettled(resources.tracking.all_aliases())
         attempt = int(time.time() // RETRY_SECONDS)
 
         def reaped(one: Declared) -> Iterator[Found]:

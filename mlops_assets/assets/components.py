@@ -113,7 +113,7 @@ def answerer(checks: Any) -> dict[str, str]:
 def ready(target: ReleaseTarget, data: DataVersion, resources: Resources, run: str) -> None:
     """See that a prompt has a language model to be judged with, and the other way round, before any is released."""
     for other in targets_of(target.declared):
-        if other.name != target.name and not resources.ledger.newest_candidate(other.name):
+        if other.name != target.name and not resources.ledger.candidates.newest(other.name):
             enter(other, _content(other, resources, None), data, resources, run)
 
 
@@ -139,7 +139,7 @@ def enter(target: ReleaseTarget, what: Content, data: DataVersion, resources: Re
 
 def unjudged(target: ReleaseTarget, resources: Resources) -> str | None:
     """What of a target was registered or configured since its newest candidate; None where nothing was."""
-    newest = resources.ledger.newest_candidate(target.name)
+    newest = resources.ledger.candidates.newest(target.name)
     if newest is None:  # the first ones come with the first questions
         return None
     if target.role == "language_model":

@@ -66,7 +66,7 @@ def dataset(workload: Declared) -> dg.AssetsDefinition:
         ledger: dg.ResourceParam[Ledger],
     ) -> Iterator[dg.MaterializeResult]:
         version = registry.version(workload.data.name, context.partition_key)
-        ledger.record_data(version)
+        ledger.data.record(version)
         for line in registry.mend(version):
             context.log.warning(line)
         files = registry.files(workload.data.name, version.version)

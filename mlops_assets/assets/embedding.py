@@ -52,7 +52,7 @@ def embed(
     index = target.declared
     assert isinstance(index, Index)
     data = resources.registry.version(index.data.name, version)
-    resources.ledger.record_data(data)
+    resources.ledger.data.record(data)
     spec = specification(index, data, parameters, tier, resources)
     result = filled(index, spec, data, root_run, resources, log)
     content = {

@@ -111,8 +111,8 @@ def estimate(
     """
     expected, low, high, used = 0.0, 0.0, 0.0, 0
     for variant in variants or list(workload.variants) or [""]:
-        own = ledger.durations(workload.name, tier, LATEST, variant)
-        earlier = [Took(*each) for each in own or ledger.durations(workload.name, tier, LATEST)]
+        own = ledger.candidates.durations(workload.name, tier, LATEST, variant)
+        earlier = [Took(*each) for each in own or ledger.candidates.durations(workload.name, tier, LATEST)]
         if (found := seconds(rows, earlier)) is None:
             return Estimate(workload.name, tier, rows, 0)
         expected, low, high = expected + found[0], low + found[1], high + found[2]

@@ -41,7 +41,7 @@ def reap(declared: Declared, running: Running, resources: Resources, instance: d
 
 def withdraw(target: str, run_id: str, resources: Resources) -> bool:
     """Remove what a run in MLflow registered and the ledger does not know. Returns whether the ledger knows any."""
-    known = {candidate.number for candidate in resources.ledger.candidates(target) if candidate.run_id == run_id}
+    known = {candidate.number for candidate in resources.ledger.candidates.of(target) if candidate.run_id == run_id}
     resources.tracking.unregister(target, run_id, known)
     return bool(known)
 

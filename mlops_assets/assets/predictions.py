@@ -65,7 +65,7 @@ def batch(workload: Workload) -> dg.AssetsDefinition:
             job = Job(workload.name, spec, run.root_run_id or run.run_id)
             result = resources.compute.run(job, context.log.info)
         cost = Cost.of(spec.tier, sum(result.seconds.values()))
-        resources.ledger.add_batch(
+        resources.ledger.batches.add(
             NewBatch(
                 thing=workload.name,
                 release=release.id,
@@ -99,7 +99,7 @@ def specification(
 ) -> BatchSpec:
     """What a job is asked for, to score splits of a data version with a model."""
     data = resources.registry.version(workload.data.name, version)
-    resources.ledger.record_data(data)
+    resources.ledger.data.record(data)
     files = resources.registry.files(workload.data.name, version)
     digests = {file.split: file.sha256 for file in data.files if file.split}
     code = batch_code(workload)
@@ -119,7 +119,7 @@ def specification(
 
 def _released(workload: Workload, resources: Resources) -> tuple[Release, Candidate]:
     release = resources.ledger.current(workload.name)
-    candidate = resources.ledger.candidate_by_id(release.candidate) if release else None
+    candidate = resources.ledger.candidates.by_id(release.candidate) if release else None
     if release is None or candidate is None:
         raise NothingReleased(f"nothing of {workload.name} is released yet, so there is nothing to predict with")
     return release, candidate

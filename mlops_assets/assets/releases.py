@@ -147,5 +147,5 @@ def describe(current: Release, outcome: Outcome | None, waiting: list[int], addr
 def _candidate(target: ReleaseTarget, version: str | None, ledger: Ledger) -> Candidate | None:
     """The newest candidate, of a data version where the target has such."""
     if not target.partitioned:
-        return ledger.newest_candidate(target.name)
-    return ledger.newest_candidate(target.name, data_version=version) if version else None
+        return ledger.candidates.newest(target.name)
+    return ledger.candidates.newest(target.name, data_version=version) if version else None

@@ -159,7 +159,7 @@ class Training:
     ) -> list[Trained]:
         """Versions in MLflow, then all candidates at once in the ledger; in order, the best one last."""
         new = [self._candidate(resources, origin, one, result, tier) for one, result in ranked]
-        candidates = resources.ledger.add_candidates(new)
+        candidates = resources.ledger.candidates.add_all(new)
         return [
             Trained(
                 variant=one.job.variant,

@@ -139,7 +139,7 @@ class Demo:
         from mlops_assets.release.targets import targets_of
 
         target = targets_of(workload)[0]
-        candidate = self.resources.ledger.newest_candidate(target.name, data_version=version)
+        candidate = self.resources.ledger.candidates.newest(target.name, data_version=version)
         report = self.resources.ledger.report(candidate.id) if candidate else None
         if report is None:
             raise DemoFailed(

@@ -151,7 +151,7 @@ def _alerts() -> list[dict]:
     from resources.settings import settings
 
     try:
-        found = Ledger(settings()).alerts(datetime.now(UTC) - timedelta(days=7))
+        found = Ledger(settings()).alerts.since(datetime.now(UTC) - timedelta(days=7))
     except DatabaseUnavailable:
         return []
     return [

@@ -107,16 +107,16 @@ def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
     """What is live now: version, release, candidate, data, since when, by whom and why. Exit code 1: nothing."""
     ledger = _ledger(target)
     current = ledger.current(target)
-    waiting = [each.number for each in ledger.waiting(target)]
+    waiting = [each.number for each in ledger.candidates.waiting(target)]
     if current is None:
         facts = {"thing": target, "version": None, "waiting_for_approval": waiting}
         views.show(facts if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
         raise typer.Exit(1)
-    candidate = ledger.candidate_by_id(current.candidate)
+    candidate = ledger.candidates.by_id(current.candidate)
     previous, report = ledger.previous(target), ledger.report(current.candidate)
     facts = views.facts(current, candidate, previous, report)
     facts |= {
-        "aliases_pending": [move.alias for move in ledger.pending_moves(target)],
+        "aliases_pending": [move.alias for move in ledger.aliases.pending(target)],
         "waiting_for_approval": waiting,
     }
     views.show(facts, as_json, lambda: views.live(facts))
@@ -183,7 +183,7 @@ def _ledger(target: str) -> "Ledger":
 def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
     from mlops_assets.release.mechanism import CannotRelease
 
-    found = releasing.ledger.candidates(releasing.target)
+    found = releasing.ledger.candidates.of(releasing.target)
     if not found:
         raise CannotRelease(f"{releasing.target} has no candidate yet: a data tag makes one (`mlops data list`)")
     for candidate in found if number else found[-1:]:

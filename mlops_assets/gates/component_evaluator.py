@@ -46,7 +46,7 @@ class ComponentEvaluator:
         others = chosen(self.application, self.resources, without=self.role)
         part = Component(target, None, "dry run", 0, digest_of(dict(content)), data="", content=content)
         release = self.resources.ledger.current(target)
-        champion = self.resources.ledger.candidate_by_id(release.candidate) if release else None
+        champion = self.resources.ledger.candidates.by_id(release.candidate) if release else None
         return self._judge(composition(self.application, others, self.resources, {self.role: part}), champion)
 
     def _judge(self, candidate: Composition, champion: Candidate | None) -> GateReport:
@@ -83,7 +83,7 @@ class ComponentEvaluator:
 
 def questions(application: Application, resources: Resources) -> DataVersion:
     """The newest version of the questions that the ledger knows. Raises CannotRelease where there is none."""
-    newest = resources.ledger.newest_data(application.data.name)
+    newest = resources.ledger.data.newest(application.data.name)
     if newest is None:
         raise CannotRelease(
             f"{application.name} has no questions to be judged by: `mlops data release {application.data.name}`, and "

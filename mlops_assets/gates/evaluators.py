@@ -35,7 +35,7 @@ class ModelEvaluator:
 
     def declared(self, candidate: Candidate) -> Workload:
         """The workload, with the gates that hold for the source of the candidate's data."""
-        data = self.resources.ledger.data_version(candidate.data_name, candidate.data_version)
+        data = self.resources.ledger.data.get(candidate.data_name, candidate.data_version)
         return self.workload.for_source(data.source if data else "")
 
 

@@ -132,7 +132,7 @@ def trace(prediction_id: str, resources: Resources) -> Trace:
 
 def _origin_of_release(identity: int, resources: Resources) -> Origin:
     release = resources.ledger.release(identity)
-    candidate = resources.ledger.candidate_by_id(release.candidate) if release else None
+    candidate = resources.ledger.candidates.by_id(release.candidate) if release else None
     if release is None or candidate is None:
         raise NotFound(f"the ledger of {resources.settings.env} does not know the release {identity}")
     return _origin(candidate, release, resources)
@@ -140,7 +140,7 @@ def _origin_of_release(identity: int, resources: Resources) -> Origin:
 
 def _origin(candidate: Candidate, release: Release | None, resources: Resources) -> Origin:
     # As it was entered then: the tag may have been moved since, which says nothing about what the model was made from.
-    version = resources.ledger.data_version(candidate.data_name, candidate.data_version)
+    version = resources.ledger.data.get(candidate.data_name, candidate.data_version)
     if version is None:
         raise NotFound(
             f"the ledger of {resources.settings.env} has no data {candidate.data_name} {candidate.data_version}"
@@ -186,7 +186,7 @@ def _cited(prediction: Prediction, candidate: Candidate, resources: Resources) -
     if not wanted:
         return []
     release = resources.ledger.release(candidate.parts["index"])
-    index = resources.ledger.candidate_by_id(release.candidate) if release else None
+    index = resources.ledger.candidates.by_id(release.candidate) if release else None
     if index is None:
         return []
     table = composing.component_of(Chosen(index, release), resources).content["table"]
@@ -198,10 +198,10 @@ def _answered_by(prediction: Prediction, resources: Resources) -> tuple[Release 
     """The release that answered, None where a version was asked for that was never released; and its candidate."""
     if prediction.release_id is None:
         release, unknown = None, f"version {prediction.version}"
-        candidate = resources.ledger.candidate(prediction.endpoint, prediction.number or 0)
+        candidate = resources.ledger.candidates.get(prediction.endpoint, prediction.number or 0)
     else:
         release, unknown = resources.ledger.release(prediction.release_id), f"release {prediction.release_id}"
-        candidate = resources.ledger.candidate_by_id(release.candidate) if release else None
+        candidate = resources.ledger.candidates.by_id(release.candidate) if release else None
     if candidate is None:
         raise NotFound(f"the ledger of {resources.settings.env} does not know {unknown} of {prediction.endpoint}")
     return release, candidate
@@ -224,18 +224,18 @@ def impact(key: str, resources: Resources) -> list[Touched]:
 
 def _versions(key: str, resources: Resources) -> list[DataVersion]:
     if TAG.fullmatch(key):
-        version = resources.ledger.data_version(*split_tag(key))
+        version = resources.ledger.data.get(*split_tag(key))
         return [version] if version else []
-    return resources.ledger.data_by_file(key) or resources.ledger.data_by_path(key)
+    return resources.ledger.data.by_file(key) or resources.ledger.data.by_path(key)
 
 
 def _touched(resources: Resources, version: DataVersion) -> Touched:
     ledger = resources.ledger
-    candidates = ledger.candidates_of_data(version.name, version.version)
+    candidates = ledger.candidates.of_data(version.name, version.version)
     releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
     # What was put together of them: an application by an index, a prompt or a language model.
     known = {candidate.id for candidate in candidates}
-    candidates += [one for one in ledger.compositions([each.id for each in releases]) if one.id not in known]
+    candidates += [one for one in ledger.candidates.compositions([each.id for each in releases]) if one.id not in known]
     releases = ledger.releases_of_candidates([candidate.id for candidate in candidates])
     versions = [(candidate.thing, candidate.number) for candidate in candidates]
     usage = resources.predictions.usage([release.id for release in releases], versions)
@@ -247,7 +247,7 @@ def _touched(resources: Resources, version: DataVersion) -> Touched:
         files=[file.path for file in version.files],
         models=[_model(candidate) for candidate in candidates],
         releases=[_release(release) for release in releases],
-        batches=[_batch(batch) for batch in ledger.batches_of(version.name, version.version)],
+        batches=[_batch(batch) for batch in ledger.batches.of(version.name, version.version)],
         live=sorted(target for target, current in currents.items() if current and current.id in ids),
         predictions=usage.count,
         first=usage.first,

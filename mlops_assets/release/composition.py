@@ -72,7 +72,7 @@ def _current(target: str, resources: Resources) -> Chosen | None:
 
 
 def _newest(target: str, resources: Resources) -> Chosen | None:
-    candidate = resources.ledger.newest_candidate(target)
+    candidate = resources.ledger.candidates.newest(target)
     return Chosen(candidate, None) if candidate else None
 
 
@@ -164,6 +164,6 @@ def component_of(one: Chosen, resources: Resources) -> Component:
 
 
 def _candidate(release: Release, resources: Resources) -> Candidate:
-    candidate = resources.ledger.candidate_by_id(release.candidate)
+    candidate = resources.ledger.candidates.by_id(release.candidate)
     assert candidate is not None
     return candidate

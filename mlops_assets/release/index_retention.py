@@ -11,7 +11,7 @@ PREFIX = "index/"  # of an index' name in the ledger
 
 def prune(resources: Resources) -> list[str]:
     """Drop what is not needed of every index that ever had a candidate; the tables' names."""
-    indexes = [target for target in resources.ledger.targets() if target.startswith(PREFIX)]
+    indexes = [target for target in resources.ledger.candidates.targets() if target.startswith(PREFIX)]
     return [name for target in indexes for name in prune_index(target, resources)]
 
 
@@ -29,9 +29,9 @@ def prune_index(target: str, resources: Resources) -> list[str]:
     old = [table.name for table in resources.vectors.tables(target.removeprefix(PREFIX)) if _old(table.finished_at)]
     if not old:
         return []
-    ledger, candidates = resources.ledger, resources.ledger.candidates(target)
+    ledger, candidates = resources.ledger, resources.ledger.candidates.of(target)
     wanted = {release.candidate for release in ledger.releases(target)}
-    wanted |= {candidate.id for candidate in ledger.waiting(target)}
+    wanted |= {candidate.id for candidate in ledger.candidates.waiting(target)}
     wanted |= {candidate.id for candidate in candidates if not ledger.decisions(candidate.id)}
     wanted |= {candidate.id for candidate in candidates[-1:]}
     kept = {content_of(candidate, resources.settings)["table"] for candidate in candidates if candidate.id in wanted}

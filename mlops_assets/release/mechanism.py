@@ -171,7 +171,7 @@ class Releasing(Projection):
 
     def held(self) -> list[Candidate]:
         """Candidates that wait for a person, newest last."""
-        return self.ledger.waiting(self.target)
+        return self.ledger.candidates.waiting(self.target)
 
     def rollback(self, actor: str, why: str, to: str | None = None) -> Outcome:
         """Release what was released before (or a version that once was) again, as it was: nothing is trained or judged.
@@ -215,11 +215,12 @@ class Releasing(Projection):
     def adopt(self, number: int) -> Outcome:
         """Enter a `@champion` moved by hand as that person's decision: released if the gate lets it, else put back."""
         current = self.ledger.current(self.target)
-        candidate = self.ledger.candidate(self.target, number)
+        candidate = self.ledger.candidates.get(self.target, number)
         why = f"@{CHAMPION} was moved by hand in MLflow to version {number}"
         if candidate is None:
             text = f"{why}, which the ledger does not know: nothing says what it was made from"
-            tell = self.ledger.alert if self._is_gone(current.number if current else None) else self.ledger.put_back
+            gone = self._is_gone(current.number if current else None)
+            tell = self.ledger.alerts.add if gone else self.ledger.aliases.put_back
             tell(self.target, "refuse", text)
             return self._done(Outcome("refused", current, None, text))
         return self.consider(candidate, MLFLOW, why, action="adopt", again=True, alert=True)
@@ -243,7 +244,7 @@ class Releasing(Projection):
     # What these share.
 
     def _champion(self, current: Release | None) -> Candidate | None:
-        return self.ledger.candidate_by_id(current.candidate) if current else None
+        return self.ledger.candidates.by_id(current.candidate) if current else None
 
     def _versions(self) -> list[str]:
         return list(dict.fromkeys(release.version for release in self.ledger.releases(self.target)))

@@ -39,12 +39,12 @@ class Projection:
 
     def project(self) -> list[AliasMove]:
         """Set the aliases that the ledger asks for, one by one. Cut off anywhere, the next call goes on."""
-        with self.ledger.projecting(self.target):
-            asked = {move.alias: move for move in self.ledger.pending_moves(self.target)}
+        with self.ledger.aliases.projecting(self.target):
+            asked = {move.alias: move for move in self.ledger.aliases.pending(self.target)}
             actual = self.tracking.aliases(self.target) if asked else {}
             for move in asked.values():
                 self._set(move, actual.get(move.alias))
-                self.ledger.mark_moved(move)
+                self.ledger.aliases.mark_moved(move)
             return list(asked.values())
 
     def _set(self, move: AliasMove, actual: int | None) -> None:
@@ -54,14 +54,16 @@ class Projection:
             if move.number != actual:
                 self.tracking.set_alias(self.target, move.alias, move.number)
         except NoSuchVersion as gone:
-            self.ledger.alert(self.target, "version-gone", f"@{move.alias} cannot be set: {gone}")
+            self.ledger.alerts.add(self.target, "version-gone", f"@{move.alias} cannot be set: {gone}")
 
     def inspect(self) -> list[Difference]:
         """Aliases that somebody moved or removed. Costs one request to MLflow, and decides nothing."""
-        with self.ledger.projecting(self.target):  # so that no half-done projection is taken for a person's doing
+        with self.ledger.aliases.projecting(
+            self.target
+        ):  # so that no half-done projection is taken for a person's doing
             actual = self.tracking.aliases(self.target)
-            asked = {move.alias for move in self.ledger.pending_moves(self.target)}
-            expected = self.ledger.aliases(self.target)
+            asked = {move.alias for move in self.ledger.aliases.pending(self.target)}
+            expected = self.ledger.aliases.expected(self.target)
         return [
             Difference(alias, number, actual.get(alias))
             for alias, number in expected.items()
@@ -77,9 +79,9 @@ class Projection:
 
     def _put_back(self, difference: Difference) -> None:
         if self._is_gone(difference.ledger):
-            self.ledger.alert(self.target, "version-gone", f"{difference}, which is gone from MLflow")
+            self.ledger.alerts.add(self.target, "version-gone", f"{difference}, which is gone from MLflow")
         else:
-            self.ledger.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
+            self.ledger.aliases.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
 
     def _is_gone(self, number: int | None) -> bool:
         """Whether a version can never get its alias back, so that the alert about that stands until another release."""

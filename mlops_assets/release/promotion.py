@@ -27,14 +27,14 @@ def promote(target: str, environment: str, ledger: Ledger, tracking: Tracking) -
     release = ledger.current(target)
     if release is None:
         raise CannotRelease(f"nothing of {target} is released in {settings.env}, so there is nothing to promote")
-    candidate = ledger.candidate_by_id(release.candidate)
+    candidate = ledger.candidates.by_id(release.candidate)
     assert candidate is not None
     report = ledger.report(candidate.id)
 
     there = Ledger(settings.model_copy(update={"env": environment}))
     there.migrate()
-    if data := ledger.data_version(candidate.data_name, candidate.data_version):
-        there.record_data(data)
+    if data := ledger.data.get(candidate.data_name, candidate.data_version):
+        there.data.record(data)
     tags = {
         DIGEST: candidate.digest,
         "data": f"{candidate.data_name}-v{candidate.data_version}",
@@ -43,7 +43,7 @@ def promote(target: str, environment: str, ledger: Ledger, tracking: Tracking) -
     number, _ = tracking.promote(target, candidate.number, environment, tags)
     fields = {field: value for field, value in asdict(candidate).items() if field not in ("id", "created_at")}
     address = Tracking(there.settings).model_uri(target, number)
-    copy = there.add_candidate(NewCandidate(**fields | {"number": number, "model_uri": address}))
+    copy = there.candidates.add(NewCandidate(**fields | {"number": number, "model_uri": address}))
     if report and there.report(copy.id) is None:
         there.add_report(copy.id, report)
     return copy

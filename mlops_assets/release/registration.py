@@ -101,7 +101,7 @@ def register_candidate(
     run_id = tracking.open_run(experiment, key, title, origin.tags | tags)
     tracking.log(run_id, said.get("parameters", {}), said.get("metrics", {}), {})
     new = new_candidate(target, run_id, folder, origin, resources, tags, digest=digest, **said)
-    candidate = resources.ledger.add_candidate(new)
+    candidate = resources.ledger.candidates.add(new)
     tracking.close_run(run_id, "FINISHED")  # last: what is cut off before is found by its run, which goes on
     return candidate
 
@@ -118,7 +118,7 @@ def register_component(
         Path(folder, PART).write_text(json.dumps(dict(content), indent=2, sort_keys=True) + "\n")
         digest = Manifest.write(Path(folder), target.declared.package).digest
         numbered = {"number": said["number"]} if said.get("number") else {}
-        if known := resources.ledger.newest_candidate(target.name, digest=digest, **numbered):
+        if known := resources.ledger.candidates.newest(target.name, digest=digest, **numbered):
             return known
         said |= {"kind": target.role}
         return register_candidate(

@@ -46,7 +46,7 @@ class Delivery:
         if len(releases) < len(current):
             return []
         serving = plan and plan.version.release_id and ledger.release(plan.version.release_id)
-        candidate = ledger.candidate_by_id(serving.candidate) if serving else None
+        candidate = ledger.candidates.by_id(serving.candidate) if serving else None
         planned = {serving.id, *candidate.parts.values()} if serving and candidate else set()
         return sorted((one for one in releases if one.id not in planned), key=lambda one: one.id)
 
@@ -60,7 +60,7 @@ class Delivery:
         start = time.monotonic()
         ledger, serving, declared = self.resources.ledger, self.resources.serving, self.declared[endpoint]
         release = self._release(declared)
-        candidate = ledger.candidate_by_id(release.candidate)
+        candidate = ledger.candidates.by_id(release.candidate)
         assert candidate is not None
         offer(endpoint, self.resources)
         # The plan first: where the server's code changed, its new replicas must not start with the old version.
@@ -70,13 +70,13 @@ class Delivery:
         try:
             acks = serving.wait(endpoint, number, ACKNOWLEDGE_SECONDS)
         except RolloutFailed as failure:
-            ledger.alert(endpoint, "rollout-failed", f"{endpoint} {release.version}: {failure}")
+            ledger.alerts.add(endpoint, "rollout-failed", f"{endpoint} {release.version}: {failure}")
             raise
         planned = serving.plan(endpoint)
         if planned and planned.version.release_id and planned.version.release_id > release.id:
             # A newer release was rolled out at the same time: what is served is that one.
             release = ledger.release(planned.version.release_id) or release
-            candidate = ledger.candidate_by_id(release.candidate) or candidate
+            candidate = ledger.candidates.by_id(release.candidate) or candidate
         live = Live(
             release=release,
             candidate=candidate,
@@ -104,7 +104,7 @@ class Delivery:
 def offer(target: str, resources: Resources) -> None:
     """Let callers ask the endpoint for any version that the ledger knows. Idempotent: what is missing is added."""
     released = {release.candidate: release for release in resources.ledger.releases(target)}  # the last one of each
-    candidates = resources.ledger.candidates(target)
+    candidates = resources.ledger.candidates.of(target)
     resources.serving.offer(target, [plan_entry(candidate, released.get(candidate.id)) for candidate in candidates])
 
 

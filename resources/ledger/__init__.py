@@ -5,12 +5,13 @@ until they are done. Everything has a numeric id; lineage is following ids.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from resources.ledger.aliases import AliasPages
-from resources.ledger.batches import Batch, BatchPages, NewBatch
-from resources.ledger.data import DataPages, MovedTag
+from resources.ledger.alerts import Alerts
+from resources.ledger.aliases import Aliases
+from resources.ledger.batches import Batch, Batches, NewBatch
+from resources.ledger.candidates import Candidates
+from resources.ledger.data import Data, MovedTag
 from resources.ledger.records import (
     CANDIDATE,
     CHAMPION,
@@ -25,9 +26,10 @@ from resources.ledger.records import (
     Release,
 )
 from resources.ledger.reports import GateReport
-from resources.ledger.store import NoLedger, jsonb
+from resources.ledger.store import NoLedger, Store
 from resources.ledger.versions import Version, changes_of, following
 from resources.registry.version import DataFile, DataVersion
+from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -43,113 +45,39 @@ class ChampionMoved(PlatformError):
     """Something else was released since the report was made; judge again."""
 
 
-class Ledger(DataPages, AliasPages, BatchPages):
-    """One environment's ledger. Each public method is one transaction."""
+class Ledger:
+    """One environment's ledger: its reports, decisions and releases, and by name what they are about.
 
-    # Candidates and reports.
+    Each public method is one transaction.
+    """
 
-    def add_candidate(self, new: NewCandidate) -> Candidate:
-        """Enter a candidate, and ask for `@candidate` to point at it if it is the newest. Idempotent.
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._store = Store(settings)
+        self.data = Data(self._store)
+        self.batches = Batches(self._store)
+        self.alerts = Alerts(self._store)
+        self.aliases = Aliases(self._store, self.alerts)
+        self.candidates = Candidates(self._store, self.aliases)
 
-        Raises:
-            ValueError: the target has this number already, of another digest.
-        """
-        return self.add_candidates([new])[0]
-
-    def add_candidates(self, new: Sequence[NewCandidate]) -> list[Candidate]:
-        """Enter what came of one training, all or nothing; the last, of the highest number, stands for release.
-
-        So the newest candidate of a target is always one that its training has chosen.
-        """
-        with self._transaction() as connection:
-            return [self._add_candidate(connection, each) for each in new]
-
-    def _add_candidate(self, connection: "psycopg.Connection[Any]", new: NewCandidate) -> Candidate:
-        values = asdict(new)
-        values |= {name: jsonb(values[name]) for name in ("parameters", "metrics", "parts")}
-        values["parity"] = None if new.parity is None else jsonb(new.parity)
-        columns = ", ".join(values)
-        self._lock(connection, new.thing)
-        inserted = connection.execute(
-            f"INSERT INTO candidate ({columns}) VALUES ({', '.join(f'%({name})s' for name in values)})"  # noqa: S608 - names of our own fields
-            " ON CONFLICT (thing, number) DO NOTHING RETURNING id",
-            values,
-        ).fetchone()
-        candidate = self._one(connection, Candidate, "SELECT * FROM candidate", thing=new.thing, number=new.number)
-        assert candidate is not None
-        if candidate.digest != new.digest:
-            raise ValueError(
-                f"{new.thing} has a number {new.number} already, of digest {candidate.digest[:12]},"
-                f" not {new.digest[:12]}"
-            )
-        if inserted and self._aliases(connection, new.thing)[CANDIDATE] == new.number:
-            self._ask(connection, new.thing, {CANDIDATE: new.number})
-        return candidate
-
-    def candidate(self, target: str, number: int) -> Candidate | None:
-        return self._read(Candidate, "SELECT * FROM candidate", thing=target, number=number)
-
-    def candidate_by_id(self, candidate: int) -> Candidate | None:
-        return self._read(Candidate, "SELECT * FROM candidate", id=candidate)
-
-    def candidates(self, target: str, data_version: str | None = None) -> list[Candidate]:
-        """A target's candidates, newest last; those made from one data version where it is given."""
-        where = {"thing": target} | ({} if data_version is None else {"data_version": data_version})
-        return self._read_all(Candidate, "SELECT * FROM candidate", **where)
-
-    def newest_candidate(self, target: str, **where: Any) -> Candidate | None:
-        """A target's newest candidate; of those with such values, where some are given by column."""
-        return self._read(Candidate, "SELECT * FROM candidate", "ORDER BY id DESC LIMIT 1", thing=target, **where)
-
-    def durations(self, target: str, tier: str, latest: int, variant: str | None = None) -> list[tuple[int, float]]:
-        """Rows of the data (all splits) and seconds of the latest trainings on a tier, of one variant if given."""
-        rows = "SELECT coalesce(sum((s->>'rows')::int8), 0)::int8 FROM jsonb_path_query(d.metadata, '$.splits.*') s"
-        statement = (
-            f"SELECT ({rows}), c.seconds FROM candidate c"  # noqa: S608 - a text of ours
-            " JOIN data_version d ON (d.name, d.version) = (c.data_name, c.data_version)"
-            " WHERE c.thing = %s AND c.tier = %s AND c.seconds IS NOT NULL AND c.variant = coalesce(%s, c.variant)"
-            " ORDER BY c.id DESC LIMIT %s"
-        )
-        with self._transaction() as connection:
-            return connection.execute(statement, [target, tier, variant, latest]).fetchall()
-
-    def candidates_of_data(self, name: str, version: str) -> list[Candidate]:
-        """Everything that was made from a data version, newest last."""
-        return self._read_all(Candidate, "SELECT * FROM candidate", data_name=name, data_version=version)
-
-    def compositions(self, releases: Sequence[int]) -> list[Candidate]:
-        """The candidates that are put together of any of these releases (ids), newest last."""
-        return self._query(
-            Candidate,
-            "SELECT * FROM candidate WHERE releases_of(parts) && %s::bigint[] ORDER BY id",
-            [list(releases)],
-        )
+    def migrate(self) -> None:
+        """Create schema and tables where they are missing."""
+        self._store.migrate()
 
     def add_report(self, candidate: int, report: GateReport) -> int:
         """Enter a report about a candidate (its id), unless it is the newest already. Returns the report's id."""
-        with self._transaction() as connection:
+        with self._store.transaction() as connection:
             return self._add_report(connection, candidate, report)
 
     def report(self, candidate: int) -> GateReport | None:
         """The newest report about a candidate (its id)."""
-        with self._transaction() as connection:
+        with self._store.transaction() as connection:
             row = self._newest_report(connection, candidate)
         return GateReport.model_validate(row[1]) if row else None
 
     def decisions(self, candidate: int) -> list[Decision]:
         """What was decided about a candidate (its id), newest last."""
-        return self._read_all(Decision, "SELECT * FROM decision", candidate=candidate)
-
-    def waiting(self, target: str) -> list[Candidate]:
-        """Candidates that the last decision about them holds, newest last."""
-        return self._query(
-            Candidate,
-            "SELECT c.* FROM candidate c WHERE thing = %s AND 'hold' ="
-            " (SELECT action FROM decision d WHERE d.candidate = c.id ORDER BY id DESC LIMIT 1) ORDER BY number",
-            [target],
-        )
-
-    # Decisions and releases.
+        return self._store.read_all(Decision, "SELECT * FROM decision", candidate=candidate)
 
     def decide(
         self,
@@ -181,11 +109,11 @@ class Ledger(DataPages, AliasPages, BatchPages):
         Raises:
             ChampionMoved: another candidate than `against` is current.
         """
-        with self._transaction() as connection:
-            subject = self._one(connection, Candidate, "SELECT * FROM candidate", id=candidate)
+        with self._store.transaction() as connection:
+            subject = self._store.one(connection, Candidate, "SELECT * FROM candidate", id=candidate)
             if subject is None:
                 raise LookupError(f"the ledger has no candidate {candidate}")
-            self._lock(connection, subject.thing)
+            self._store.lock(connection, subject.thing)
             current = self._current(connection, subject.thing)
             if action in RELEASING and current and current.candidate == candidate:
                 return current
@@ -197,23 +125,22 @@ class Ledger(DataPages, AliasPages, BatchPages):
             ).fetchone()
             repeated = action not in RELEASING and last == (action, on)
             if not repeated:
-                row = connection.execute(
-                    "INSERT INTO decision (thing, candidate, report, action, actor, why)"
-                    " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-                    [subject.thing, candidate, on, action, actor, why],
-                ).fetchone()
+                values = {"thing": subject.thing, "candidate": candidate, "report": on, "action": action}
+                decision = self._store.insert(connection, "decision", values | {"actor": actor, "why": why})
                 if action in RELEASING:
-                    return self._release(connection, subject, row[0], current)
-            if alert is not None and put_back:
-                self._put_back(connection, subject.thing, action, alert)
-            elif alert is not None:
-                self._alert_once(connection, subject.thing, action, alert)
+                    return self._release(connection, subject, decision, current)
+            if alert is not None:
+                if put_back:
+                    self.aliases.ask_again(connection, subject.thing, [CHAMPION])
+                self.alerts.raise_(connection, subject.thing, action, alert, again=put_back)
             return current
 
     def _release(
         self, connection: "psycopg.Connection[Any]", subject: Candidate, decision: int, current: Release | None
     ) -> Release:
-        old = self._one(connection, Candidate, "SELECT * FROM candidate", id=current.candidate) if current else None
+        old = (
+            self._store.one(connection, Candidate, "SELECT * FROM candidate", id=current.candidate) if current else None
+        )
         given = connection.execute(
             "SELECT version, candidate FROM release WHERE thing = %s", [subject.thing]
         ).fetchall()
@@ -225,24 +152,22 @@ class Ledger(DataPages, AliasPages, BatchPages):
             before = Version.parse(current.version) if current else None
             version = str(following(before, bump, (Version.parse(version) for version, _ in given)))
         previous = current.id if current else None
-        row = connection.execute(
-            "INSERT INTO release (thing, version, candidate, decision, previous, changes)"
-            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-            [subject.thing, version, subject.id, decision, previous, jsonb(changes)],
-        ).fetchone()
+        values = {"thing": subject.thing, "version": version, "candidate": subject.id, "decision": decision}
+        made = self._store.insert(connection, "release", values | {"previous": previous, "changes": changes})
         connection.execute(
             "INSERT INTO current (thing, release, previous) VALUES (%s, %s, %s)"
             " ON CONFLICT (thing) DO UPDATE SET release = excluded.release, previous = excluded.previous",
-            [subject.thing, row[0], previous],
+            [subject.thing, made, previous],
         )
-        self._ask(connection, subject.thing, {PREVIOUS: current.number if current else None, CHAMPION: subject.number})
+        moves = {PREVIOUS: current.number if current else None, CHAMPION: subject.number}
+        self.aliases.ask(connection, subject.thing, moves)
         release = self._current(connection, subject.thing)
         assert release is not None
         return release
 
     def current(self, target: str) -> Release | None:
         """What is released now."""
-        with self._transaction() as connection:
+        with self._store.transaction() as connection:
             return self._current(connection, target)
 
     def previous(self, target: str) -> Release | None:
@@ -251,20 +176,17 @@ class Ledger(DataPages, AliasPages, BatchPages):
         return self.release(now.previous) if now and now.previous else None
 
     def release(self, release: int) -> Release | None:
-        return self._read(Release, "SELECT * FROM released", id=release)
+        return self._store.read(Release, "SELECT * FROM released", id=release)
 
     def releases(self, target: str) -> list[Release]:
         """A target's releases, newest last."""
-        return self._read_all(Release, "SELECT * FROM released", thing=target)
+        return self._store.read_all(Release, "SELECT * FROM released", thing=target)
 
     def releases_of_candidates(self, candidates: Sequence[int]) -> list[Release]:
         """The releases of any of these candidates (ids), newest last."""
-        return self._query(Release, "SELECT * FROM released WHERE candidate = ANY(%s) ORDER BY id", [list(candidates)])
-
-    def targets(self) -> list[str]:
-        """Everything that ever had a candidate."""
-        with self._transaction() as connection:
-            return [row[0] for row in connection.execute("SELECT DISTINCT thing FROM candidate ORDER BY thing")]
+        return self._store.query(
+            Release, "SELECT * FROM released WHERE candidate = ANY(%s) ORDER BY id", [list(candidates)]
+        )
 
     def entries(self, target: str) -> int:
         """How many decisions and alerts about a target there are: grows with everything that is answered to it."""
@@ -272,21 +194,19 @@ class Ledger(DataPages, AliasPages, BatchPages):
             "SELECT (SELECT count(*) FROM decision WHERE thing = %(thing)s)"
             " + (SELECT count(*) FROM alert WHERE thing = %(thing)s)"
         )
-        with self._transaction() as connection:
+        with self._store.transaction() as connection:
             return connection.execute(counted, {"thing": target}).fetchone()[0]
 
     def _current(self, connection: "psycopg.Connection[Any]", target: str) -> Release | None:
-        return self._one(connection, Release, "SELECT * FROM live", thing=target)
+        return self._store.one(connection, Release, "SELECT * FROM live", thing=target)
 
     def _add_report(self, connection: "psycopg.Connection[Any]", candidate: int, report: GateReport) -> int:
         newest = self._newest_report(connection, candidate)
         if newest and GateReport.model_validate(newest[1]) == report:
             return newest[0]
-        row = connection.execute(
-            "INSERT INTO report (candidate, verdict, content) VALUES (%s, %s, %s) RETURNING id",
-            [candidate, report.verdict, jsonb(report.model_dump(mode="json"))],
-        ).fetchone()
-        return row[0]
+        content = report.model_dump(mode="json")
+        values = {"candidate": candidate, "verdict": report.verdict, "content": content}
+        return self._store.insert(connection, "report", values)
 
     def _newest_report(self, connection: "psycopg.Connection[Any]", candidate: int) -> tuple[int, Any] | None:
         return connection.execute(

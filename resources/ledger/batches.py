@@ -1,4 +1,4 @@
-"""The ledger's pages on batch predictions: which model scored which data version, and where the scores lie."""
+"""The ledger's batch predictions: which model scored which data version, and where the scores lie."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -43,22 +43,20 @@ class Batch(NewBatch):
     created_at: datetime
 
 
-class BatchPages(Store):
+class Batches:
     """Batches, entered once for each release that they were asked of."""
 
-    def add_batch(self, new: NewBatch) -> None:
-        """Enter a batch; the same scores of the same release are entered already, and stay as they are."""
-        values = asdict(new)
-        columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
-        with self._transaction() as connection:
-            connection.execute(
-                f"INSERT INTO batch ({columns}) VALUES ({places}) ON CONFLICT (uri, digest, release) DO NOTHING",  # noqa: S608 - names of our own fields
-                values,
-            )
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def batches_of(self, data_name: str, data_version: str) -> list[Batch]:
+    def add(self, new: NewBatch) -> None:
+        """Enter a batch; the same scores of the same release are entered already, and stay as they are."""
+        with self._store.transaction() as connection:
+            self._store.insert(connection, "batch", asdict(new), "ON CONFLICT (uri, digest, release) DO NOTHING")
+
+    def of(self, data_name: str, data_version: str) -> list[Batch]:
         """Batches that a data version is in: as what was scored, or as what the model was made from; oldest first."""
-        return self._query(
+        return self._store.query(
             Batch,
             "SELECT * FROM batch WHERE (data_name, data_version) = (%(name)s, %(version)s) OR candidate IN"
             " (SELECT id FROM candidate WHERE (data_name, data_version) = (%(name)s, %(version)s)) ORDER BY id",

@@ -1,8 +1,8 @@
-"""The ledger's pages on data: which versions there are, and which files they hold."""
+"""The ledger's data: which versions there are, and which files they hold."""
 
 from typing import TYPE_CHECKING, Any
 
-from resources.ledger.store import Store, jsonb
+from resources.ledger.store import Store
 from resources.registry.version import DataFile, DataVersion
 from workloads.sdk.errors import PlatformError
 
@@ -16,18 +16,21 @@ class MovedTag(PlatformError):
     """A data tag that the ledger knows points elsewhere now. Tags are immutable, so this is refused."""
 
 
-class DataPages(Store):
+class Data:
     """Data versions, entered once."""
 
-    def record_data(self, *versions: DataVersion) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record(self, *versions: DataVersion) -> None:
         """Enter data versions with their files, all or none; those known already are compared instead.
 
         Raises:
             MovedTag: one is known with another commit or digest.
         """
-        with self._transaction() as connection:
+        with self._store.transaction() as connection:
             for name in sorted({version.name for version in versions}):
-                self._lock(connection, f"data:{name}")
+                self._store.lock(connection, f"data:{name}")
             for version in versions:
                 self._record(connection, version)
 
@@ -43,63 +46,58 @@ class DataPages(Store):
                     " back, and release a new version instead"
                 )
             return
-        inserted = connection.execute(
-            "INSERT INTO data_version (name, version, tag, commit, digest, source, metadata)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
-            [
-                *(version.name, version.version, version.tag, version.commit, version.digest, version.source),
-                jsonb(dict(version.metadata)),
-            ],
-        ).fetchone()
+        fields = ("name", "version", "tag", "commit", "digest", "source")
+        values = {field: getattr(version, field) for field in fields} | {"metadata": dict(version.metadata)}
+        inserted = self._store.insert(connection, "data_version", values)
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO data_file (data_version, path, split, sha256, md5, size) VALUES (%s, %s, %s, %s, %s, %s)",
-                [[inserted[0], file.path, file.split, file.sha256, file.md5, file.size] for file in version.files],
+                [[inserted, file.path, file.split, file.sha256, file.md5, file.size] for file in version.files],
             )
 
-    def data(self, name: str) -> list[DataVersion]:
+    def versions(self, name: str) -> list[DataVersion]:
         """All versions of a dataset, in the order they were entered."""
-        return self._data("SELECT * FROM data_page WHERE name = %s ORDER BY id", [name])
+        return self._read("SELECT * FROM data_page WHERE name = %s ORDER BY id", [name])
 
-    def data_version(self, name: str, version: str) -> DataVersion | None:
+    def get(self, name: str, version: str) -> DataVersion | None:
         """One version of a dataset, as it was when it was entered."""
-        return next(iter(self._data("SELECT * FROM data_page WHERE name = %s AND version = %s", [name, version])), None)
+        return next(iter(self._read("SELECT * FROM data_page WHERE name = %s AND version = %s", [name, version])), None)
 
-    def newest_data(self, name: str) -> DataVersion | None:
+    def newest(self, name: str) -> DataVersion | None:
         """The highest version of a dataset, by semantic version."""
         newest = "SELECT * FROM data_page WHERE name = %s ORDER BY string_to_array(version, '.')::int[] DESC LIMIT 1"
-        return next(iter(self._data(newest, [name])), None)
+        return next(iter(self._read(newest, [name])), None)
 
     def commits(self, name: str) -> dict[str, str]:
         """The commit that each version of a dataset had when it was entered."""
-        with self._transaction() as connection:
+        with self._store.transaction() as connection:
             rows = connection.execute("SELECT version, commit FROM data_version WHERE name = %s", [name]).fetchall()
         return dict(rows)
 
-    def data_by_file(self, digest: str) -> list[DataVersion]:
+    def by_file(self, digest: str) -> list[DataVersion]:
         """The data versions of a digest (their own, or a file's SHA-256 or MD5), or of its first six digits or more."""
         prefix = digest.lower()
         if len(prefix) < DIGITS or any(character not in "0123456789abcdef" for character in prefix):
             return []
-        return self._data(
+        return self._read(
             "SELECT * FROM data_page WHERE digest LIKE %(p)s OR id IN"
             " (SELECT data_version FROM data_file WHERE sha256 LIKE %(p)s OR md5 LIKE %(p)s) ORDER BY id",
             {"p": f"{prefix}%"},
         )
 
-    def data_by_path(self, path: str) -> list[DataVersion]:
+    def by_path(self, path: str) -> list[DataVersion]:
         """The data versions that hold a file of this path (in the registry) or name."""
-        return self._data(
+        return self._read(
             "SELECT * FROM data_page WHERE id IN"
             " (SELECT data_version FROM data_file WHERE path = %(path)s OR right(path, length(%(end)s)) = %(end)s)"
             " ORDER BY id",
             {"path": path, "end": f"/{path}"},
         )
 
-    def _data(self, statement: str, values: Any) -> list[DataVersion]:
+    def _read(self, statement: str, values: Any) -> list[DataVersion]:
         from psycopg.rows import dict_row
 
-        with self._transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        with self._store.transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(statement, values).fetchall()
         names = ("name", "version", "tag", "commit", "digest", "source", "metadata")
         return [

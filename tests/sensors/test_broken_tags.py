@@ -79,7 +79,7 @@ def test_a_broken_tag_is_passed_over_and_named_once(
     assert result.cursor  # there is nothing more to do until a tag changes
     for _ in range(2):
         tick([wine], broken, ledger, instance)
-    (alert,) = ledger.alerts()
+    (alert,) = ledger.alerts.since()
     assert (alert.thing, alert.kind) == ("wine", "broken-tag")
     assert all(f"wine-v{version}" in alert.text for version in ("0.9.0", "1.0.5", "1.0.6", "2.0.0"))
 

@@ -15,7 +15,7 @@ from release_support import OpenResources
 from jobs.pipelines import pipelines
 from mlops_assets.release.rollout import Delivery
 from resources.all import Resources
-from resources.ledger import store
+from resources.ledger import aliases
 from sensors.registry import registry
 
 WORKLOADS = [replace(echo, name=f"sensed_{name}") for name in ("one", "two", "three")]
@@ -86,7 +86,7 @@ def test_what_a_crash_left_and_what_somebody_moved_is_seen(
 ) -> None:
     one, two, three = shops
     one.resources.tracking.set_alias(one.target, "candidate", 1)  # to be put back
-    two.resources.ledger.put_back(two.target, "test", "asked for, and not done")
+    two.resources.ledger.aliases.put_back(two.target, "test", "asked for, and not done")
     three.resources.tracking.set_alias(three.target, "champion", 2)  # to be judged
     result = tick(WORKLOADS, resources, instance)
     assert (one.settled, two.settled) == (True, True)
@@ -101,10 +101,10 @@ def test_what_a_crash_left_and_what_somebody_moved_is_seen(
 def test_one_that_fails_does_not_hold_up_the_others(
     shops: list[Shop], resources: Resources, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(aliases, "LOCK_SECONDS", 0.1)
     for shop in shops[:2]:
         shop.resources.tracking.set_alias(shop.target, "champion", 2)
-    with resources.ledger.projecting(shops[0].target):
+    with resources.ledger.aliases.projecting(shops[0].target):
         result = tick(WORKLOADS, resources, instance)
         keys = [request.run_key for request in result.run_requests if "adopt" in request.run_key]
         assert [key.split(":")[0] for key in keys] == [shops[1].target]

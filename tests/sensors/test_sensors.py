@@ -72,7 +72,7 @@ class Tags:
 
     @property
     def alerts(self) -> list[str]:
-        return [alert.text for alert in self.ledger.alerts() if alert.kind == "moved-tag"]
+        return [alert.text for alert in self.ledger.alerts.since() if alert.kind == "moved-tag"]
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_new_tags_become_partitions_and_only_the_newest_is_trained(tags: Tags) -
     assert tags.registered == ["1.0.0", "1.9.0", "1.10.0"]
     assert tags.instance.get_materialized_partitions(registry_key("wine")) == set(tags.registered)
     (request,) = result.run_requests
-    digest = tags.ledger.data("wine")[0].digest
+    digest = tags.ledger.data.versions("wine")[0].digest
     assert (request.partition_key, request.job_name) == ("1.10.0", "wine_pipeline")
     assert request.run_key == f"wine-v1.10.0:{digest}"  # the content's, so that no other content is taken for it
     assert isinstance(tags.tick(), dg.SkipReason)
@@ -215,7 +215,7 @@ class Hand:
 
     @property
     def alerts(self) -> list[str]:
-        return [alert.text for alert in self.world.resources.ledger.alerts() if alert.thing == "wine"]
+        return [alert.text for alert in self.world.resources.ledger.alerts.since() if alert.thing == "wine"]
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def other(world: World, live: Delivered, definitions: dg.Definitions) -> Candida
     config = {"ops": {"models__wine": {"config": {"trees": 60}}}}
     result = job.execute_in_process(run_config=config, partition_key=live.version, instance=world.instance)
     assert result.success
-    return world.resources.ledger.candidates("wine", live.version)[-1]
+    return world.resources.ledger.candidates.of("wine", live.version)[-1]
 
 
 def test_an_alias_moved_by_hand_is_judged_and_released(
@@ -249,7 +249,7 @@ def test_an_alias_moved_by_hand_is_judged_and_released(
 def test_an_alias_on_a_model_that_the_gate_refuses_is_put_back_each_time(
     world: World, corrupted: Delivered, hand: Hand
 ) -> None:
-    bad = world.resources.ledger.candidates("wine", corrupted.version)[-1]
+    bad = world.resources.ledger.candidates.of("wine", corrupted.version)[-1]
     before = hand.live
     keys = set()
     for _ in range(2):
@@ -273,7 +273,7 @@ def test_a_plan_that_is_not_what_is_released_is_rolled_out(world: World, live: D
     first = ledger.releases("wine")[0]
     assert current
     assert first.id != current.id
-    candidate = ledger.candidate_by_id(first.candidate)
+    candidate = ledger.candidates.by_id(first.candidate)
     assert candidate
     filters = dg.RunsFilter(job_name=rollout_name("wine"), tags={"dagster/sensor_name": "registry"})
     before = world.instance.get_runs_count(filters)

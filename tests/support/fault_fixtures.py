@@ -84,7 +84,7 @@ class Breaker:
         versions = resources.tracking.client.search_model_versions("name = 'dev.wine'")
         return Registered(
             {int(version.version) for version in versions},
-            {candidate.number for candidate in resources.ledger.candidates("wine")},
+            {candidate.number for candidate in resources.ledger.candidates.of("wine")},
             set(resources.tracking.running().get("wine", {})),
         )
 
@@ -97,7 +97,7 @@ class Breaker:
         assert len(after.candidates) == len(before.candidates) + 1
         assert after.versions - before.versions == after.candidates - before.candidates
         assert after.running == before.running == set()
-        assert self.world.resources.ledger.pending_moves("wine") == []
+        assert self.world.resources.ledger.aliases.pending("wine") == []
         assert self.world.resources.tracking.aliases("wine")["candidate"] == max(after.candidates)
 
 

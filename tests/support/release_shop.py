@@ -52,7 +52,7 @@ class Shop:
             data_digest="d1",
             signature=manifest.request_schema,
         )
-        return self.resources.ledger.add_candidate(replace(new, **fields))
+        return self.resources.ledger.candidates.add(replace(new, **fields))
 
     def consider(self, candidate: Candidate):
         return self.releasing.consider(candidate, "test", "because")
@@ -68,8 +68,8 @@ class Shop:
 
     @property
     def alerts(self) -> list[str]:
-        return [alert.text for alert in self.resources.ledger.alerts() if alert.thing == self.target]
+        return [alert.text for alert in self.resources.ledger.alerts.since() if alert.thing == self.target]
 
     @property
     def settled(self) -> bool:
-        return self.releasing.inspect() == [] and self.resources.ledger.pending_moves(self.target) == []
+        return self.releasing.inspect() == [] and self.resources.ledger.aliases.pending(self.target) == []

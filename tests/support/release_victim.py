@@ -15,6 +15,8 @@ from release_support import Splits
 from mlops_assets.gates.evaluators import ModelEvaluator
 from mlops_assets.release.mechanism import Releasing
 from resources.ledger import AliasMove, Ledger
+from resources.ledger.aliases import Aliases
+from resources.ledger.store import Store
 from resources.settings import Settings
 from resources.tracking import Tracking
 
@@ -37,6 +39,8 @@ class MortalLedger(Ledger):
         reached("after the decision")
         return result
 
+
+class MortalAliases(Aliases):
     def mark_moved(self, move: AliasMove) -> None:
         super().mark_moved(move)
         reached(f"after {move.alias} is marked")
@@ -61,12 +65,13 @@ def main(test: Path, steps: dict[str, str]) -> None:
             continue
         resources = type("Resources", (), {"settings": settings, "registry": Splits(test)})()
         resources.ledger, resources.tracking = MortalLedger(settings), MortalTracking(settings)
+        resources.ledger.aliases = MortalAliases(Store(settings), resources.ledger.alerts)
         releasing = Releasing(target, resources.ledger, resources.tracking, ModelEvaluator(echo, resources))
         if step.startswith("repair: "):
             step = step.removeprefix("repair: ")
             releasing.repair()
         else:
-            releasing.consider(resources.ledger.candidates(target)[-1], "victim", "to be killed")
+            releasing.consider(resources.ledger.candidates.of(target)[-1], "victim", "to be killed")
         os._exit(0)
 
 

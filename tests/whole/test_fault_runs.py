@@ -77,7 +77,7 @@ def test_a_killed_run_goes_on_in_another_with_the_same_training(breaker: Breaker
 @pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="this system sets no limits of another process")
 def test_there_is_no_room_in_the_artifact_store(breaker: Breaker) -> None:
     before = breaker.known
-    folder = breaker.world.resources.ledger.candidates("wine")[-1].artifacts_uri.removeprefix("file://")
+    folder = breaker.world.resources.ledger.candidates.of("wine")[-1].artifacts_uri.removeprefix("file://")
     largest = max(file.stat().st_size for file in Path(folder).iterdir())
     run = launch(breaker)
     with breaker.held():

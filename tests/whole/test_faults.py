@@ -85,7 +85,7 @@ def test_caches_that_were_damaged_are_repaired(breaker: Breaker) -> None:
 
 def test_an_artifact_that_was_damaged_is_not_served(breaker: Breaker, corrupted: Delivered) -> None:
     resources, version = breaker.world.resources, breaker.delivered.version
-    other, current = resources.ledger.candidates("wine", corrupted.version)[-1], resources.ledger.current("wine")
+    other, current = resources.ledger.candidates.of("wine", corrupted.version)[-1], resources.ledger.current("wine")
     assert current is not None
     folder = resources.tracking.artifacts(other.artifacts_uri, other.digest)
     file = max(folder.iterdir(), key=lambda each: each.stat().st_size)

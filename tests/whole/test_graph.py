@@ -33,7 +33,7 @@ def dagster(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def made_by(world: World, delivered: Delivered) -> Candidate:
     """The candidate that a run made."""
-    found = world.resources.ledger.candidates(delivered.workload.name, delivered.version)
+    found = world.resources.ledger.candidates.of(delivered.workload.name, delivered.version)
     (candidate,) = [each for each in found if each.dagster_run == delivered.run.run_id]
     return candidate
 
@@ -201,7 +201,7 @@ def test_changed_parameters_reach_the_model(world: World, live: Delivered, tmp_p
         *("--tags", json.dumps({"dagster/partition": live.version}), "-c", str(tmp_path / "config.json")),
     )
     assert run.returncode == 0, run.stderr
-    candidate = world.resources.ledger.candidates("wine", live.version)[-1]
+    candidate = world.resources.ledger.candidates.of("wine", live.version)[-1]
     assert (candidate.parameters["trees"], candidate.parameters["max_depth"]) == (7, 3)
     logged = world.resources.tracking.client.get_run(candidate.run_id).data.params
     assert (logged["trees"], logged["max_depth"], logged["min_samples_leaf"]) == ("7", "3", "1")
@@ -216,7 +216,7 @@ def test_changed_parameters_reach_the_model(world: World, live: Delivered, tmp_p
 def test_a_parameter_out_of_range_is_refused(
     world: World, live: Delivered, definitions: dg.Definitions, parameters: dict, field: str, bound: str
 ) -> None:
-    before = world.resources.ledger.candidates("wine")
+    before = world.resources.ledger.candidates.of("wine")
     job = definitions.resolve_job_def("wine_pipeline").get_subset(asset_selection={dg.AssetKey(["models", "wine"])})
     result = job.execute_in_process(
         run_config={"ops": {"models__wine": {"config": parameters}}},
@@ -228,7 +228,7 @@ def test_a_parameter_out_of_range_is_refused(
     said = world.said(result.run_id)
     assert field in said
     assert bound in said
-    assert world.resources.ledger.candidates("wine") == before
+    assert world.resources.ledger.candidates.of("wine") == before
 
 
 def test_a_backfill_trains_all_tags_and_releases_at_most_one(world: World, corrupted: Delivered) -> None:
@@ -242,17 +242,17 @@ def test_a_backfill_trains_all_tags_and_releases_at_most_one(world: World, corru
     assert json.loads(synced.stdout)["wine"] in ([good], [])  # the sensor may have been faster
     tags = sorted(world.instance.get_dynamic_partitions("wine_data"))
     assert len(tags) == 3
-    trained, released = {tag: len(ledger.candidates("wine", tag)) for tag in tags}, len(ledger.releases("wine"))
+    trained, released = {tag: len(ledger.candidates.of("wine", tag)) for tag in tags}, len(ledger.releases("wine"))
     runs = world.backfill("wine_pipeline", tags)
     ended = {run.tags["dagster/partition"]: run.status.value for run in runs}
     assert ended == {tag: "FAILURE" if tag == corrupted.version else "SUCCESS" for tag in tags}
     world.sensed(corrupted.workload, good)  # the sensor asks for it too
-    assert all(len(ledger.candidates("wine", tag)) > trained[tag] for tag in tags)
+    assert all(len(ledger.candidates.of("wine", tag)) > trained[tag] for tag in tags)
     new = ledger.releases("wine")[released:]
     assert len(new) == 1
     current = ledger.current("wine")
     assert current == new[0]
-    candidate = ledger.candidate_by_id(current.candidate)
+    candidate = ledger.candidates.by_id(current.candidate)
     assert candidate
     assert candidate.data_version == good
     assert world.predict(corrupted.workload, good)["version"] == current.version == "1.1.0"

@@ -108,21 +108,21 @@ def test_a_tier_that_can_never_be_placed_is_refused_before_anything_begins(caref
     said = careful.said(result)
     assert "Training wine on the tier gpu-gold can never be placed here: it wants" in said
     assert "the nearest tier that can be is cpu-" in said
-    assert careful.resources.ledger.candidates("wine") == []
+    assert careful.resources.ledger.candidates.of("wine") == []
     assert careful.resources.tracking.running().get("wine", {}) == {}
 
 
 def test_what_passes_its_gates_waits(careful: Careful, held: dg.ExecuteInProcessResult) -> None:
-    (candidate,) = careful.resources.ledger.waiting("wine")
+    (candidate,) = careful.resources.ledger.candidates.waiting("wine")
     assert careful.resources.ledger.report(candidate.id).verdict in ("pass", "inconclusive")
     assert careful.resources.ledger.releases("wine") == []
-    assert [alert.kind for alert in careful.resources.ledger.alerts() if alert.thing == "wine"] == ["hold"]
+    assert [alert.kind for alert in careful.resources.ledger.alerts.since() if alert.thing == "wine"] == ["hold"]
     assert "`mlops approve wine --why ...`, or the job wine_approve" in careful.said(held)
     assert careful.instance.get_latest_materialization_event(dg.AssetKey(["endpoints", "wine"])) is None
 
 
 def test_the_tier_and_what_it_took_are_told_everywhere(careful: Careful, held: dg.ExecuteInProcessResult) -> None:
-    (candidate,) = careful.resources.ledger.candidates("wine")
+    (candidate,) = careful.resources.ledger.candidates.of("wine")
     assert (candidate.tier, candidate.parameters["trees"]) == ("cpu-medium", 12)
     told = careful.metadata("models")
     assert told["tier"] == "cpu-medium"

@@ -104,7 +104,7 @@ def test_a_tag_of_the_corpus_becomes_a_released_index(world: World, rag: dict[st
     assert (table.chunks, table.data_version) == (metadata["dagster/row_count"], rag["corpus"])
     current = world.resources.ledger.current("index/corpus")
     assert current is not None
-    candidate = world.resources.ledger.candidate_by_id(current.candidate)
+    candidate = world.resources.ledger.candidates.by_id(current.candidate)
     assert candidate is not None
     assert (candidate.data_version, candidate.kind, candidate.digest) == (rag["corpus"], "index", metadata["digest"])
 
@@ -173,7 +173,7 @@ def test_a_registered_prompt_is_judged_by_itself_and_a_worse_one_changes_nothing
     filters = dg.RunsFilter(job_name=renewal_name("prompt_rag"), tags={"dagster/sensor_name": "registry"})
     run = world.by_sensor("registry", filters)
     assert not run.is_success
-    candidate = world.resources.ledger.candidate("prompt/rag", worse)
+    candidate = world.resources.ledger.candidates.get("prompt/rag", worse)
     assert candidate
     report = world.resources.ledger.report(candidate.id)
     assert report

@@ -29,7 +29,7 @@ def fashion(world: World) -> Delivered:
     workload = workload_of("workloads.fashion_mnist")
     version = world.release(workload, rows=1000)
     run = world.sensed(workload, version)
-    candidate = world.resources.ledger.candidates(workload.name, version)[-1]
+    candidate = world.resources.ledger.candidates.of(workload.name, version)[-1]
     assert candidate.dagster_run == run.run_id
     releasing(model_of(workload), world.resources).override(candidate, "a person", "few rows are enough here")
     Delivery([workload], world.resources).roll_out(workload.name)
@@ -77,7 +77,7 @@ def trained(world: World, run: dg.DagsterRun, step: str) -> tuple[float, float]:
 
 def test_both_retrain_while_both_endpoints_answer(world: World, live: Delivered, fashion: Delivered) -> None:
     ledger, both = world.resources.ledger, [live, fashion]
-    before = {each.workload.name: len(ledger.candidates(each.workload.name)) for each in both}
+    before = {each.workload.name: len(ledger.candidates.of(each.workload.name)) for each in both}
     configs = {"wine": {"trees": 30, "seed": 7}, "fashion_mnist": {"epochs": 1, "seed": 7}}
     with load(world, both) as seen:
         launched = {}
@@ -88,7 +88,7 @@ def test_both_retrain_while_both_endpoints_answer(world: World, live: Delivered,
         runs = {name: world.wait(run_id) for name, run_id in launched.items()}
         answered = Counter(seen)
     for name, run in runs.items():
-        newest = ledger.candidates(name)[before[name] :]
+        newest = ledger.candidates.of(name)[before[name] :]
         assert [candidate.dagster_run for candidate in newest] == [run.run_id], world.said(run.run_id)
         assert newest[0].parameters["seed"] == 7
     assert {status for _, status in seen} == {200}

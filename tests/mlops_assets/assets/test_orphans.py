@@ -19,7 +19,11 @@ class Killed(BaseException):
 
 
 class Cut(Ledger):
-    def add_candidate(self, new):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.candidates.add = self.killed
+
+    def killed(self, new):
         raise Killed
 
 
@@ -78,7 +82,7 @@ def test_what_was_entered_stays(resources: Resources, instance: dg.DagsterInstan
     target = next(each for each in targets_of(declared) if each.role == "language_model")
     with pytest.raises(Killed):
         register(target, ended, "2.0.0", resources, tracking=CutLast(resources.settings))
-    candidate = resources.ledger.newest_candidate(target.name)
+    candidate = resources.ledger.candidates.newest(target.name)
     (said,) = reap(declared, resources.tracking.running()[declared.name], resources, instance)
     assert "finished" in said
     assert resources.tracking.has_version(target.name, candidate.number)
@@ -94,5 +98,5 @@ def test_what_still_runs_is_left_alone(resources: Resources, instance: dg.Dagste
     running = resources.tracking.running()[declared.name]
     assert reap(declared, running, resources, instance) == []
     again = register(target, "a" * 32, "3.0.0", resources)
-    assert again == resources.ledger.newest_candidate(target.name)
+    assert again == resources.ledger.candidates.newest(target.name)
     assert resources.tracking.running()[declared.name] == {}

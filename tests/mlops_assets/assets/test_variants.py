@@ -127,7 +127,7 @@ def test_all_are_registered_and_the_best_by_validation_is_judged(world: World, t
     figures = {one.variant: one.result.metrics["validation_accuracy"] for one in judged.variants}
     assert figures[judged.best.variant] == max(figures.values()) > figures["stump"]
     assert judged.report.candidate_digest == judged.best.candidate.digest
-    candidates = world.resources.ledger.candidates("grapes")
+    candidates = world.resources.ledger.candidates.of("grapes")
     assert [one.variant for one in candidates] == [one.variant for one in judged.variants]
     assert candidates[-1] == judged.best.candidate  # what `releases/grapes` considers
     assert versions(world) == {one.number: one.variant for one in candidates}
@@ -169,7 +169,7 @@ def test_a_retry_takes_what_was_trained(world: World, live: Delivered, trained: 
 def test_one_that_fails_is_said_and_nothing_is_registered(
     world: World, live: Delivered, trained: tuple[Started, Judged]
 ) -> None:
-    before = world.resources.ledger.candidates("grapes"), versions(world)
+    before = world.resources.ledger.candidates.of("grapes"), versions(world)
     started = Started(world, live.version, "root-2", variants=["few", "forest"], seed=7)
     process = until(lambda: job_of("few"), seconds=60, pause=0.02)
     process.kill()
@@ -177,7 +177,7 @@ def test_one_that_fails_is_said_and_nothing_is_registered(
     assert isinstance(started.error, JobFailed)
     assert str(started.error).startswith("Training grapes (few) on 1.0.0 failed with exit code"), started.error
     assert any(line.startswith("forest: ") and "done: " in line for line in started.lines)  # it was let end
-    assert (world.resources.ledger.candidates("grapes"), versions(world)) == before
+    assert (world.resources.ledger.candidates.of("grapes"), versions(world)) == before
     client = world.resources.tracking.client
     experiment = client.get_experiment_by_name("dev.grapes").experiment_id
     runs = client.search_runs([experiment], "tags.`dagster.root_run` = 'root-2'")
@@ -186,4 +186,4 @@ def test_one_that_fails_is_said_and_nothing_is_registered(
     retried = Started(world, live.version, "root-2", variants=["few", "forest"], seed=7)
     assert {one.variant for one in retried.end().variants} == {"few", "forest"}
     assert len(retried.submissions()) == 1  # the other one's result was kept
-    assert len(world.resources.ledger.candidates("grapes")) == len(before[0]) + 2
+    assert len(world.resources.ledger.candidates.of("grapes")) == len(before[0]) + 2

@@ -85,7 +85,7 @@ def test_a_person_says_yes_or_no(mlops: Callable[..., tuple[int, object]], monke
         code, outcome = mlops(answer, "--why", "I looked", "--json", *(["--no-roll-out"] * (answer == "approve")))
         assert (code, outcome["result"], outcome["number"]) == (0, result, live)
         assert (
-            shop.resources.ledger.decisions(shop.resources.ledger.candidate(shop.target, number).id)[-1].why
+            shop.resources.ledger.decisions(shop.resources.ledger.candidates.get(shop.target, number).id)[-1].why
             == "I looked"
         )
 

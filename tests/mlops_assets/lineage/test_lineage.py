@@ -47,7 +47,7 @@ def test_a_prediction_is_traced_down_to_its_files(world: World, live: Delivered,
     assert current
     assert found["endpoint"]["version"] == found["release"]["version"] == current.version
     assert (found["release"]["id"], found["endpoint"]["live"]) == (current.id, True)
-    candidate = world.resources.ledger.candidate_by_id(current.candidate)
+    candidate = world.resources.ledger.candidates.by_id(current.candidate)
     assert candidate
     assert found["model"]["uri"] == candidate.model_uri
     assert found["run"]["dagster"] == candidate.dagster_run
@@ -70,7 +70,7 @@ def test_a_prediction_is_traced_down_to_its_files(world: World, live: Delivered,
 def planted(world: World, prediction: str) -> Iterator[Path]:
     """A file of DVC's cache with one byte changed: that of the training split that the prediction's model learned."""
     tag = lineage.trace(prediction, world.resources).data["tag"]
-    (version,) = [one for one in world.resources.ledger.data("wine") if one.tag == tag]
+    (version,) = [one for one in world.resources.ledger.data.versions("wine") if one.tag == tag]
     cached = world.resources.registry.store.cached(next(file for file in version.files if file.split == "train"))
     content, mode = cached.read_bytes(), cached.stat().st_mode
     cached.chmod(0o644)

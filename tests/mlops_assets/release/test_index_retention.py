@@ -41,9 +41,9 @@ class Kept:
         folder.mkdir()
         (folder / PART).write_text(json.dumps({"schema": SCHEMA, "table": table}))
         digest = Manifest.write(folder, "workloads.corpus").digest
-        number = len(self.resources.ledger.candidates(THING)) + 1
+        number = len(self.resources.ledger.candidates.of(THING)) + 1
         new = NewCandidate(thing=THING, kind="index", number=number, digest=digest, artifacts_uri=folder.as_uri())
-        candidate = self.resources.ledger.add_candidate(new)
+        candidate = self.resources.ledger.candidates.add(new)
         for action in actions:
             current = self.resources.ledger.current(THING)
             against = current.candidate if current else None
@@ -68,7 +68,7 @@ def test_only_what_nobody_can_ask_for_is_dropped(postgres: Settings, tmp_path: P
     kept.table("kept_unknown_young", YOUNG)
     before = kept.tables
     assert len(before) == 9
-    broken = Path(kept.resources.ledger.candidates(THING)[0].artifacts_uri.removeprefix("file://")) / PART
+    broken = Path(kept.resources.ledger.candidates.of(THING)[0].artifacts_uri.removeprefix("file://")) / PART
     right = broken.read_text()
     broken.write_text("{}")
     with pytest.raises(BrokenArtifacts, match="was changed"):
@@ -80,4 +80,4 @@ def test_only_what_nobody_can_ask_for_is_dropped(postgres: Settings, tmp_path: P
     assert kept.tables == before - dropped
     assert kept.resources.vectors.chunk("kept_refused", "0" * 32) is None
     assert prune_index(THING, kept.resources) == []
-    assert kept.resources.ledger.candidate_by_id(refused.id) is not None
+    assert kept.resources.ledger.candidates.by_id(refused.id) is not None

@@ -49,13 +49,13 @@ def resources(mlflow: Settings, rag: Application, tmp_path_factory: pytest.TempP
     lines = folder / "made" / "lines.jsonl"
     questions = resources.registry.release(rag, parameters={"questions": lines}).version
     resources.ledger.migrate()
-    resources.ledger.record_data(questions)
+    resources.ledger.data.record(questions)
     (folder / "index").mkdir()
     (folder / "index" / PART).write_text(json.dumps(dict(composition("corpus_released").index.content)))
     manifest = Manifest.write(folder / "index", "workloads.corpus")
     uri = (folder / "index").as_uri()
     index = NewCandidate(thing="index/corpus", number=1, digest=manifest.digest, kind="index", artifacts_uri=uri)
-    resources.ledger.add_candidate(replace(index, data_name="corpus", data_version="1.0.0"))
+    resources.ledger.candidates.add(replace(index, data_name="corpus", data_version="1.0.0"))
     return resources
 
 
@@ -117,7 +117,7 @@ def test_the_declarations_own_prompt_is_the_first_release(
     assert resources.tracking.aliases("prompt/rag") == {"candidate": 1, "champion": 1}
     assert mechanism.inspect() == []
     # The language model that it was judged with came to be a candidate by that, and is not released.
-    assert [each.kind for each in resources.ledger.candidates("language_model/rag")] == ["language_model"]
+    assert [each.kind for each in resources.ledger.candidates.of("language_model/rag")] == ["language_model"]
     assert resources.ledger.current("language_model/rag") is None
 
 

@@ -55,7 +55,7 @@ def test_a_release_killed_at_any_step_is_mended_by_the_next_tick(killed: dict[st
     assert shop.releasing.repair().adopted == []
     if not decided:
         assert shop.aliases == {"candidate": 2, "champion": 1}
-        assert shop.consider(shop.resources.ledger.candidates(shop.target)[-1]).result == "released"
+        assert shop.consider(shop.resources.ledger.candidates.of(shop.target)[-1]).result == "released"
     assert shop.aliases == {"candidate": 2, "champion": 2, "previous": 1}
     assert [release.version for release in shop.resources.ledger.releases(shop.target)] == ["1.0.0", "1.0.1"]
     assert shop.alerts == []  # nothing of this was taken for a person's doing
@@ -69,5 +69,5 @@ def test_a_repair_killed_at_any_step_is_mended_by_the_next_tick(killed: dict[str
         shop.releasing.repair()
     assert (shop.live, shop.aliases["champion"]) == (1, 1)
     assert len(shop.alerts) == 1
-    assert len(shop.resources.ledger.decisions(shop.resources.ledger.candidate(shop.target, 2).id)) == 1
+    assert len(shop.resources.ledger.decisions(shop.resources.ledger.candidates.get(shop.target, 2).id)) == 1
     assert shop.settled

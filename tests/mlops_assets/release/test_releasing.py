@@ -43,12 +43,12 @@ def test_a_refused_candidate_changes_nothing_that_is_live(shop: Shop) -> None:
 
 def test_considering_again_changes_nothing(pair: Shop) -> None:
     releases = pair.resources.ledger.releases(pair.target)
-    for candidate in pair.resources.ledger.candidates(pair.target):
+    for candidate in pair.resources.ledger.candidates.of(pair.target):
         assert pair.consider(candidate).result == "unchanged"
     assert pair.consider(pair.train()).result == "released"
-    newest = asdict(pair.resources.ledger.candidates(pair.target)[-1])
+    newest = asdict(pair.resources.ledger.candidates.of(pair.target)[-1])
     fields = {name: value for name, value in newest.items() if name not in ("id", "created_at")}
-    again = pair.resources.ledger.add_candidate(NewCandidate(**fields | {"number": 4}))  # trained to the same bytes
+    again = pair.resources.ledger.candidates.add(NewCandidate(**fields | {"number": 4}))  # trained to the same bytes
     assert pair.consider(again).result == "unchanged"
     assert pair.resources.ledger.releases(pair.target)[:-1] == releases
 
@@ -144,8 +144,8 @@ def test_with_manual_approval_what_fails_its_gate_is_refused(shop: Shop) -> None
 
 
 def test_rolling_back_needs_no_training(pair: Shop) -> None:
-    newest = pair.resources.ledger.candidates(pair.target)[-1]
-    before = [loads(pair.resources.ledger.candidate(pair.target, number)) for number in (1, 2)]
+    newest = pair.resources.ledger.candidates.of(pair.target)[-1]
+    before = [loads(pair.resources.ledger.candidates.get(pair.target, number)) for number in (1, 2)]
     back = pair.releasing.rollback("somebody", "it smells")
     assert (back.result, back.release.version, back.release.number, back.release.action) == (
         "released",
@@ -154,7 +154,7 @@ def test_rolling_back_needs_no_training(pair: Shop) -> None:
         "rollback",
     )
     assert pair.aliases == {"candidate": 2, "champion": 1, "previous": 2}
-    assert [loads(pair.resources.ledger.candidate(pair.target, number)) for number in (1, 2)] == before
+    assert [loads(pair.resources.ledger.candidates.get(pair.target, number)) for number in (1, 2)] == before
     # What was rolled back from stays so, until a person asks for it.
     assert pair.consider(newest).result == "unchanged"
     assert pair.live == 1
@@ -280,7 +280,7 @@ def test_without_mlflow_the_decision_stands_and_its_aliases_follow(
 
 def test_promoting_moves_no_alias_and_decides_nothing_there(pair: Shop) -> None:
     data = DataVersion("echo", "1.0.0", "echo-v1.0.0", "c", "d1", "official", {}, [])
-    pair.resources.ledger.record_data(data)
+    pair.resources.ledger.data.record(data)
     with pytest.raises(CannotRelease, match="already"):
         promote(pair.target, "releasetest", pair.resources.ledger, pair.resources.tracking)
     with pytest.raises(CannotRelease, match="no environment"):
@@ -288,11 +288,11 @@ def test_promoting_moves_no_alias_and_decides_nothing_there(pair: Shop) -> None:
     there = opened(pair.resources.settings.model_copy(update={"env": "prodtest"}), pair.resources.registry.test)
     for _ in range(2):
         copy = promote(pair.target, "prodtest", pair.resources.ledger, pair.resources.tracking)
-    here = pair.resources.ledger.candidate(pair.target, 2)
-    assert there.ledger.candidates(pair.target) == [copy]
+    here = pair.resources.ledger.candidates.get(pair.target, 2)
+    assert there.ledger.candidates.of(pair.target) == [copy]
     assert (copy.digest, copy.number, copy.model_uri) == (here.digest, 1, f"models:/prodtest.{pair.target}/1")
     assert there.ledger.report(copy.id) == pair.resources.ledger.report(here.id)
-    assert there.ledger.data("echo") == [data]
+    assert there.ledger.data.versions("echo") == [data]
     assert (there.tracking.aliases(pair.target), there.ledger.current(pair.target)) == ({}, None)
     # The other environment's platform judges for itself, against what is released there.
     outcome = Releasing(pair.target, there.ledger, there.tracking, ModelEvaluator(echo, there)).consider(

@@ -45,7 +45,7 @@ def add(ledger: Ledger, target: str) -> Callable[..., Candidate]:
     def add(**fields) -> Candidate:
         number = next(numbers)
         new = NewCandidate(thing=target, number=number, digest=f"{number:064x}", data_version="1.0.0", data_digest="d1")
-        return ledger.add_candidate(replace(new, **fields))
+        return ledger.candidates.add(replace(new, **fields))
 
     return add
 
@@ -84,40 +84,40 @@ def test_a_missing_ledger_says_what_to_do(postgres: Settings) -> None:
 def test_migrating_again_keeps_everything(ledger: Ledger, add) -> None:
     candidate = add()
     ledger.migrate()
-    assert ledger.candidates(candidate.thing) == [candidate]
+    assert ledger.candidates.of(candidate.thing) == [candidate]
 
 
 def test_data_is_entered_once_and_found_by_any_digest(ledger: Ledger, target: str) -> None:
     version = data_version(target, digest="b" * 64)
-    ledger.record_data(version)
-    ledger.record_data(version)
-    assert ledger.data(target) == [version]
+    ledger.data.record(version)
+    ledger.data.record(version)
+    assert ledger.data.versions(target) == [version]
     for digest in ("b" * 64, "1" * 64, "4" * 32, "1" * 6, "B" * 8):
-        assert version in ledger.data_by_file(digest)
-    assert ledger.data_by_file("1" * 5) == []
-    assert ledger.data_by_file("%" * 8) == []
-    assert ledger.data_by_file("9" * 64) == []
+        assert version in ledger.data.by_file(digest)
+    assert ledger.data.by_file("1" * 5) == []
+    assert ledger.data.by_file("%" * 8) == []
+    assert ledger.data.by_file("9" * 64) == []
 
 
 @pytest.mark.parametrize("change", [{"commit": "c2"}, {"digest": "c" * 64}])
 def test_a_moved_tag_is_refused(ledger: Ledger, change: dict[str, str]) -> None:
     name = f"moved_{next(iter(change))}"
-    ledger.record_data(data_version(name))
+    ledger.data.record(data_version(name))
     with pytest.raises(MovedTag, match="immutable"):
-        ledger.record_data(data_version(name, **change))
-    assert ledger.data(name) == [data_version(name)]
+        ledger.data.record(data_version(name, **change))
+    assert ledger.data.versions(name) == [data_version(name)]
 
 
 def test_a_candidate_is_entered_once(ledger: Ledger, target: str) -> None:
     new = NewCandidate(
         thing=target, number=1, digest=DIGEST, parameters={"depth": None}, metrics={"m": 0.5, "nan": float("nan")}
     )
-    candidate = ledger.add_candidate(new)
-    assert ledger.add_candidate(new) == candidate == ledger.candidate(target, 1)
+    candidate = ledger.candidates.add(new)
+    assert ledger.candidates.add(new) == candidate == ledger.candidates.get(target, 1)
     assert candidate.parameters == {"depth": None}
     assert candidate.metrics == {"m": 0.5, "nan": None}
     with pytest.raises(ValueError, match="already"):
-        ledger.add_candidate(replace(new, digest="b" * 64))
+        ledger.candidates.add(replace(new, digest="b" * 64))
 
 
 def test_reports_come_back_as_they_were(ledger: Ledger, add) -> None:
@@ -147,17 +147,17 @@ def test_a_release_is_whole(ledger: Ledger, add, target: str) -> None:
     assert ledger.current(target) == second
     assert ledger.previous(target) == first
     assert ledger.releases(target) == [first, second] == ledger.releases_of_candidates([two.id, one.id])
-    assert ledger.aliases(target) == {"candidate": 2, "champion": 2, "previous": 1}
+    assert ledger.aliases.expected(target) == {"candidate": 2, "champion": 2, "previous": 1}
     assert ledger.report(two.id) is not None
 
 
 def test_deciding_for_what_is_current_changes_nothing(ledger: Ledger, add, target: str) -> None:
     one = add()
     first = release(ledger, one)
-    moves = ledger.pending_moves(target)
+    moves = ledger.aliases.pending(target)
     assert release(ledger, one, against=None) == first
     assert ledger.decide(one.id, "override", actor="x", why="y") == first
-    assert (ledger.releases(target), ledger.pending_moves(target)) == ([first], moves)
+    assert (ledger.releases(target), ledger.aliases.pending(target)) == ([first], moves)
     assert len(ledger.decisions(one.id)) == 1
 
 
@@ -176,12 +176,12 @@ def test_hold_and_refuse_release_nothing_and_are_not_repeated(ledger: Ledger, ad
     on = report(one, "refuse")
     for _ in range(2):
         assert ledger.decide(one.id, "hold", actor="a", why="b", report=on) is None
-    assert [candidate.number for candidate in ledger.waiting(target)] == [1]
+    assert [candidate.number for candidate in ledger.candidates.waiting(target)] == [1]
     for _ in range(2):
         assert ledger.decide(one.id, "refuse", actor="a", why="b", report=on) is None
     assert [decision.action for decision in ledger.decisions(one.id)] == ["hold", "refuse"]
-    assert ledger.waiting(target) == []
-    assert ledger.aliases(target)["champion"] is None
+    assert ledger.candidates.waiting(target) == []
+    assert ledger.aliases.expected(target)["champion"] is None
 
 
 def test_versions_say_what_changed(ledger: Ledger, add) -> None:
@@ -207,10 +207,10 @@ def test_no_version_is_given_twice(ledger: Ledger, add) -> None:
 
 def test_nothing_in_the_ledger_can_be_changed(ledger: Ledger, add, target: str) -> None:
     release(ledger, add())
-    ledger.record_data(data_version(target))
-    ledger.alert(target, "test", "text")
+    ledger.data.record(data_version(target))
+    ledger.alerts.add(target, "test", "text")
     with psycopg.connect(ledger.settings.database("mlops"), autocommit=True) as connection:
-        connection.execute(f"SET search_path TO {ledger.schema}")
+        connection.execute(f"SET search_path TO {ledger.settings.schema_of('ledger')}")
         for table in ("candidate", "report", "decision", "release", "data_version", "data_file", "alert", "alias_move"):
             with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
                 connection.execute(f"DELETE FROM {table}")
@@ -223,7 +223,7 @@ def test_moves_are_asked_for_and_done_once(ledger: Ledger, add, target: str) -> 
     one, two = add(), add()
     release(ledger, one)
     release(ledger, two)
-    moves = ledger.pending_moves(target)
+    moves = ledger.aliases.pending(target)
     asked = [(move.alias, move.number) for move in moves]
     assert asked == [
         ("candidate", 1),
@@ -233,25 +233,29 @@ def test_moves_are_asked_for_and_done_once(ledger: Ledger, add, target: str) -> 
         ("previous", 1),
         ("champion", 2),
     ]
-    ledger.mark_moved(moves[1])
-    ledger.mark_moved(moves[-1])
-    assert [move.alias for move in ledger.pending_moves(target)] == ["previous", "previous"]
-    assert all(move.thing == target for move in ledger.pending_moves(target))
+    ledger.aliases.mark_moved(moves[1])
+    ledger.aliases.mark_moved(moves[-1])
+    assert [move.alias for move in ledger.aliases.pending(target)] == ["previous", "previous"]
+    assert all(move.thing == target for move in ledger.aliases.pending(target))
 
 
 def test_the_same_alert_is_raised_once(ledger: Ledger, target: str) -> None:
-    first = ledger.alert(target, "moved-tag", "one")
-    assert ledger.alert(target, "moved-tag", "one") == first
-    assert ledger.alert(target, "other", "one") != first
-    assert ledger.alert(target, "moved-tag", "two") != first
-    assert [alert.text for alert in ledger.alerts(first.created_at) if alert.thing == target] == ["one", "one", "two"]
+    first = ledger.alerts.add(target, "moved-tag", "one")
+    assert ledger.alerts.add(target, "moved-tag", "one") == first
+    assert ledger.alerts.add(target, "other", "one") != first
+    assert ledger.alerts.add(target, "moved-tag", "two") != first
+    assert [alert.text for alert in ledger.alerts.since(first.created_at) if alert.thing == target] == [
+        "one",
+        "one",
+        "two",
+    ]
 
 
 def test_an_alert_stands_until_something_else_is_released(ledger: Ledger, add, target: str) -> None:
-    first, other = ledger.alert(target, "gone", "one"), ledger.alert(target, "gone", "two")
-    assert (ledger.alert(target, "gone", "one"), ledger.alert(target, "gone", "two")) == (first, other)
+    first, other = ledger.alerts.add(target, "gone", "one"), ledger.alerts.add(target, "gone", "two")
+    assert (ledger.alerts.add(target, "gone", "one"), ledger.alerts.add(target, "gone", "two")) == (first, other)
     release(ledger, add())
-    assert ledger.alert(target, "gone", "one").id > other.id
+    assert ledger.alerts.add(target, "gone", "one").id > other.id
 
 
 def test_many_deciding_at_once_release_one_after_the_other(ledger: Ledger, add, target: str) -> None:
@@ -313,33 +317,33 @@ def test_one_version_of_data_is_found_and_the_newest_by_its_number(ledger: Ledge
         version: replace(data_version(target), version=version, tag=f"{target}-v{version}")
         for version in ("1.9.0", "1.10.0", "1.2.30")
     }
-    ledger.record_data(*versions.values())
-    assert ledger.newest_data(target) == versions["1.10.0"]
-    assert ledger.data_version(target, "1.2.30") == versions["1.2.30"]
-    assert ledger.data_version(target, "1.2.3") is None
-    assert ledger.newest_data("nothing") is None
+    ledger.data.record(*versions.values())
+    assert ledger.data.newest(target) == versions["1.10.0"]
+    assert ledger.data.get(target, "1.2.30") == versions["1.2.30"]
+    assert ledger.data.get(target, "1.2.3") is None
+    assert ledger.data.newest("nothing") is None
 
 
 def test_the_newest_candidate_is_found_by_data_and_by_digest(ledger: Ledger, add, target: str) -> None:
-    assert ledger.newest_candidate(target) is None
+    assert ledger.candidates.newest(target) is None
     one, two, three = add(digest="d"), add(digest="d", data_version="1.1.0"), add()
-    assert ledger.newest_candidate(target) == three
-    assert ledger.newest_candidate(target, data_version="1.1.0") == two
-    assert ledger.newest_candidate(target, digest="d") == two
-    assert ledger.newest_candidate(target, digest="d", number=1) == one
-    assert ledger.newest_candidate(target, digest="e") is None
+    assert ledger.candidates.newest(target) == three
+    assert ledger.candidates.newest(target, data_version="1.1.0") == two
+    assert ledger.candidates.newest(target, digest="d") == two
+    assert ledger.candidates.newest(target, digest="d", number=1) == one
+    assert ledger.candidates.newest(target, digest="e") is None
 
 
 def test_what_the_latest_trainings_took_is_told_by_tier_and_variant(ledger: Ledger, add, target: str) -> None:
     splits = {"splits": {"train": {"rows": 100}, "test": {"rows": 20}}}
-    ledger.record_data(replace(data_version(target), metadata=splits))
+    ledger.data.record(replace(data_version(target), metadata=splits))
     for seconds, variant in ((1.0, "small"), (2.0, "large"), (3.0, "small"), (None, "small")):
         add(data_name=target, tier="cpu-small", seconds=seconds, variant=variant)
     add(data_name=target, tier="gpu-bronze", seconds=9.0)
-    assert ledger.durations(target, "cpu-small", 2) == [(120, 3.0), (120, 2.0)]
-    assert ledger.durations(target, "cpu-small", 9, "small") == [(120, 3.0), (120, 1.0)]
-    assert ledger.durations(target, "cpu-small", 9, "huge") == []
-    assert ledger.durations(target, "cpu-large", 9) == []
+    assert ledger.candidates.durations(target, "cpu-small", 2) == [(120, 3.0), (120, 2.0)]
+    assert ledger.candidates.durations(target, "cpu-small", 9, "small") == [(120, 3.0), (120, 1.0)]
+    assert ledger.candidates.durations(target, "cpu-small", 9, "huge") == []
+    assert ledger.candidates.durations(target, "cpu-large", 9) == []
 
 
 @pytest.fixture(scope="module")
@@ -348,7 +352,7 @@ def crowded(postgres: Settings) -> Ledger:
     ledger = Ledger(postgres.model_copy(update={"env": "crowded"}))
     ledger.migrate()
     with connect(postgres, autocommit=True) as connection:
-        connection.execute("SELECT set_config('search_path', %s, false)", [ledger.schema])
+        connection.execute("SELECT set_config('search_path', %s, false)", [ledger.settings.schema_of("ledger")])
         connection.execute(
             "INSERT INTO candidate (thing, kind, number, digest, run_id, artifacts_uri, model_uri, data_name,"
             " data_version, data_digest, code_version, git_commit, git_dirty, dagster_run, parameters, signature,"
@@ -372,10 +376,10 @@ def crowded(postgres: Settings) -> Ledger:
     ("ask", "indexes"),
     [
         (lambda ledger: ledger.entries("t7"), {"decision_thing", "alert_thing"}),
-        (lambda ledger: ledger.alert("t7", "k7", "text 7"), {"alert_thing"}),
-        (lambda ledger: ledger.compositions([100, 200]), {"candidate_parts"}),
-        (lambda ledger: ledger.newest_candidate("t7"), {"candidate_thing"}),
-        (lambda ledger: ledger.newest_candidate("t7", digest="no such"), {"candidate_digest"}),
+        (lambda ledger: ledger.alerts.add("t7", "k7", "text 7"), {"alert_thing"}),
+        (lambda ledger: ledger.candidates.compositions([100, 200]), {"candidate_parts"}),
+        (lambda ledger: ledger.candidates.newest("t7"), {"candidate_thing"}),
+        (lambda ledger: ledger.candidates.newest("t7", digest="no such"), {"candidate_digest"}),
     ],
 )
 def test_what_is_asked_often_is_found_by_an_index(

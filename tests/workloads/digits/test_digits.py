@@ -237,7 +237,7 @@ def predict(world: World, delivered: Delivered, version: object = None) -> dict:
 @pytest.mark.platform
 def test_three_variants_are_trained_registered_and_the_best_is_live(world: World, delivered: Delivered) -> None:
     assert delivered.run.is_success, world.said(delivered.run.run_id)
-    candidates = world.resources.ledger.candidates("digits", delivered.version)
+    candidates = world.resources.ledger.candidates.of("digits", delivered.version)
     assert {one.variant for one in candidates} == {"small", "wide", "dropout"}
     figures = {one.number: one.metrics["validation_accuracy"] for one in candidates}
     current = world.resources.ledger.current("digits")
@@ -260,7 +260,7 @@ def test_three_variants_are_trained_registered_and_the_best_is_live(world: World
 def test_any_registered_version_answers_and_is_traced(world: World, delivered: Delivered) -> None:
     current = world.resources.ledger.current("digits")
     assert current is not None
-    other = next(one for one in world.resources.ledger.candidates("digits") if one.number != current.number)
+    other = next(one for one in world.resources.ledger.candidates.of("digits") if one.number != current.number)
     answer = predict(world, delivered, other.number)
     assert (answer["version"], answer["header"], answer["release_id"]) == (str(other.number), str(other.number), None)
     assert answer["model_uri"] == other.model_uri
@@ -292,7 +292,7 @@ def test_any_registered_version_answers_and_is_traced(world: World, delivered: D
 def test_any_variant_may_be_released_by_hand(world: World, delivered: Delivered) -> None:
     mechanism, before = releasing(model_of(DIGITS), world.resources), world.resources.ledger.current("digits")
     assert before is not None
-    other = next(one for one in world.resources.ledger.candidates("digits") if one.number != before.number)
+    other = next(one for one in world.resources.ledger.candidates.of("digits") if one.number != before.number)
     outcome = mechanism.override(other, "a person", "another one is enough")
     assert outcome.release is not None
     assert (outcome.release.number, outcome.release.previous) == (other.number, before.id)
