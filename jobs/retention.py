@@ -1,11 +1,12 @@
-"""What is kept for a time only: predictions for as long as the settings say, and for a week what jobs leave on disk and
-tables of vectors that were never released."""
+"""What is kept for a time only: predictions for as long as the settings say, and for a week what jobs leave on disk,
+caches, and tables of vectors that were never released."""
 
 import dagster as dg
 
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.release.index_retention import prune
 from mlops_assets.release.rollout import Delivery
+from resources import cache
 from resources.settings import Settings
 
 
@@ -20,6 +21,11 @@ def prune_jobs(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delive
     context.log.info(f"{delivery.resources.compute.prune()} jobs left folders that nobody needs any more")
 
 
+@dg.op(description="Delete data, artifacts and evaluations that nobody used for a week; they can be had again.")
+def prune_caches(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
+    context.log.info(f"{cache.prune(delivery.resources.settings)} cached files and folders were used by nobody")
+
+
 @dg.op(description="Drop tables of vectors that were whole a week ago and that no release and no open decision names.")
 @clean_errors
 def prune_vectors(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
@@ -31,6 +37,7 @@ def prune_vectors(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Del
 def retention() -> None:
     prune_predictions()
     prune_jobs()
+    prune_caches()
     prune_vectors()
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from resources.compute import Compute
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
+from resources.registry.version import DataVersion
 from resources.serving import Serving
 from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
@@ -45,3 +46,14 @@ class Resources:
     @cached_property
     def predictions(self) -> PredictionLog:
         return PredictionLog(self.settings)
+
+    def data(self, name: str, version: str) -> DataVersion:
+        """A data version as the ledger holds it. A tag that it does not hold yet is read and entered; no other is.
+
+        So all steps of a run speak of the same content, wherever the tag is moved meanwhile.
+        """
+        known = self.ledger.data.get(name, version)
+        if known is None:
+            known = self.registry.version(name, version)
+            self.ledger.data.record(known)
+        return known

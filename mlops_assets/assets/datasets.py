@@ -1,18 +1,18 @@
 """`registry/<workload>`: the tags of the data registry. `datasets/<workload>`: a tag, resolved and checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
 
-from mlops_assets.assets import distributions
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.pictures import pictures
-from mlops_assets.gates.data import GATES, inspect, refusal
+from mlops_assets.gates.data import EARLIER, GATES, inspect, refusal
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
-from resources.registry.version import DataVersion
+from resources.registry.version import DataError, DataVersion
 from workloads.sdk.contract import Declared
 
 
@@ -69,12 +69,13 @@ def dataset(workload: Declared) -> dg.AssetsDefinition:
         ledger.data.record(version)
         for line in registry.mend(version):
             context.log.warning(line)
-        files = registry.files(workload.data.name, version.version)
+        files = registry.local(version)
         context.log.info(f"{version.tag}: {len(files)} files of digest {version.digest[:12]}, source {version.source}")
-        found = inspect(workload, version, files, registry)
+        earlier = ledger.data.before(version.name, version.version, EARLIER)
+        found = inspect(workload, version, files, registry, earlier)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version.digest),
-            metadata={**describe(version, files), **_pictured(version, files, registry)},
+            metadata={**describe(version, files), **_pictured(version, files, registry, earlier[:1])},
             check_results=[
                 dg.AssetCheckResult(
                     check_name=result.name,
@@ -115,13 +116,21 @@ def describe(version: DataVersion, files: dict) -> dict:
     }
 
 
-def _pictured(version: DataVersion, files: dict, registry: DataRegistry) -> dict[str, dg.MetadataValue]:
-    """How the version's columns are distributed, beside the version before."""
+def _pictured(
+    version: DataVersion, files: dict, registry: DataRegistry, previous: Sequence[DataVersion]
+) -> dict[str, dg.MetadataValue]:
+    """How the version's columns are distributed, beside the version before if its files can be had."""
     from tempfile import TemporaryDirectory
 
+    from workloads.sdk.distributions import draw, panels, sample
+
+    before, against = None, None
+    with suppress(DataError):  # a remote that is away takes nothing from this version
+        for other in previous:
+            before, against = sample(registry.local(other)), other.tag
     with TemporaryDirectory() as folder:
         file = Path(folder, "distributions.png")
-        distributions.picture(version, files, registry, file)
+        draw(panels(sample(files), before), version.tag, against, file)
         return pictures([file])
 
 

@@ -51,8 +51,7 @@ def embed(
     """
     index = target.declared
     assert isinstance(index, Index)
-    data = resources.registry.version(index.data.name, version)
-    resources.ledger.data.record(data)
+    data = resources.data(index.data.name, version)
     spec = specification(index, data, parameters, tier, resources)
     result = filled(index, spec, data, root_run, resources, log)
     content = {
@@ -90,7 +89,7 @@ def specification(
     code, chosen = embedding_code(index), parameters.model_dump(mode="json")
     return EmbeddingSpec(
         package=index.package,
-        data={split: DataFile(path=resources.registry.files(data.name, data.version)[split], sha256=digests[split])},
+        data={split: DataFile(path=resources.registry.local(data)[split], sha256=digests[split])},
         data_version=data.version,
         data_digest=data.digest,
         code_version=code,

@@ -52,17 +52,17 @@ def model(workload: Workload) -> dg.AssetsDefinition:
     def train(
         context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
     ) -> dg.MaterializeResult:
-        for left in reap(workload.name, delivery.resources, context.instance):
+        resources = delivery.resources
+        running = resources.tracking.running().get(workload.name, {})
+        for left in reap(workload, running, resources, context.instance):
             context.log.warning(left)
-        training = Training(
-            workload, context.partition_key, context.run.run_id, context.run.root_run_id or context.run.run_id
-        )
+        data = resources.data(workload.data.name, context.partition_key)
+        training = Training(workload, data, context.run.run_id, context.run.root_run_id or context.run.run_id)
         parameters, tier = chosen(workload, config)
-        rows = delivery.resources.registry.version(workload.data.name, context.partition_key).rows
-        expected = estimate(workload, tier, rows, delivery.resources.ledger, list(parameters))
+        expected = estimate(workload, tier, data.rows, resources.ledger, list(parameters))
         context.log.info(str(expected))
         context.instance.add_run_tags(context.run.run_id, {EXPECTED: expected.short})
-        judged = training.start(delivery.resources, parameters, tier, context.log.info)
+        judged = training.start(resources, parameters, tier, context.log.info)
         took = Cost.of(TIERS[tier], sum(one.candidate.seconds or 0 for one in judged.variants))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(judged.best.candidate.digest),

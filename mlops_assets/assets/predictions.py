@@ -98,9 +98,8 @@ def specification(
     workload: Workload, version: str, candidate: Candidate, splits: tuple[str, ...], tier: str, resources: Resources
 ) -> BatchSpec:
     """What a job is asked for, to score splits of a data version with a model."""
-    data = resources.registry.version(workload.data.name, version)
-    resources.ledger.data.record(data)
-    files = resources.registry.files(workload.data.name, version)
+    data = resources.data(workload.data.name, version)
+    files = resources.registry.local(data)
     digests = {file.split: file.sha256 for file in data.files if file.split}
     code = batch_code(workload)
     address = "-".join(digest[:16] for digest in (data.digest, candidate.digest, code))

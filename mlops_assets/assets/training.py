@@ -66,7 +66,7 @@ class Training:
     """One materialization of a model: `root_run` is the same for all retries of it."""
 
     workload: Workload
-    data_version: str
+    data: DataVersion
     run: str
     root_run: str
 
@@ -82,9 +82,8 @@ class Training:
             resources.compute.JobFailed: a training ended without a result. Nothing is registered then.
         """
         resources.compute.require(TIERS[tier], f"Training {self.workload.name} on the tier {tier}")
-        data = resources.registry.version(self.workload.data.name, self.data_version)
-        jobs = self._jobs(resources, data, parameters, tier)
-        origin = Origin.of(data, training_code(self.workload), source(self.workload.folder), self.run)
+        jobs = self._jobs(resources, parameters, tier)
+        origin = Origin.of(self.data, training_code(self.workload), source(self.workload.folder), self.run)
         tracked = [self._open(resources, job, origin, tier) for job in jobs]
         left = list(tracked)  # runs in MLflow that nobody has ended
         try:
@@ -117,10 +116,8 @@ class Training:
         gates = ModelEvaluator(self.workload, resources).declared(best.candidate).gates
         return Judged(best=best, report=report, gates=gates, variants=trained)
 
-    def _jobs(
-        self, resources: Resources, data: DataVersion, parameters: Mapping[str, Parameters], tier: str
-    ) -> list[Job]:
-        files = resources.registry.files(data.name, data.version)
+    def _jobs(self, resources: Resources, parameters: Mapping[str, Parameters], tier: str) -> list[Job]:
+        data, files = self.data, resources.registry.local(self.data)
         digests = {file.split: file.sha256 for file in data.files if file.split}
         code = training_code(self.workload)
         return [

@@ -78,7 +78,7 @@ class ComponentEvaluator:
     def _questions(self) -> Path:
         """The newest version of the questions: they are what it is judged by, not what it was made from."""
         version = questions(self.application, self.resources)
-        return self.resources.registry.files(version.name, version.version)[self.application.data.splits[0]]
+        return self.resources.registry.local(version)[self.application.data.splits[0]]
 
 
 def questions(application: Application, resources: Resources) -> DataVersion:

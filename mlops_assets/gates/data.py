@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from resources.registry.version import DataError, DataVersion, FileCheck, version_order
+from resources.registry import DataRegistry
+from resources.registry.version import DataError, DataVersion, FileCheck
 from workloads.sdk.contract import Declared
 
 EXAMPLES = 5
@@ -45,25 +46,21 @@ class GateResult:
         return f"{self.name}: {self.description} ({self.rows} {unit}{shown})"
 
 
-class Registry(Protocol):
-    """What the gates ask of the data registry."""
-
-    def verify(self, name: str, version: str) -> list[FileCheck]: ...
-    def versions(self, name: str) -> list[DataVersion]: ...
-    def files(self, name: str, version: str) -> dict[str, Path]: ...
-
-
 def inspect(
-    workload: Declared, version: DataVersion, files: Mapping[str, Path], registry: Registry
+    workload: Declared,
+    version: DataVersion,
+    files: Mapping[str, Path],
+    registry: DataRegistry,
+    earlier: Sequence[DataVersion],
 ) -> list[GateResult]:
-    """Run all gates on a version whose splits lie in `files`; in the order of `GATES`."""
+    """Run all gates on a version whose splits lie in `files`, `earlier` before it; in the order of `GATES`."""
     contents = _once(lambda: _contents(files))
     gates: dict[str, Callable[[], GateResult]] = {
         "checksums": lambda: checksums(version, files, registry),
         "schema": lambda: schema(workload, files),
         "duplicates": lambda: duplicates(contents()),
         "leakage": lambda: leakage(contents()),
-        "leakage_across_versions": lambda: leakage_across_versions(version, files, registry),
+        "leakage_across_versions": lambda: leakage_across_versions(version, files, registry, earlier),
     }
     return [_run(name, gate) for name, gate in gates.items()]
 
@@ -97,11 +94,11 @@ def _run(name: str, gate: Callable[[], GateResult]) -> GateResult:
         return GateResult(name, False, f"the files cannot be read as this gate needs them: {error}")
 
 
-def checksums(version: DataVersion, files: Mapping[str, Path], registry: Registry) -> GateResult:
+def checksums(version: DataVersion, files: Mapping[str, Path], registry: DataRegistry) -> GateResult:
     """Digests computed again, of the version's files in the data cache and of the local copies that are read."""
     from workloads.sdk.digests import digests
 
-    checks = list(registry.verify(version.name, version.version))
+    checks = registry.check(version)
     recorded = {file.split: file for file in version.files if file.split}
     checks += [FileCheck(str(path), recorded[name].sha256, digests(path)["sha256"]) for name, path in files.items()]
     bad = [f"{check.path}: {(check.actual or 'gone')[:12]}" for check in checks if not check.intact]
@@ -167,38 +164,35 @@ def leakage(contents: Contents) -> GateResult:
     return GateResult("leakage", not examples, said, len(examples), examples[:EXAMPLES])
 
 
-def leakage_across_versions(version: DataVersion, files: Mapping[str, Path], registry: Registry) -> GateResult:
+def leakage_across_versions(
+    version: DataVersion, files: Mapping[str, Path], registry: DataRegistry, earlier: Sequence[DataVersion]
+) -> GateResult:
     """Rows whose split differs from the one that an earlier version gave them.
 
-    Compared with at most `EARLIER` versions, the first and the latest ones; each of those was compared in its turn.
+    `earlier` is bounded (`EARLIER`), the first and the latest ones; each of those was compared in its turn.
     """
-    now = _splits(files)
-    mine = version_order(version.version)
-    earlier = [other for other in registry.versions(version.name) if version_order(other.version) < mine]
-    differing = list({other.digest: other for other in reversed(earlier) if other.digest != version.digest}.values())
-    chosen = differing if len(differing) <= EARLIER else [*differing[: EARLIER - 1], differing[-1]]
+    now = {split: _row_ids(path) for split, path in files.items()}
+    differing = [other for other in earlier if other.digest != version.digest]
     moved: dict[str, str] = {}
     unread = []
-    for other in chosen:
+    for other in differing:
         try:
-            then = _splits(registry.files(other.name, other.version))
+            for file in other.files:
+                if file.split is not None:
+                    with registry.content(file) as path:
+                        old = _row_ids(path)
+                    for split in now.keys() - {file.split}:
+                        for row in now[split] & old:
+                            moved.setdefault(row, f"row {row[:12]}: {file.split} in {other.tag}, now {split}")
         except DataError:
             unread.append(other.tag)
-            continue
-        for split, ids in now.items():
-            for before, old in then.items():
-                if before != split:
-                    for row in ids & old:
-                        moved.setdefault(row, f"row {row[:12]}: {before} in {other.tag}, now {split}")
-    compared = f"compared with {len(chosen) - len(unread)} of {len(earlier)} earlier versions"
-    said = f"{len(moved)} rows changed their split; {compared}"
+    said = f"{len(moved)} rows changed their split; compared with {len(differing) - len(unread)} earlier versions"
     if unread:
         said += f"; no longer to be read: {', '.join(unread[:EXAMPLES])}"
     return GateResult("leakage_across_versions", not moved, said, len(moved), list(moved.values())[:EXAMPLES])
 
 
-def _splits(files: Mapping[str, Path]) -> dict[str, set[str]]:
-    """Identities of each split's rows."""
+def _row_ids(file: Path) -> set[str]:
     from workloads.sdk.dataset import ROW_ID, read_split
 
-    return {split: set(read_split(path, [ROW_ID])[ROW_ID].to_pylist()) for split, path in files.items()}
+    return set(read_split(file, [ROW_ID])[ROW_ID].to_pylist())

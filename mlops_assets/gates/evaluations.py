@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates.slices import column_of
 from mlops_assets.lineage.code import own_code
+from resources.cache import used
 from workloads.sdk.artifacts import in_parts
 from workloads.sdk.contract import Predictor, Workload
 
@@ -84,7 +85,7 @@ def _read(file: Path) -> Scores | None:
     import numpy as np
 
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with np.load(used(file), allow_pickle=False) as kept:
             return Scores({name: kept[name] for name in kept.files})
     except Exception:  # absent or damaged: computed again
         return None

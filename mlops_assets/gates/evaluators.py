@@ -23,7 +23,7 @@ class ModelEvaluator:
 
     def judge(self, candidate: Candidate, champion: Candidate | None) -> GateReport:
         """Judge on the candidate's frozen test rows, which it and the champion answer now."""
-        test = self.resources.registry.files(candidate.data_name, candidate.data_version)[TEST]
+        test = self.resources.registry.local(self.resources.data(candidate.data_name, candidate.data_version))[TEST]
         workload = self.declared(candidate)
         return gates.judge(workload, candidate, champion, test, NoServices(), self.resources.settings)
 

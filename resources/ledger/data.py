@@ -68,6 +68,17 @@ class Data:
         newest = "SELECT * FROM data_page WHERE name = %s ORDER BY string_to_array(version, '.')::int[] DESC LIMIT 1"
         return next(iter(self._read(newest, [name])), None)
 
+    def before(self, name: str, version: str, most: int) -> list[DataVersion]:
+        """Versions below one, newest first: the latest ones and the lowest, each content under its highest."""
+        earlier = (
+            "WITH content AS (SELECT DISTINCT ON (digest) id, string_to_array(version, '.')::int[] AS number"
+            " FROM data_version WHERE name = %s AND string_to_array(version, '.')::int[] <"
+            " string_to_array(%s, '.')::int[] ORDER BY digest, number DESC)"
+            " SELECT * FROM data_page WHERE id IN ((SELECT id FROM content ORDER BY number DESC LIMIT %s) UNION"
+            " (SELECT id FROM content ORDER BY number LIMIT 1)) ORDER BY string_to_array(version, '.')::int[] DESC"
+        )
+        return self._read(earlier, [name, version, most - 1])
+
     def commits(self, name: str) -> dict[str, str]:
         """The commit that each version of a dataset had when it was entered."""
         with self._store.transaction() as connection:

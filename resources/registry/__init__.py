@@ -7,10 +7,13 @@ and tag, after its files are in the remote: whoever sees a tag can read what it 
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from resources.cache import used
 from resources.registry.git import git
 from resources.registry.pipeline import parameters_of, write_pipeline
 from resources.registry.repository import BRANCH, Versions
@@ -38,20 +41,25 @@ class DataRegistry(Versions):
     # --- files ------------------------------------------------------------------------------------------------------
 
     def files(self, name: str, version: str) -> dict[str, Path]:
-        """The splits as local files, under a folder named by the version's digest; sha256 verified at every call.
+        """The local files of what a tag points at now; see `local`, which asks no Git."""
+        return self.local(self.version(name, version))
+
+    def local(self, version: DataVersion) -> dict[str, Path]:
+        """The splits of a version that was read before as local files, verified, in a folder named by its digest.
 
         Raises:
             DataError: a content is not what the tag recorded, in the cache and in the remote.
-            DataUnavailable: registry or remote do not answer.
+            DataUnavailable: the remote does not answer.
         """
-        found = self.version(name, version)
-        return {file.split: self._local(found, file) for file in found.files if file.split is not None}
+        folder = self.settings.home / "data" / version.digest
+        folder.mkdir(parents=True, exist_ok=True)
+        used(folder)
+        return {file.split: self._local(folder, version, file) for file in version.files if file.split is not None}
 
-    def _local(self, version: DataVersion, file: DataFile) -> Path:
-        path = self.settings.home / "data" / version.digest / Path(file.path).name
-        if path.exists() and digests(path)["sha256"] == file.sha256:
+    def _local(self, folder: Path, version: DataVersion, file: DataFile) -> Path:
+        path = folder / Path(file.path).name
+        if path.exists() and _sha256(path) == file.sha256:
             return path
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not (self.root / ".dvc").exists():
             self.init()
         partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -96,6 +104,27 @@ class DataRegistry(Versions):
                 partial.unlink(missing_ok=True)
         return lines
 
+    @contextmanager
+    def content(self, file: DataFile, verified: bool = True) -> Iterator[Path]:
+        """A file in DVC's cache, or fetched from the remote for the length of the block; to be read only.
+
+        Raises:
+            DataError: `verified`, and the content is not what was recorded.
+            DataUnavailable: neither has it.
+        """
+        path = partial = self.settings.home / "data" / f".{file.md5}.{os.getpid()}"
+        try:
+            if (cached := self.store.cached(file)).exists():
+                path = cached
+            else:
+                partial.parent.mkdir(parents=True, exist_ok=True)
+                self.store.fetch(file, partial)
+            if verified and _sha256(path) != file.sha256:
+                raise DataError(f"{path} is damaged: it is not the {file.path} that was recorded")
+            yield path
+        finally:
+            partial.unlink(missing_ok=True)
+
     def verify(self, name: str, version: str) -> list[FileCheck]:
         """Digests of all files of a version, computed now: of DVC's cache, or else of the remote."""
         return self.check(self.version(name, version))
@@ -105,17 +134,11 @@ class DataRegistry(Versions):
         return [FileCheck(file.path, file.sha256, self._actual(file)) for file in version.files]
 
     def _actual(self, file: DataFile) -> str | None:
-        if (cached := self.store.cached(file)).exists():
-            return digests(cached)["sha256"]
-        partial = self.settings.home / "data" / f".verify.{file.md5}.{os.getpid()}"
-        partial.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.store.fetch(file, partial)
-            return digests(partial)["sha256"]
+            with self.content(file, verified=False) as path:
+                return digests(path)["sha256"]
         except DataUnavailable:
             return None
-        finally:
-            partial.unlink(missing_ok=True)
 
     # --- releasing --------------------------------------------------------------------------------------------------
 
@@ -184,3 +207,14 @@ class DataRegistry(Versions):
         git("tag", "--annotate", "--message", f"{name} {number}\n\ndigest: {digest}", tag, folder=self.root)
         push = ("push", "--quiet", "--atomic", "origin", f"HEAD:{BRANCH}", f"refs/tags/{tag}")
         git(*push, folder=self.root)
+
+
+def _sha256(path: Path) -> str:
+    """A file's digest; computed once in this process for as long as the file looks the same."""
+    state = path.stat()
+    return _sha256_of(path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _sha256_of(path: Path, *state: int) -> str:
+    return digests(path)["sha256"]

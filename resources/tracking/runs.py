@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
+from resources.cache import used
 from resources.settings import Settings
 from workloads.sdk.disk import writing
 from workloads.sdk.errors import PlatformError
@@ -151,7 +152,7 @@ class Runs:
                 except OSError:
                     if not local.is_dir():  # else another process was quicker
                         raise
-        return local
+        return used(local)
 
     def run_url(self, run_id: str) -> str:
         """Address of a run in MLflow's UI."""

@@ -1,7 +1,5 @@
 """Sensors: what becomes partition and run, what a crash left is gone on with, what people move by hand is judged."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,18 +88,6 @@ def tags(world: World, live: Delivered, tmp_path: Path, request: pytest.FixtureR
     ledger.migrate()
     with dg.DagsterInstance.ephemeral() as instance:
         yield Tags(tmp_path, [version.commit for version in versions], live.workload, ledger, instance)
-
-
-@pytest.fixture
-def git_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with a line for each process of Git that is started from here."""
-    calls, git = tmp_path / "calls.txt", shutil.which("git")
-    shim = tmp_path / "bin" / "git"
-    shim.parent.mkdir()
-    shim.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {git} "$@"\n')
-    shim.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{shim.parent}{os.pathsep}{os.environ['PATH']}")
-    return calls
 
 
 def test_new_tags_become_partitions_and_only_the_newest_is_trained(tags: Tags) -> None:

@@ -1,5 +1,6 @@
 """A data registry of real Git and DVC with two versions of wine, made once a session, and copies to do harm to."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -32,6 +33,18 @@ def spare(released: DataRegistry, tmp_path: Path) -> DataRegistry:
     """A copy of the registry in a home of its own, to do anything with."""
     shutil.copytree(released.settings.home, tmp_path / "home", symlinks=True)
     return DataRegistry(Settings(home=tmp_path / "home"))
+
+
+@pytest.fixture
+def git_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a line for each process of Git that is started from here."""
+    calls, git = tmp_path / "calls.txt", shutil.which("git")
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {git} "$@"\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}{os.pathsep}{os.environ['PATH']}")
+    return calls
 
 
 def own_workload(folder: Path, name: str, fetch: str) -> Workload:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from echo.predict import Predictor
 
-from resources.ledger import Candidate, Ledger
+from resources.ledger import Candidate, DataVersion, Ledger
 from resources.settings import Settings
 from resources.tracking import Tracking
 from workloads.sdk.artifacts import Manifest
@@ -56,7 +56,7 @@ class Splits:
 
     test: Path
 
-    def files(self, name: str, version: str) -> dict[str, Path]:
+    def local(self, version: DataVersion | None) -> dict[str, Path]:
         return {TEST: self.test}
 
 
@@ -68,6 +68,9 @@ class OpenResources:
     ledger: Ledger
     tracking: Tracking
     registry: Splits
+
+    def data(self, name: str, version: str) -> DataVersion | None:
+        return self.ledger.data.get(name, version)
 
 
 def opened(settings: Settings, test: Path) -> OpenResources:

@@ -1,17 +1,14 @@
 """The gates of a dataset, each with what it must find planted."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from mlops_assets.gates import data as data_gates
-from mlops_assets.gates.data import GATES, GateResult, inspect
+from mlops_assets.gates.data import GATES, GateResult, inspect, leakage_across_versions
 from resources.registry import DataRegistry
-from resources.registry.git import git
 from workloads.sdk.contract import Workload
 from workloads.sdk.dataset import read_split, write_split
 
@@ -32,7 +29,8 @@ def change(file: Path, **columns: object) -> None:
 
 
 def gates(workload: Workload, registry: DataRegistry, files: dict[str, Path]) -> dict[str, GateResult]:
-    results = inspect(workload, registry.version("wine", "1.1.0"), files, registry)
+    first, version = registry.version("wine", "1.0.0"), registry.version("wine", "1.1.0")
+    results = inspect(workload, version, files, registry, [first])
     assert [result.name for result in results] == list(GATES)
     return {result.name: result for result in results}
 
@@ -44,7 +42,7 @@ def failed(results: dict[str, GateResult]) -> set[str]:
 def test_sound_versions_pass(wine: Workload, released: DataRegistry, files: dict[str, Path]) -> None:
     found = gates(wine, released, files)
     assert failed(found) == set()
-    assert "compared with 1 of 1 earlier versions" in found["leakage_across_versions"].description
+    assert "compared with 1 earlier versions" in found["leakage_across_versions"].description
 
 
 def test_a_row_in_two_splits_is_found(wine: Workload, released: DataRegistry, files: dict[str, Path]) -> None:
@@ -112,19 +110,27 @@ def test_a_file_that_cannot_be_read_fails_its_gates_not_the_run(
     assert failed(gates(wine, released, files)) == set(GATES)
 
 
-def test_earlier_versions_are_bounded_and_the_first_is_among_them(
-    wine: Workload, spare: DataRegistry, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+def test_earlier_versions_are_read_where_they_lie_and_said_where_they_are_gone(
+    spare: DataRegistry, files: dict[str, Path]
 ) -> None:
-    spare.init()
-    spare.release(wine, parameters={"rows": 60})
-    version = replace(spare.version("wine", "1.1.1"), version="1.2.0", digest="0" * 64)
-    monkeypatch.setattr(data_gates, "EARLIER", 2)
-    found = data_gates.leakage_across_versions(version, files, spare)
-    assert "compared with 2 of 3 earlier versions" in found.description
-    git("tag", "--delete", "wine-v1.1.1", folder=spare.settings.home / "data-registry")
-    for file in spare.version("wine", "1.0.0").files:
-        spare.store.cached(file).unlink(missing_ok=True)
+    first, version = spare.version("wine", "1.0.0"), spare.version("wine", "1.1.0")
     shutil.rmtree(spare.settings.home / "data")
+    found = leakage_across_versions(version, files, spare, [first])
+    assert "compared with 1 earlier versions" in found.description
+    assert not list((spare.settings.home).glob("data/*"))  # nothing is copied
+    for file in first.files:
+        spare.store.cached(file).unlink(missing_ok=True)
+    assert "compared with 1 earlier versions" in leakage_across_versions(version, files, spare, [first]).description
+    assert not list((spare.settings.home / "data").iterdir())  # nor kept of what was fetched
     (spare.settings.home / "data-remote").rename(spare.settings.home / "away")
-    found = data_gates.leakage_across_versions(version, files, spare)
-    assert "no longer to be read: " in found.description
+    found = leakage_across_versions(version, files, spare, [first])
+    assert "compared with 0 earlier versions; no longer to be read: wine-v1.0.0" in found.description
+
+
+def test_a_damaged_earlier_version_is_not_compared_with(spare: DataRegistry, files: dict[str, Path]) -> None:
+    first, version = spare.version("wine", "1.0.0"), spare.version("wine", "1.1.0")
+    cached = spare.store.cached(next(file for file in first.files if file.split == "train"))
+    cached.chmod(0o644)
+    cached.write_bytes(cached.read_bytes()[:-1] + b"!")
+    found = leakage_across_versions(version, files, spare, [first])
+    assert "no longer to be read: wine-v1.0.0" in found.description

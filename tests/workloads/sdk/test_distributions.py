@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.assets.distributions import PANELS, ROW_ID, Panel, draw, panels, sample
 from mlops_assets.assets.pictures import LARGEST
 from workloads.sdk.dataset import write_split
+from workloads.sdk.distributions import PANELS, ROW_ID, Panel, draw, panels, sample
 
 NUMBERS = st.none() | st.floats(width=32)
 COLUMNS = (

@@ -6,14 +6,10 @@ bounded sample is read, the same each time. Where there is a version before, the
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil, isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from resources.registry import DataRegistry
-from resources.registry.version import DataError, DataVersion, split_tag, tag_of, version_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,19 +183,6 @@ def _mean(name: str, now: Any, before: Any, shape: tuple[int, int]) -> Panel:
     low, high = new.min(initial=0), max(new.max(initial=0), 1e-9)
     scaled = [None if each is None else ((each.mean(axis=0) - low) / (high - low)) for each in (new, old)]
     return Panel(name, "mean", shape, scaled[0], scaled[1])
-
-
-def picture(version: DataVersion, files: Mapping[str, Path], registry: DataRegistry, file: Path) -> None:
-    """Draw a version beside the one before it, if there is one whose files can be had."""
-    older = [other for tag in registry.tags(version.name) if version_order(other := split_tag(tag)[1])
-             < version_order(version.version)]  # fmt: skip
-    previous = max(older, key=version_order, default=None)
-    before = None
-    if previous is not None:
-        with suppress(DataError):  # a remote that is away, or a tag that is broken, takes nothing from this version
-            before = sample(registry.files(version.name, previous))
-    against = None if before is None or previous is None else tag_of(version.name, previous)
-    draw(panels(sample(files), before), version.tag, against, file)
 
 
 # --- drawing ---
