@@ -15,7 +15,6 @@ from mlops_assets.assets.orphans import withdraw
 from mlops_assets.gates.evaluators import ModelEvaluator, releasing
 from mlops_assets.lineage.code import source, training_code
 from mlops_assets.release.registration import Origin, new_candidate
-from mlops_assets.release.rollout import offer
 from mlops_assets.release.targets import model_of
 from resources.all import Resources
 from resources.compute import Job, JobFailed
@@ -108,7 +107,6 @@ class Training:
             raise
         for one in tracked:
             resources.tracking.close_run(one.run_id, "FINISHED")
-        offer(self.workload.name, resources)
         releases = releasing(model_of(self.workload), resources)
         best = trained[-1]
         report = releases.report(best.candidate)

@@ -62,9 +62,10 @@ class Delivery:
         release = self._release(declared)
         candidate = ledger.candidates.by_id(release.candidate)
         assert candidate is not None
-        offer(endpoint, self.resources)
         # The plan first: where the server's code changed, its new replicas must not start with the old version.
-        number = serving.publish(endpoint, [plan_entry(candidate, release)])
+        version = serving.version(endpoint, release.id)
+        assert version is not None
+        number = serving.publish(endpoint, version)
         what = declared.app if isinstance(declared, Application) else declared.predictor
         serving.deploy(declared.package, endpoint, what, code_version=serving_code(declared))
         try:
@@ -99,29 +100,3 @@ class Delivery:
             return release
         name = declared.name
         raise NothingReleased(f"nothing of {name} is released yet: train it, or decide with `mlops release {name}`")
-
-
-def offer(target: str, resources: Resources) -> None:
-    """Let callers ask the endpoint for any version that the ledger knows. Idempotent: what is missing is added."""
-    released = {release.candidate: release for release in resources.ledger.releases(target)}  # the last one of each
-    candidates = resources.ledger.candidates.of(target)
-    resources.serving.offer(target, [plan_entry(candidate, released.get(candidate.id)) for candidate in candidates])
-
-
-def plan_entry(candidate: Candidate, release: Release | None) -> dict[str, Any]:
-    """A version as a plan's entry: all that a replica needs to load it, and to say where it came from."""
-    return {
-        "release_id": release.id if release else None,
-        "version": release.version if release else str(candidate.number),
-        "number": candidate.number,
-        "variant": candidate.variant,
-        "digest": candidate.digest,
-        "artifacts_uri": candidate.artifacts_uri,
-        "model_uri": candidate.model_uri,
-        "run_id": candidate.run_id,
-        "data_version": candidate.data_version,
-        "data_digest": candidate.data_digest,
-        "code_version": candidate.code_version,
-        "trained_at": candidate.created_at.isoformat(),
-        "share": 1.0,
-    }

@@ -6,13 +6,14 @@ PostgreSQL), so that a release needs no redeploy. Serve is reached by its REST A
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources.database import connect
+from resources.ledger import Ledger
 from resources.serving.api import IMPORT_PATH, ServeApi, ServingUnavailable
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from workloads.sdk.serving.versions.catalogue import Catalogue
-    from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans
+    from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans, Version
 
 LOADING_SECONDS = 900.0  # most that is waited for replicas that say that they load
 
@@ -54,10 +55,12 @@ class Serving:
         return Catalogue(self.schema)
 
     def migrate(self) -> None:
-        """Create the tables; idempotent."""
+        """Create the tables, after the ledger's, of which they have a view; idempotent."""
+        ledger = Ledger(self.settings)
+        ledger.migrate()
         with self._database() as connection:
             self.plans.migrate(connection)
-            self.catalogue.migrate(connection)
+            self.catalogue.migrate(connection, ledger.schema)
 
     def address(self, endpoint: str) -> str:
         """`http://127.0.0.1:8000/wine`"""
@@ -115,28 +118,18 @@ class Serving:
 
     # --- the plan ---
 
-    def publish(self, endpoint: str, versions: Sequence[Mapping[str, Any]]) -> int:
+    def publish(self, endpoint: str, version: "Version") -> int:
         """Say what the endpoint shall serve; the plan's number.
 
         The same plan again has the same number. Where a newer release is planned already, that stays, with its number.
-
-        Args:
-            versions: one entry, with at least release_id, version, artifacts_uri and digest (`plan.Version`).
         """
-        from workloads.sdk.serving.versions.plan import Version
-
-        entries = [Version.of(dict(version)) for version in versions]
-        if len(entries) != 1 or entries[0].share != 1:
-            raise ValueError("a plan has one version, with share 1; requests are not split between versions yet")
         with self._database() as connection:
-            return self.plans.publish(connection, endpoint, entries[0])
+            return self.plans.publish(connection, endpoint, version)
 
-    def offer(self, endpoint: str, versions: Sequence[Mapping[str, Any]]) -> None:
-        """Let callers ask for these versions by name (`?version=`); entries as of `publish`, each with its number."""
-        from workloads.sdk.serving.versions.plan import Version
-
+    def version(self, endpoint: str, release: int) -> "Version | None":
+        """A release (its id) as a plan names it: all that a replica needs to load it, and to say where it came from."""
         with self._database() as connection:
-            self.catalogue.offer(connection, endpoint, [Version.of(dict(version)) for version in versions])
+            return self.catalogue.released(connection, endpoint, release)
 
     def plan(self, endpoint: str) -> "Plan | None":
         """The plan that holds, if there is any."""

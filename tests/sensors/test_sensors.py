@@ -15,7 +15,7 @@ from jobs.pipelines import pipelines, release_name, rollout_name
 from jobs.refresh import daily, refresh
 from mlops_assets.assets.datasets import registry_key
 from mlops_assets.assets.partitions import partitions_name
-from mlops_assets.release.rollout import Delivery, plan_entry
+from mlops_assets.release.rollout import Delivery
 from resources.database import connect
 from resources.ledger import Candidate, Ledger
 from resources.registry import DataRegistry
@@ -259,13 +259,11 @@ def test_a_plan_that_is_not_what_is_released_is_rolled_out(world: World, live: D
     first = ledger.releases("wine")[0]
     assert current
     assert first.id != current.id
-    candidate = ledger.candidates.by_id(first.candidate)
-    assert candidate
     filters = dg.RunsFilter(job_name=rollout_name("wine"), tags={"dagster/sensor_name": "registry"})
     before = world.instance.get_runs_count(filters)
     with connect(world.settings, autocommit=True) as connection:  # publishing it would be refused: it is older
         text = serving.plans._sql("INSERT INTO {plans} (endpoint, versions) VALUES ('wine', %s) RETURNING number")
-        (number,) = connection.execute(text, [Jsonb([plan_entry(candidate, first)])]).fetchone()
+        (number,) = connection.execute(text, [Jsonb([serving.version("wine", first.id).json()])]).fetchone()
     serving.wait("wine", number)
     assert world.predict(live.workload, live.version)["release_id"] == first.id
     run = world.by_sensor("registry", filters, before)

@@ -30,6 +30,7 @@ from workloads.sdk.contract.applications import Component, Composition
 from workloads.sdk.kits.retrieval.sql import in_sql
 from workloads.sdk.serving.http.application import ApplicationEndpoint
 from workloads.sdk.serving.replica import Config, Replica
+from workloads.sdk.serving.versions.plan import Version
 
 TOPICS = ("with", "lambda", "assert", "del", "pass", "raise", "global")
 SCHEMA = "dev_vectors"
@@ -108,19 +109,19 @@ def composition(
     return Composition("rag", **parts)
 
 
-def version(folder: Path, made: Composition, release: int = 1) -> dict[str, Any]:
-    """A composition as a plan's entry; its artifacts stand in the folder."""
+def version(folder: Path, made: Composition, release: int = 1) -> Version:
+    """A composition as a version; its artifacts stand in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     made.write(folder)
-    return {
-        "release_id": release,
-        "version": f"1.0.{release}",
-        "number": release,
-        "artifacts_uri": folder.as_uri(),
-        "digest": Manifest.write(folder, "workloads.rag", App).digest,
-        "model_uri": f"models:/dev.rag/{release}",
-        "data_version": "1.0.0",
-    }
+    return Version(
+        release_id=release,
+        version=f"1.0.{release}",
+        number=release,
+        artifacts_uri=folder.as_uri(),
+        digest=Manifest.write(folder, "workloads.rag", App).digest,
+        model_uri=f"models:/dev.rag/{release}",
+        data_version="1.0.0",
+    )
 
 
 def with_part(made: Composition, role: str, **content: Any) -> Composition:
@@ -178,7 +179,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, folder: Path, name: str, made: Composition, **values: Any):
         self.serving, self.folder, self.name = Serving(settings), folder, name
-        self.entries: dict[int, dict[str, Any]] = {}
+        self.entries: dict[int, Version] = {}
         self.publish(made)
         self.replica = Replica(config(settings, folder, name, **values), f"{name}-1")
         self.replica.start()
@@ -186,7 +187,7 @@ class Endpoint:
 
     def publish(self, made: Composition, release: int = 1) -> int:
         self.entries[release] = version(self.folder / str(release), made, release)
-        return self.serving.publish(self.name, [self.entries[release]])
+        return self.serving.publish(self.name, self.entries[release])
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:

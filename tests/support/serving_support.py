@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,29 +10,49 @@ from typing import Any
 import orjson
 from shift.predict import Predictor
 
+from resources.ledger import Ledger, NewCandidate
 from resources.serving import Serving
+from resources.settings import Settings
 from workloads.sdk.artifacts import Manifest, write_golden
 from workloads.sdk.programs.training.run import NoServices
 from workloads.sdk.serving.http.model import Endpoint
 from workloads.sdk.serving.replica import Config, Replica
+from workloads.sdk.serving.versions.plan import Version
 
 
-def version(folder: Path, shift: float, release_id: int = 1) -> dict[str, Any]:
-    """A version whose answers carry `shift`, as a plan's entry; its artifacts stand in `folder/<shift>`."""
+def version(folder: Path, shift: float, release_id: int = 1) -> Version:
+    """A version whose answers carry `shift`; its artifacts stand in `folder/<shift>`."""
     artifacts = folder / str(shift)
     artifacts.mkdir(parents=True, exist_ok=True)
     (artifacts / "shift.txt").write_text(str(shift))
     write_golden(artifacts, Predictor.load(artifacts, NoServices()), [{"rows": [[1, 2], [3, 4]]}])
     manifest = Manifest.write(artifacts, "shift", Predictor)
-    return {
-        "release_id": release_id,
-        "version": f"1.0.{release_id}",
-        "artifacts_uri": artifacts.as_uri(),
-        "digest": manifest.digest,
-        "model_uri": f"models:/dev.shift/{release_id}",
-        "run_id": f"run-{release_id}",
-        "data_version": "1.0.0",
-    }
+    return Version(
+        release_id=release_id,
+        version=f"1.0.{release_id}",
+        artifacts_uri=artifacts.as_uri(),
+        digest=manifest.digest,
+        model_uri=f"models:/dev.shift/{release_id}",
+        run_id=f"run-{release_id}",
+        data_version="1.0.0",
+    )
+
+
+def enter(settings: Settings, endpoint: str, versions: Iterable[Version]) -> None:
+    """Enter versions into the ledger, as released ones those that have a release; it gives the release an id."""
+    ledger = Ledger(settings)
+    names = ("number", "digest", "artifacts_uri", "model_uri", "run_id", "data_version")
+    for one in versions:
+        candidate = ledger.add_candidate(NewCandidate(thing=endpoint, **{name: getattr(one, name) for name in names}))
+        if one.release_id is not None:
+            with ledger._transaction() as connection:
+                text = """INSERT INTO decision (thing, candidate, action, actor, why)
+                          VALUES (%s, %s, 'release', 'test', 'test') RETURNING id"""
+                decision = connection.execute(text, [endpoint, candidate.id]).fetchone()
+                text = (
+                    "INSERT INTO release (thing, candidate, version, decision, changes) VALUES (%s, %s, %s, %s, '[]')"
+                )
+                connection.execute(text, [endpoint, candidate.id, one.version, decision[0]])
 
 
 def replica(serving: Serving, folder: Path, name: str, endpoint: str, **config: Any) -> Replica:

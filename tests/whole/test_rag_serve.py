@@ -36,14 +36,14 @@ def test_streams_pass_the_proxy(serving: Serving, tmp_path: Path) -> None:
     model = Model({"endless": None})
     with running(model) as url, httpx.Client(timeout=60, trust_env=False) as client:
         slow = {"provider": "openai", "model": "endless", "url": f"{url}/v1", "temperature": 0.0}
-        serving.publish("rag_serve", [version(tmp_path / "1", composition(model=slow))])
+        serving.publish("rag_serve", version(tmp_path / "1", composition(model=slow)))
         serving.deploy("workloads.rag", "rag_serve", "app:App")
         at = serving.address("rag_serve")
         with client.stream("POST", f"{at}/query", json=BODY) as response:
             stream = events(response.iter_lines())
             assert [next(stream) for _ in range(3)] == [("token", "Still ")] * 3
             assert model.open == 1
-            number = serving.publish("rag_serve", [version(tmp_path / "2", composition(release=2), 2)])
+            number = serving.publish("rag_serve", version(tmp_path / "2", composition(release=2), 2))
             serving.wait("rag_serve", number)
             answer = client.post(f"{at}/query", json={**BODY, "stream": False})
             assert answer.headers["x-model-version"] == answer.json()["version"] == "1.0.2"

@@ -68,7 +68,7 @@ def serving(platform: Settings) -> Iterator[Serving]:
 def test_no_request_fails_while_versions_switch(serving: Serving, tmp_path: Path) -> None:
     shifts = [1.0, 2.0, 3.0, 4.0]
     entries = [version(tmp_path, shift, release_id=int(shift)) for shift in shifts]
-    serving.wait("shift", serving.publish("shift", entries[:1]))
+    serving.wait("shift", serving.publish("shift", entries[0]))
     seen: list[list[Seen]] = [[] for _ in range(4)]
     stop = threading.Event()
 
@@ -83,7 +83,7 @@ def test_no_request_fails_while_versions_switch(serving: Serving, tmp_path: Path
     for entry in entries[1:]:
         before = sum(map(len, seen))
         until(lambda before=before: sum(map(len, seen)) > before + 100)
-        serving.wait("shift", serving.publish("shift", [entry]))
+        serving.wait("shift", serving.publish("shift", entry))
     before = sum(map(len, seen))
     until(lambda: sum(map(len, seen)) > before + 100)
     stop.set()
@@ -91,7 +91,7 @@ def test_no_request_fails_while_versions_switch(serving: Serving, tmp_path: Path
         thread.join()
     answers = [one for mine in seen for one in mine]
     assert {one.status for one in answers} == {200}
-    assert {one.body["version"] for one in answers} == {entry["version"] for entry in entries}
+    assert {one.body["version"] for one in answers} == {entry.version for entry in entries}
     for one in answers:
         assert one.header == one.body["version"] == f"1.0.{one.body['release_id']}"
         assert one.identity == one.body["prediction_id"]
@@ -113,10 +113,10 @@ def test_no_request_fails_while_versions_switch(serving: Serving, tmp_path: Path
 
 
 def test_a_version_that_does_not_load_fails_its_rollout_only(serving: Serving, tmp_path: Path) -> None:
-    serving.wait("shift", serving.publish("shift", [version(tmp_path, 5.0, release_id=5)]))
+    serving.wait("shift", serving.publish("shift", version(tmp_path, 5.0, release_id=5)))
     bad = version(tmp_path, 6.0, release_id=6)
     (tmp_path / "6.0" / "shift.txt").write_text("7")
-    number = serving.publish("shift", [bad])
+    number = serving.publish("shift", bad)
     with pytest.raises(RolloutFailed, match="was changed"):
         serving.wait("shift", number)
     assert Client(serving, "shift").predict().body["version"] == "1.0.5"
@@ -124,7 +124,7 @@ def test_a_version_that_does_not_load_fails_its_rollout_only(serving: Serving, t
 
 
 def test_a_killed_replica_comes_back_with_the_current_plan(serving: Serving, tmp_path: Path) -> None:
-    serving.wait("shift", serving.publish("shift", [version(tmp_path, 8.0, release_id=8)]))
+    serving.wait("shift", serving.publish("shift", version(tmp_path, 8.0, release_id=8)))
     (before,) = serving.live("shift").values()
     os.kill(before.pid, 9)
 

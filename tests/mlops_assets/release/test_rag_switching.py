@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from rag_support import Endpoint, Model, composition, events, make_table, migrate, running, with_part
+from serving_support import enter
 
 from resources.embedded.postgres import Postgres
 from resources.serving import RolloutFailed
@@ -144,7 +145,7 @@ def test_a_composition_that_does_not_load_leaves_the_old_one(
     with endpoint.client() as client:
         answer = client.post("/query", json={"question": QUESTION}).json()
         assert (answer["version"], answer["refused"]) == ("1.0.1", False)
-        endpoint.serving.offer(endpoint.name, [*endpoint.entries.values()])
+        enter(database, endpoint.name, endpoint.entries.values())
         until(lambda: len(client.get("/versions").json()["versions"]) == 2)
         asked = client.post("/query?version=1.0.2", json={"question": QUESTION})
         assert (asked.status_code // 100, "1.0.2" in asked.json()["error"]["message"]) in ((4, True), (5, True))

@@ -37,6 +37,7 @@ from workloads.sdk.kits.tables import csvfile, examine
 from workloads.sdk.programs.spec import DataFile, Result, Spec
 from workloads.sdk.programs.training.run import NoServices, run
 from workloads.sdk.serving.http.model import Endpoint
+from workloads.sdk.serving.versions.plan import Version
 
 RUNNER = CliRunner()
 EVERY = [f"{kind}_{task}" for kind in kinds() for task in TASKS]
@@ -94,16 +95,16 @@ def endpoint(serving: Serving, tmp_path: Path) -> Iterator[Callable[[Workload, P
     replicas = []
 
     def serve(workload: Workload, artifacts: Path, result: Result) -> Endpoint:
-        served = {
-            "release_id": 1,
-            "version": "1.0.0",
-            "artifacts_uri": artifacts.as_uri(),
-            "digest": result.digest,
-            "model_uri": f"models:/dev.{workload.name}/1",
-            "run_id": "run-1",
-            "data_version": "1.0.0",
-        }
-        serving.publish(workload.name, [served])
+        served = Version(
+            release_id=1,
+            version="1.0.0",
+            artifacts_uri=artifacts.as_uri(),
+            digest=result.digest,
+            model_uri=f"models:/dev.{workload.name}/1",
+            run_id="run-1",
+            data_version="1.0.0",
+        )
+        serving.publish(workload.name, served)
         route = f"/{workload.name}"
         replicas.append(replica(serving, tmp_path, workload.name, workload.name, package=workload.package, route=route))
         assert replicas[-1].health == "healthy", replicas[-1].error

@@ -135,7 +135,7 @@ def test_one_record_that_cannot_be_stored_is_lost_alone(log: PredictionLog, writ
 @pytest.mark.parametrize(("kept", "share"), [("all", (20, 20)), ("none", (0, 0)), ("sample", (1, 19))])
 def test_what_is_kept_of_inputs_is_a_setting(log, tmp_path: Path, kept: str, share: tuple[int, int]) -> None:
     serving, name = Serving(log.settings), f"kept-{kept}"
-    serving.publish(name, [version(tmp_path, 1.0)])
+    serving.publish(name, version(tmp_path, 1.0))
     one = replica(serving, tmp_path, name, name, log_inputs=kept, log_sample=0.5)
     endpoint = Endpoint(one)
     ids = [call(endpoint, "POST", "/predict", {"rows": [[n, 2]]}).json["prediction_id"] for n in range(20)]

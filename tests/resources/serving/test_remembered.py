@@ -34,7 +34,7 @@ def test_remembered_endpoints_are_built_by_the_code_of_today(tmp_path: Path) -> 
 
 def test_a_saved_plan_is_served(tmp_path: Path) -> None:
     entry = version(tmp_path, 1.0)
-    plan = {**PLAN, "version": {**entry, **PLAN["version"]}}
+    plan = {**PLAN, "version": {**entry.json(), **PLAN["version"]}}
     (tmp_path / "shift.plan.json").write_text(json.dumps(plan))
     nowhere = tmp_path / "connection.json"
     nowhere.write_text(json.dumps({"database": "postgresql://127.0.0.1:1/mlops"}))
@@ -44,6 +44,6 @@ def test_a_saved_plan_is_served(tmp_path: Path) -> None:
     try:
         assert replica.current is not None, replica.error
         assert (replica.current.plan.number, replica.current.version.number) == (7, 3)
-        assert replica.current.version.digest == entry["digest"]
+        assert replica.current.version.digest == entry.digest
     finally:
         replica.close()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -70,9 +71,9 @@ def test_a_replica_that_loads_for_long_is_waited_for(
     entry, slow = version(tmp_path, 1.0), version(tmp_path, 2.0, release_id=2)
     one = replica(serving, tmp_path, "slow-1", "slow")
     try:
-        serving.wait("slow", serving.publish("slow", [entry]))
+        serving.wait("slow", serving.publish("slow", entry))
         began.clear(), go.clear()
-        number = serving.publish("slow", [slow])
+        number = serving.publish("slow", slow)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(serving.wait, "slow", number, 0.2)  # for silence
             assert began.wait(20)
@@ -96,7 +97,7 @@ def test_a_replica_that_loads_can_be_closed(serving: Serving, tmp_path: Path, bl
     go.set()
     entry = version(tmp_path, 1.0)
     go.clear()
-    serving.publish("closing", [entry])
+    serving.publish("closing", entry)
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(replica, serving, tmp_path, "closing-1", "closing")
         assert began.wait(20)
@@ -111,7 +112,7 @@ def test_silence_and_endless_loading_fail(serving: Serving, tmp_path: Path, monk
     for release, (loading, why) in enumerate(
         [(False, "no answer within 0 s from fake-silent"), (True, "loads for longer")], 1
     ):
-        number = serving.publish("silent", [version(tmp_path, float(release), release)])
+        number = serving.publish("silent", version(tmp_path, float(release), release))
         heard(serving, "silent", loading=loading)
         with pytest.raises(RolloutFailed, match=why):
             serving.wait("silent", number, timeout=0.2)
@@ -121,8 +122,8 @@ def test_silence_and_endless_loading_fail(serving: Serving, tmp_path: Path, monk
 def test_an_older_release_is_not_planned_after_a_newer_one(serving: Serving, tmp_path: Path) -> None:
     older, newer = version(tmp_path, 1.0, 1), version(tmp_path, 2.0, 2)
     with ThreadPoolExecutor(4) as pool:  # whichever comes first, the newer one stays
-        numbers = list(pool.map(lambda one: serving.publish("order", [one]), [older, newer] * 4))
-    assert serving.publish("order", [older]) == max(numbers)
+        numbers = list(pool.map(lambda one: serving.publish("order", one), [older, newer] * 4))
+    assert serving.publish("order", older) == max(numbers)
     assert set(numbers) <= {max(numbers) - 1, max(numbers)}
     acknowledged(serving, "order", max(numbers))
     assert [ack.number for ack in serving.wait("order", numbers[1], 1)] == [max(numbers)]
@@ -130,20 +131,20 @@ def test_an_older_release_is_not_planned_after_a_newer_one(serving: Serving, tmp
     assert plan is not None
     assert plan.version.release_id == 2
     # Going back is a new release of the older candidate.
-    assert serving.publish("order", [older | {"release_id": 3}]) > max(numbers)
+    assert serving.publish("order", replace(older, release_id=3)) > max(numbers)
 
 
 def test_a_rollout_that_is_overtaken_waits_for_the_newer(serving: Serving, tmp_path: Path) -> None:
-    first = serving.publish("overtaken", [version(tmp_path, 1.0, 1)])
-    second = serving.publish("overtaken", [version(tmp_path, 2.0, 2)])
+    first = serving.publish("overtaken", version(tmp_path, 1.0, 1))
+    second = serving.publish("overtaken", version(tmp_path, 2.0, 2))
     acknowledged(serving, "overtaken", second)
     assert [ack.number for ack in serving.wait("overtaken", first, 1)] == [second]
 
 
 def test_the_end_of_one_rollout_does_not_withdraw_what_another_brought(serving: Serving, tmp_path: Path) -> None:
-    serving.publish("shared", [version(tmp_path, 1.0, 1)])
-    number = serving.publish("shared", [version(tmp_path, 2.0, 2)])
-    assert serving.publish("shared", [version(tmp_path, 2.0, 2)]) == number
+    serving.publish("shared", version(tmp_path, 1.0, 1))
+    number = serving.publish("shared", version(tmp_path, 2.0, 2))
+    assert serving.publish("shared", version(tmp_path, 2.0, 2)) == number
     acknowledged(serving, "shared", number)
     serving.wait("shared", number, 1)
     with connect(serving.settings, autocommit=True) as connection:

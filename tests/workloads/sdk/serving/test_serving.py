@@ -4,6 +4,7 @@ import contextlib
 import string
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -52,7 +53,7 @@ def replicas(serving: Serving, tmp_path: Path) -> Iterator[Callable[..., Replica
 def served(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """An endpoint that serves the shift 5."""
     folder = tmp_path_factory.mktemp("served")
-    serving.publish("served", [version(folder, 5.0)])
+    serving.publish("served", version(folder, 5.0))
     one = replica(serving, folder, "served", "served")
     yield Endpoint(one)
     one.close()
@@ -181,10 +182,10 @@ def test_every_replica_follows_the_plan(serving: Serving, replicas, tmp_path: Pa
     refused = call(Endpoint(both[0]), "POST", "/predict", {"rows": [[1, 2]]})
     assert (refused.status, refused.error["code"]) == (503, "not_ready")
     one = version(tmp_path, 1.0)
-    first = serving.publish("follow", [one])
-    assert serving.publish("follow", [one]) == first
+    first = serving.publish("follow", one)
+    assert serving.publish("follow", one) == first
     assert [ack.error for ack in serving.wait("follow", first)] == [None, None]
-    second = serving.publish("follow", [version(tmp_path, 2.0, release_id=2)])
+    second = serving.publish("follow", version(tmp_path, 2.0, release_id=2))
     assert second > first
     serving.wait("follow", second)
     for each in both:
@@ -194,14 +195,9 @@ def test_every_replica_follows_the_plan(serving: Serving, replicas, tmp_path: Pa
 
 
 def test_no_replica_is_an_error(serving: Serving, tmp_path: Path) -> None:
-    number = serving.publish("nobody", [version(tmp_path, 1.0)])
+    number = serving.publish("nobody", version(tmp_path, 1.0))
     with pytest.raises(RolloutFailed, match="no replica lives"):
         serving.wait("nobody", number, timeout=0.2)
-
-
-def test_a_plan_is_one_version(serving: Serving, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="one version"):
-        serving.publish("split", [version(tmp_path, 1.0) | {"share": 0.5}] * 2)
 
 
 def spoil_file(folder: Path) -> None:
@@ -223,10 +219,10 @@ def remove_manifest(folder: Path) -> None:
 def test_a_version_that_does_not_load_leaves_the_old_one(serving, replicas, tmp_path, spoil, reason, request) -> None:
     name = request.node.name
     one = replicas(name)
-    serving.wait(name, serving.publish(name, [version(tmp_path, 1.0)]))
+    serving.wait(name, serving.publish(name, version(tmp_path, 1.0)))
     bad = version(tmp_path, 2.0, release_id=2)
     spoil(tmp_path / "2.0")
-    number = serving.publish(name, [bad])
+    number = serving.publish(name, bad)
     with pytest.raises(RolloutFailed, match=reason):
         serving.wait(name, number)
     assert one.health == "healthy"
@@ -245,15 +241,15 @@ def test_golden_rows_must_be_answered_as_they_were(serving, replicas, tmp_path: 
 
     from workloads.sdk.artifacts import Manifest
 
-    entry["digest"] = Manifest.write(tmp_path / "3.0", "shift", Predictor).digest
+    entry = replace(entry, digest=Manifest.write(tmp_path / "3.0", "shift", Predictor).digest)
     with pytest.raises(RolloutFailed, match="golden row 0"):
-        serving.wait("golden", serving.publish("golden", [entry]))
+        serving.wait("golden", serving.publish("golden", entry))
 
 
 def test_a_replica_that_starts_serves_what_loads(serving, replicas, tmp_path: Path) -> None:
     """The publisher died before it could withdraw its plan: better the version before than none."""
-    serving.publish("start", [version(tmp_path, 1.0)])
-    bad = serving.publish("start", [version(tmp_path, 2.0, release_id=2)])
+    serving.publish("start", version(tmp_path, 1.0))
+    bad = serving.publish("start", version(tmp_path, 2.0, release_id=2))
     remove_file(tmp_path / "2.0")
     one = replicas("start")
     assert one.current.version.version == "1.0.1"
@@ -267,13 +263,13 @@ def test_without_postgres_the_last_plan_stays(own_postgres: Postgres, tmp_path: 
     serving.migrate()
     log.migrate()
     one = replica(serving, tmp_path, "one", "away")
-    serving.wait("away", serving.publish("away", [version(tmp_path, 1.0)]))
+    serving.wait("away", serving.publish("away", version(tmp_path, 1.0)))
     kill(*own_postgres.processes())
     identity = call(Endpoint(one), "POST", "/predict", {"rows": [[1, 0]]}).json["prediction_id"]
     restarted = replica(serving, tmp_path, "restarted", "away")
     assert restarted.current.version.version == "1.0.1"
     own_postgres.start()
-    serving.wait("away", serving.publish("away", [version(tmp_path, 2.0, release_id=2)]))
+    serving.wait("away", serving.publish("away", version(tmp_path, 2.0, release_id=2)))
     for each in (one, restarted):
         until(lambda each=each: each.current.version.version == "1.0.2")  # it may still be reconnecting
     until(lambda: log.find(identity))
@@ -289,9 +285,9 @@ def test_artifacts_come_from_any_file_system(serving, replicas, tmp_path: Path) 
     memory = fsspec.filesystem("memory")
     memory.put(f"{tmp_path}/4.0/", "/models/4/", recursive=True)
     one = replicas("remote")
-    serving.wait("remote", serving.publish("remote", [entry | {"artifacts_uri": "memory://models/4"}]))
+    serving.wait("remote", serving.publish("remote", replace(entry, artifacts_uri="memory://models/4")))
     assert one.current.predictor.shift == 4.0
-    assert (tmp_path / "state" / "artifacts" / entry["digest"] / "manifest.json").is_file()
+    assert (tmp_path / "state" / "artifacts" / entry.digest / "manifest.json").is_file()
 
 
 def test_connection_file_is_the_owners_only(serving: Serving) -> None:

@@ -49,7 +49,7 @@ class VersionCache:
     def __init__(self, endpoint: str, schema: str, load: Callable[[Version], Loaded]):
         self._endpoint, self._load = endpoint, load
         self._catalogue = Catalogue(schema)
-        self._revision = 0
+        self._seen = (0, 0)  # the last candidate and release (ids) that were read
         self._known: dict[int, Version] = {}
         self._released: dict[str, Version] = {}
         self._places: OrderedDict[str, _Place] = OrderedDict()  # by digest, the one used last at the end
@@ -58,11 +58,11 @@ class VersionCache:
 
     def refresh(self, connection: "Connection[Any]") -> None:
         """Read what is new in the catalogue."""
-        for revision, version in self._catalogue.since(connection, self._endpoint, self._revision):
+        for candidate, version in self._catalogue.since(connection, self._endpoint, *self._seen):
             self._known[version.number] = version
             if version.release_id is not None:
                 self._released[version.version] = version
-            self._revision = revision
+            self._seen = (max(self._seen[0], candidate), max(self._seen[1], version.release_id or 0))
 
     def find(self, name: str) -> Version | None:
         """The version of a name: a released one (`1.2.0`), or a registered number (`7`)."""

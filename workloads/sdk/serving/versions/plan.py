@@ -48,13 +48,8 @@ class Version:
 
     @classmethod
     def of(cls, entry: dict[str, Any]) -> "Version":
-        """From a plan's JSON; names that this class does not know go to `info`."""
-        known = {one.name for one in fields(cls)}
-        rest = {name: value for name, value in entry.items() if name not in known}
-        return cls(
-            **{name: value for name, value in entry.items() if name in known and name != "info"},
-            info={**entry.get("info", {}), **rest},
-        )
+        """From a plan's JSON, also one of a later code that says more."""
+        return cls(**{one.name: entry[one.name] for one in fields(cls) if one.name in entry})
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
