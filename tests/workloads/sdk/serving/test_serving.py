@@ -1,5 +1,6 @@
 """An endpoint without Serve: requests and refusals, the plan and its swaps, and what a replica survives."""
 
+import asyncio
 import contextlib
 import string
 import time
@@ -21,6 +22,7 @@ from resources.serving import RolloutFailed, Serving
 from resources.serving.prediction_log import PredictionLog
 from resources.settings import REPOSITORY, Settings
 from workloads.sdk.serving.http import request as reading
+from workloads.sdk.serving.http import service
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.model import Endpoint
 from workloads.sdk.serving.replica import Replica
@@ -119,6 +121,40 @@ def test_wrong_content_and_size(served: Endpoint, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(reading, "MAX_BODY", 10)
     assert call(served, "POST", "/predict", body).status == 413
     assert call(served, "POST", "/predict", body, {"content-length": ""}).status == 413  # found while reading
+
+
+def test_bodies_are_bounded_in_sum(served: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"rows": [[1, 2]]}'
+    monkeypatch.setattr(service, "MAX_HELD", 2 * len(body) - 1)
+    scope = {"type": "http", "method": "POST", "path": "/shift/predict", "root_path": "/shift", "headers": []}
+
+    async def ask(sent: asyncio.Event, go: asyncio.Event) -> tuple[int, dict[bytes, bytes]]:
+        messages, parts = [], [body, b""]
+
+        async def receive() -> dict:
+            if len(parts) == 1:
+                sent.set()
+                await go.wait()
+            return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+        async def send(message: dict) -> None:
+            messages.append(message)
+
+        await served(scope, receive, send)
+        return messages[0]["status"], dict(messages[0]["headers"])
+
+    async def ask_all() -> None:
+        sent, go, at_once = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        at_once.set()
+        first = asyncio.ensure_future(ask(sent, go))
+        await sent.wait()
+        status, headers = await ask(asyncio.Event(), at_once)
+        assert (status, headers[b"retry-after"]) == (503, b"1")
+        go.set()
+        assert (await first)[0] == 200
+        assert (await ask(asyncio.Event(), at_once))[0] == 200
+
+    asyncio.run(ask_all())
 
 
 JSON = st.recursive(

@@ -181,6 +181,19 @@ def test_more_than_are_kept_at_once_are_put_off(served: Endpoint) -> None:
     assert {answer.headers["retry-after"] for answer in answers if answer.status == 503} == {"1"}
 
 
+def test_none_is_loaded_where_memory_is_short(served: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = counted(served)
+    monkeypatch.setattr(cache, "SPARE_BYTES", 2**60)
+    answer = ask(served, NEVER)
+    assert (answer.status, answer.error["code"]) == (503, "not_loaded")
+    assert "MiB of memory are free" in answer.error["message"]
+    assert loads == []
+    assert call(served, "POST", "/predict", BODY).status == 200
+    monkeypatch.setattr(cache, "SPARE_BYTES", 0)
+    monkeypatch.setattr(cache, "RETRY_SECONDS", 0)
+    assert ask(served, NEVER).status == 200
+
+
 def test_a_version_that_is_released_answers_under_its_release(
     served: Endpoint, tmp_path: Path, postgres: Settings
 ) -> None:

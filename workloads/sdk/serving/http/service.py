@@ -27,6 +27,7 @@ Response = tuple[int, Headers, bytes]
 
 JSON: Headers = ((b"content-type", b"application/json"),)
 RETRY: Headers = ((b"retry-after", b"1"),)
+MAX_HELD = 128 * 2**20  # bytes of bodies that are read or answered at once
 
 
 class Service(ABC):
@@ -48,6 +49,7 @@ class Service(ABC):
             "/openapi.json": self._schema,
         }
         self.of_version: dict[str, Callable[[Any], Response]] = {"/info": self._info}
+        self._held = 0  # bytes of bodies
 
     @abstractmethod
     async def own(
@@ -73,6 +75,25 @@ class Service(ABC):
             return await self._lifespan(receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1003})
+        held = 0
+
+        async def counted() -> Message:
+            nonlocal held
+            message = await receive()
+            size = len(message.get("body", b""))
+            if self._held + size > MAX_HELD:
+                reason = f"bodies of {self._held} bytes are being answered; try again"
+                raise Refusal(503, "busy", reason, headers=(*RETRY, (b"connection", b"close")))
+            held += size
+            self._held += size
+            return message
+
+        try:
+            return await self._respond(scope, counted, send)
+        finally:
+            self._held -= held
+
+    async def _respond(self, scope: Message, receive: Receive, send: Send) -> None:
         record = None
         try:
             path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
@@ -86,12 +107,12 @@ class Service(ABC):
             else:
                 answer = await self.own(path, scope, receive, send)
                 if answer is None:
-                    return None
+                    return
                 (status, headers, body), record = answer
         except Refusal as refusal:
             status, headers, body = refusal.status, (*JSON, *refusal.headers), refusal.body
         except ConnectionError:
-            return None
+            return
         except Exception:
             logger.exception("endpoint %s failed at %s", self.replica.config.endpoint, scope["path"])
             status, headers, body = 500, JSON, internal().body
@@ -100,7 +121,7 @@ class Service(ABC):
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
         await send({"type": "http.response.body", "body": body})
-        return None
+        return
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

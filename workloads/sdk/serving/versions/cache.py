@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KEPT = 3  # versions in memory beside the live one
 RETRY_SECONDS = 10  # until one that did not load is tried again
+SPARE_BYTES = 256 * 2**20  # of memory: below it nothing is loaded beside the live one
 
 
 class Busy(Exception):
@@ -108,9 +109,18 @@ class VersionCache:
                     if oldest is None:
                         raise Busy(f"{KEPT} versions are being loaded now")
                     self._places.pop(oldest).retire()
-                place = self._places[version.digest] = _Place(self._pool.submit(self._load, version))
+                place = self._places[version.digest] = _Place(self._pool.submit(self._load_where_room, version))
             self._places.move_to_end(version.digest)
             return place.loading
+
+    def _load_where_room(self, version: Version) -> Loaded:
+        import psutil
+
+        if (free := psutil.virtual_memory().available) < SPARE_BYTES:
+            raise MemoryError(
+                f"{free >> 20} MiB of memory are free, and {SPARE_BYTES >> 20} are kept for the live version"
+            )
+        return self._load(version)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
