@@ -56,11 +56,10 @@ class Serving:
 
     def migrate(self) -> None:
         """Create the tables, after the ledger's, of which they have a view; idempotent."""
-        ledger = Ledger(self.settings)
-        ledger.migrate()
+        Ledger(self.settings).migrate()
         with self._database() as connection:
             self.plans.migrate(connection)
-            self.catalogue.migrate(connection, ledger.schema)
+            self.catalogue.migrate(connection, self.settings.schema_of("ledger"))
 
     def address(self, endpoint: str) -> str:
         """`http://127.0.0.1:8000/wine`"""

@@ -43,9 +43,9 @@ def enter(settings: Settings, endpoint: str, versions: Iterable[Version]) -> Non
     ledger = Ledger(settings)
     names = ("number", "digest", "artifacts_uri", "model_uri", "run_id", "data_version")
     for one in versions:
-        candidate = ledger.add_candidate(NewCandidate(thing=endpoint, **{name: getattr(one, name) for name in names}))
+        candidate = ledger.candidates.add(NewCandidate(thing=endpoint, **{name: getattr(one, name) for name in names}))
         if one.release_id is not None:
-            with ledger._transaction() as connection:
+            with ledger._store.transaction() as connection:
                 text = """INSERT INTO decision (thing, candidate, action, actor, why)
                           VALUES (%s, %s, 'release', 'test', 'test') RETURNING id"""
                 decision = connection.execute(text, [endpoint, candidate.id]).fetchone()
