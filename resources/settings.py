@@ -14,7 +14,11 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from resources.files import write_atomically
+
+REPOSITORY = Path(__file__).resolve().parent.parent  # or where the packages are installed
+CHECKOUT = (REPOSITORY / "pyproject.toml").is_file()
+FOLDER = REPOSITORY if CHECKOUT else Path.cwd()  # an installed copy keeps nothing beside itself
 
 
 class Settings(BaseSettings):
@@ -22,7 +26,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MLOPS_", frozen=True, extra="ignore")
 
-    home: Path = Field(REPOSITORY / ".mlops", description="All local state; deleting it resets the platform.")
+    home: Path = Field(FOLDER / ".mlops", description="All local state; deleting it resets the platform.")
     workloads: Path = Field(
         REPOSITORY / "workloads", description="Folder of the workloads that the command line works on."
     )
@@ -197,9 +201,7 @@ class Settings(BaseSettings):
     def _secret(self, name: str) -> str:
         file = self.home / "secrets" / name
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file.touch(mode=0o600)
-            file.write_text(secrets.token_urlsafe(32))
+            write_atomically(file, secrets.token_urlsafe(32), keep=True)
         return file.read_text().strip()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from resources.database import connect
+from resources.files import write_atomically
 from resources.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,12 +93,7 @@ class VectorStore:
     def connection_file(self) -> Path:
         """A file, readable by this user only, that holds the database's URL for the jobs that write vectors."""
         file = self.settings.path("embeddings", "connection.json")
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = file.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        part.touch(mode=0o600)
-        part.write_text(json.dumps({"database": self.settings.database("mlops")}))
-        part.replace(file)
+        write_atomically(file, json.dumps({"database": self.settings.database("mlops")}))
         return file
 
     @contextmanager

@@ -8,11 +8,11 @@ import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.request import Request, urlopen
 
 import typer
 
 from resources.all import Resources
+from resources.http import send
 from resources.registry.version import split_tag, version_order
 from workloads.sdk.contract import TEST, Declared, Workload
 from workloads.sdk.contract.applications import Application
@@ -236,10 +236,7 @@ class Demo:
         return self._post(f"{self.resources.serving.address(workload.name)}/predict", body)
 
     def _post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
-        content, json_type = json.dumps(body).encode(), {"Content-Type": "application/json"}
-        request = Request(url, content, json_type)  # noqa: S310 - the address is our own setting
-        with urlopen(request, timeout=30) as response:  # noqa: S310 - the address is our own setting
-            return json.load(response)
+        return send("POST", url, timeout=30, body=body).raise_for_status().json()
 
     def trace(self, prediction: str) -> "Trace":
         """The trace of an answer; the log is written in the background, a moment after it."""

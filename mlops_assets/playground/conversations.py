@@ -3,14 +3,11 @@
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any, Literal
-from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
-from urllib.request import Request
 
 from mlops_assets.playground.endpoints import NotAnswering
-from resources.embedded.web import OPENER, request
+from resources.http import NoAnswer, request, stream
 
 SECONDS = 15  # that anything but an answer may take
 STREAM_SECONDS = 120  # between two events of a stream
@@ -66,19 +63,16 @@ class Conversations:
 
     def ask(self, session: str, question: str) -> Generator[Event, None, None]:
         """The events of an answer as they come, the last one `done` or `error`; closing it hangs up."""
-        body = json.dumps({"question": question, "session_id": session, "stream": True}).encode()
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-        sent = Request(self._url("/query"), body, headers, method="POST")  # noqa: S310  (our own address)
-        ended = False
+        body, ended = {"question": question, "session_id": session, "stream": True}, False
         try:
-            with OPENER.open(sent, timeout=STREAM_SECONDS) as answer:
-                for name, data in events(iter(lambda: answer.readline(LONGEST_LINE), b"")):
+            with stream("POST", self._url("/query"), None, STREAM_SECONDS, body, Accept="text/event-stream") as answer:
+                if answer.is_error:
+                    raise _refused(answer.status_code, answer.read())
+                for name, data in events(lines(answer.iter_bytes())):
                     ended = ended or name in ("done", "error")
                     yield name, data
-        except HTTPError as error:
-            raise _refused(error.code, error.read()) from None
-        except (OSError, HTTPException) as error:
-            raise NotAnswering(f"the endpoint stopped answering ({type(error).__name__}); ask again") from None
+        except NoAnswer as error:
+            raise NotAnswering(f"the endpoint stopped answering ({error}); ask again") from None
         if not ended:
             raise NotAnswering("the endpoint broke off in the middle of its answer; ask again")
 
@@ -92,6 +86,18 @@ class Conversations:
 
     def _url(self, path: str) -> str:
         return self.address + path + (f"?{urlencode({'version': self.version})}" if self.version else "")
+
+
+def lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Each line with its end, from the parts of a body as they come; at most `LONGEST_LINE` of one are kept."""
+    rest = b""
+    for part in parts:
+        *whole, rest = (rest + part).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+        if len(rest) > LONGEST_LINE:
+            raise NoAnswer("a line is too long")
+    if rest:
+        yield rest
 
 
 def events(lines: Iterable[bytes]) -> Iterator[Event]:

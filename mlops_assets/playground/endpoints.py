@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from resources.all import Resources
-from resources.embedded.web import request
+from resources.http import request
 
 SECONDS = 30  # that a prediction may take
 

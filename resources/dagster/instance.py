@@ -1,7 +1,8 @@
 """Dagster's instance on the platform's PostgreSQL; named by `dagster.yaml`, and loaded by Dagster alone.
 
-`dagster.yaml` stands in the repository's root and says nothing that depends on the machine: address, password and
-folders come from `resources.settings`. So plain `dagster dev` and the platform's own processes use the same home.
+`dagster.yaml` stands in `resources/embedded`, with a link in the repository's root. It says nothing that depends on the
+machine: address, password and folders come from `resources.settings`. So plain `dagster dev` and the platform's own
+processes use the same home.
 """
 
 import os

@@ -16,9 +16,9 @@ import psutil
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import Daemon, alive
 from resources.embedded.variables import environment, socket_folder
-from resources.settings import REPOSITORY, Settings
+from resources.settings import FOLDER, Settings
 
-WORKSPACE = REPOSITORY / "workspace.yaml"
+WORKSPACE, OWN = FOLDER / "workspace.yaml", Path(__file__).parent / "workspace.yaml"
 FLAGS = {"python_module": ("module_name", "-m"), "python_package": ("package_name", "--package-name"),
          "python_file": ("relative_path", "-f")}  # fmt: skip
 
@@ -30,7 +30,7 @@ class CodeServers(Part):
 
     def __init__(self, settings: Settings, workspace: Path = WORKSPACE) -> None:
         super().__init__(settings)
-        self.source = workspace
+        self.source, self.folder = workspace if workspace.is_file() else OWN, workspace.parent
 
     @property
     def workspace(self) -> Path:
@@ -73,7 +73,7 @@ class CodeServers(Part):
             command += ["--socket", self._socket(number), "--location-name", _name(location), *location["target"]]
             if "attribute" in location:
                 command += ["--attribute", location["attribute"]]
-            folder = self.source.parent / location.get("working_directory", ".")
+            folder = self.folder / location.get("working_directory", ".")
             self._daemon(number).start([*command, "--working-directory", folder], env, cwd=folder)
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class CodeServers(Part):
             option, flag = FLAGS[kind]
             if option not in options:
                 raise PartFailed(f"{self.source}: {kind} lacks {option}")
-            value = str(self.source.parent / options[option]) if kind == "python_file" else options[option]
+            value = str(self.folder / options[option]) if kind == "python_file" else options[option]
             result.append((number, {**options, "target": [flag, value], "code": options[option]}))
         return result
 

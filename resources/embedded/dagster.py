@@ -12,10 +12,10 @@ from resources.embedded.code_servers import CodeServers
 from resources.embedded.part import Part
 from resources.embedded.process import Daemon
 from resources.embedded.variables import environment
-from resources.embedded.web import request
+from resources.http import request
 from resources.settings import REPOSITORY, Settings
 
-INSTANCE = REPOSITORY / "deploy" / "dagster.yaml"
+INSTANCE = Path(__file__).parent / "dagster.yaml"
 
 
 def prepare_home(settings: Settings) -> Path:

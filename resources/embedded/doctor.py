@@ -15,7 +15,7 @@ from resources.database import DatabaseUnavailable, connect
 from resources.embedded import Platform
 from resources.embedded.dagster import prepare_home
 from resources.embedded.network import listeners
-from resources.embedded.web import request
+from resources.http import request
 from resources.settings import Settings
 
 SMALLEST_DISK, SMALLEST_MEMORY = 5 * 2**30, 4 * 2**30  # bytes

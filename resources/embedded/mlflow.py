@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from resources.embedded.part import Part
 from resources.embedded.variables import environment
-from resources.embedded.web import request
+from resources.http import request
 
 
 class Mlflow(Part):

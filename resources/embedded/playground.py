@@ -7,7 +7,7 @@ from pathlib import Path
 
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.variables import environment
-from resources.embedded.web import request
+from resources.http import request
 from resources.settings import REPOSITORY
 
 FLAGS = (

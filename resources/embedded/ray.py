@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from resources.embedded.network import free_ports
 from resources.embedded.part import Part
 from resources.embedded.process import end
 from resources.embedded.variables import environment, socket_folder
-from resources.embedded.web import request
+from resources.http import request
 from resources.settings import REPOSITORY
 
 CORE = ("gcs_server", "raylet", "dashboard.py", "log_monitor.py")
@@ -105,8 +106,8 @@ class Ray(Part):
             "num-cpus": os.cpu_count() or 1,
             "object-store-memory": OBJECT_STORE,
         }
-        command = ["ray", "start", "--head", "--no-monitor", "--disable-usage-stats"]
-        command += [f"--{name}={value}" for name, value in flags.items()]
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--no-monitor"]
+        command += ["--disable-usage-stats"] + [f"--{name}={value}" for name, value in flags.items()]
         env = environment(self.settings) | QUIET | {"RAY_START_HOOK": HOOK} | self._proxy(folder, proxy)
         self.daemon.start(command, env, cwd=REPOSITORY, wait=120)
 

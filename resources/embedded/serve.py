@@ -8,7 +8,7 @@ import psutil
 
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.ray import Ray
-from resources.embedded.web import request
+from resources.http import request
 from resources.serving.api import APPLICATIONS, recall
 
 TAKEN = "Address already in use"  # HAProxy's words

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources.database import connect
+from resources.files import write_atomically
 from resources.ledger import Ledger
 from resources.serving.api import IMPORT_PATH, ServeApi, ServingUnavailable
 from resources.settings import Settings
@@ -191,13 +192,7 @@ class Serving:
 
     def _write_connection(self) -> None:
         """The secrets for the replicas, in a file: arguments of applications are shown in the dashboard."""
-        file = self._connection_file
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = file.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        part.touch(mode=0o600)
-        part.write_text(json.dumps(self.settings.secrets()))
-        part.replace(file)
+        write_atomically(self._connection_file, json.dumps(self.settings.secrets()))
 
     def _application(self, package: str, name: str, serves: str, code_version: str, settings: dict[str, str],
                      replicas: int) -> dict[str, Any]:  # fmt: skip

@@ -13,7 +13,7 @@ from fault_fixtures import Breaker, sentence
 from graph_fixtures import Delivered, until
 
 from resources.database import connect
-from resources.embedded.web import request
+from resources.http import request
 from workloads.sdk.contract import TRAIN
 
 pytestmark = [pytest.mark.platform, pytest.mark.last]

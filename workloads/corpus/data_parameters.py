@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from workloads.sdk.contract import DataParameters
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # in an installed copy, no checkout
 ALL = "all"
 LIBRARIES = {  # each pinned distribution's package
     "dagster": "dagster",
@@ -43,7 +43,9 @@ class CorpusData(DataParameters):
     """What makes one version of the corpus differ from another."""
 
     project: Path | None = Field(
-        ROOT, description="This project's checkout: its README and docs. null: without.", json_schema_extra=LOOKED_AT
+        ROOT if (ROOT / "README.md").is_file() else None,
+        description="This project's checkout: its README and docs. null: without.",
+        json_schema_extra=LOOKED_AT,
     )
     python: bool = Field(
         True, description="CPython's language reference (pydoc_data.topics).", json_schema_extra=LOOKED_AT

@@ -24,7 +24,7 @@ from resources.embedded.postgres import RELOCATED, Postgres
 from resources.embedded.ray import Ray
 from resources.embedded.serve import Serve
 from resources.embedded.variables import environment, setting_variables, socket_folder
-from resources.embedded.web import request
+from resources.http import request
 from resources.serving import Serving
 from resources.settings import REPOSITORY, Settings
 
