@@ -27,7 +27,7 @@ __all__ = ["Compute", "ComputeUnavailable", "Job", "JobFailed", "NotPlaceable", 
 SUBMISSIONS = 3  # of one `run`, where the place of the job forgets it
 AWAY_SECONDS = 45  # that Ray may be away while a job is waited for: it is back after a restart
 STOP_SECONDS = 10
-POLL_SECONDS = (0.2, 1.5)  # first and longest pause between two looks at a job with a short log
+POLL_SECONDS = (0.2, 1.5)  # first and longest pause between two looks at a job whose log is quickly read
 SLOWEST_POLL_SECONDS = 10
 KEPT_DAYS = 7  # what a job leaves on disk, for retries of its run
 LAST_LINES = 20  # of the log, in the error of a failed job
@@ -46,7 +46,7 @@ class Jobs(Protocol):
 
     def submit(self, name: str, command: str, env: dict[str, str], resources: Mapping[str, float]) -> None: ...
     def status(self, name: str, patience: float = ...) -> Status: ...
-    def output(self, name: str) -> str | None: ...
+    def output(self, name: str, seen: int) -> bytes | None: ...
     def stop(self, name: str) -> None: ...
     def capacity(self) -> Capacity: ...
     def waiting(self, name: str) -> bool | None: ...
@@ -72,13 +72,12 @@ class Compute:
         """
         folder = JobFolder.of(self._settings, job)
         for _ in range(SUBMISSIONS):
-            if (result := folder.result(job)) is not None:
-                return result
-            if name := self.attach(job):
-                log(f"attached to the job {name}")
-            else:
-                name = self.submit(job)
-                log(f"submitted the job {name}")
+            with folder.lock():
+                if (result := folder.result(job)) is not None:
+                    return result
+                found = self.attach(job)
+                name = found or self.submit(job)
+            log(f"attached to the job {name}" if found else f"submitted the job {name}")
             last = self._wait(job, name, log, given_up)
             status = self._status(name, AWAY_SECONDS)
             if (result := folder.result(job)) is not None:
@@ -212,21 +211,21 @@ class Compute:
         while True:
             status = self._status(name, AWAY_SECONDS)
             asked = time.monotonic()
-            # Asked for whole each time, and counted: there is no stream that could break off.
-            output = self._jobs.output(name)
+            # Asked for from where the last answer ended: there is no stream that could break off.
+            output = self._jobs.output(name, seen)
             cost = time.monotonic() - asked
             if output is not None:
-                end = output.rfind("\n") + 1 if status.state.live else len(output)
-                if end > seen:
-                    for line in output[seen:end].removesuffix("\n").split("\n"):
-                        yield line.rsplit("\r", 1)[-1]  # of a progress bar, its last state
-                    seen = end
+                end = output.rfind(b"\n") + 1 if status.state.live else len(output)
+                if end:
+                    for line in output[:end].decode(errors="replace").removesuffix("\n").split("\n"):
+                        yield line.rstrip("\r").rsplit("\r", 1)[-1]  # of a progress bar, its last state
+                    seen += end
             elif not status.state.live and status.state is not State.UNKNOWN:
                 yield "(the rest of the log cannot be read)"
             if not status.state.live:
                 return
             check(status)
-            # A long log takes long to read: no more than a tenth of the time goes into that.
+            # What takes long to read is read seldom: no more than a tenth of the time goes into that.
             time.sleep(min(max(pause, 10 * cost), SLOWEST_POLL_SECONDS))
             pause = min(pause * 1.1, POLL_SECONDS[1])
 

@@ -12,11 +12,14 @@ The name is `<env>-<workload>-<data version>-<variant>-<hash of spec>-<hash of r
 again, a new materialization makes another. An attempt's name has its number behind.
 """
 
+import fcntl
 import os
 import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
@@ -98,6 +101,17 @@ class JobFolder:
         """When something in it was last written, in seconds since 1970."""
         files = (self.path, self.path / "attempt", self.log())
         return max((file.stat().st_mtime for file in files if file.exists()), default=0)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One process or thread at a time looks whether the job is there, and prepares it where it is not.
+
+        One lock for all jobs of a workload; it ends with its process, however that ends.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.parent.with_suffix(".lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def delete(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -4,17 +4,14 @@ Plain HTTP, because importing Ray's client costs every run process more than a s
 jobs have names of our own, so a submission whose answer was lost is recognized.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from http.client import HTTPException
 from typing import Any, Literal
-from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import quote
 
+from resources import http
 from resources.compute.capacity import Capacity
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
@@ -22,6 +19,7 @@ from workloads.sdk.errors import PlatformError
 REQUEST_SECONDS = 20  # for one answer
 PATIENCE = 3.0  # seconds, while Ray does not answer at all
 STARTING = 45.0  # seconds, while it answers that it cannot yet
+MOST_ROWS = 10_000  # of a list, which is Ray's own limit
 
 
 class ComputeUnavailable(PlatformError):
@@ -55,6 +53,7 @@ class RayJobs:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._agents: dict[str, str] = {}  # by job: the service on its node that has its log, empty: not reached
 
     def submit(self, name: str, command: str, env: Mapping[str, str], resources: Mapping[str, float]) -> None:
         """Start `command` (a shell line) as the job `name`; nothing happens where that job exists already.
@@ -76,16 +75,31 @@ class RayJobs:
         found = self._call("GET", f"/api/jobs/{quote(name)}", patience=patience)
         if found is None:
             return Status(State.UNKNOWN, f"Ray knows no job {name}")
+        if agent := found.get("driver_agent_http_address"):
+            self._agents.setdefault(name, agent)
         message = (found["message"] or "").strip().split("\n")[0]
         return Status(State(found["status"]), message, found.get("driver_exit_code"))
 
-    def output(self, name: str) -> str | None:
-        """All that the job has printed so far; None where it cannot be read now."""
+    def output(self, name: str, seen: int = 0) -> bytes | None:
+        """What the job has printed so far after its first `seen` bytes; None where it cannot be read now.
+
+        The agent on the job's node, once `status` has named it, gives a part of the file. Where it cannot be reached
+        from here, Ray's head gives the whole log each time.
+        """
+        if agent := self._agents.get(name):
+            url, token = f"{agent}/logs/job-driver-{quote(name)}.log", self._settings.ray_token
+            try:
+                answer = http.send("GET", url, token, 2, Range=f"bytes={seen}-", **{"Accept-Encoding": "identity"})
+            except http.NoAnswer:
+                answer = None
+            if answer is not None and answer.status_code in (206, 416):  # 416: there is no more
+                return answer.content if answer.status_code == 206 else b""
+            self._agents[name] = ""
         try:
             found = self._call("GET", f"/api/jobs/{quote(name)}/logs", patience=2, starting=2)
         except ComputeUnavailable:
             return None
-        return found["logs"] if found else None
+        return found["logs"].encode()[seen:] if found else None
 
     def stop(self, name: str) -> None:
         """Ask the job to end (SIGTERM, and SIGKILL 3 s later); returns at once, and does nothing where it has ended."""
@@ -131,8 +145,18 @@ class RayJobs:
         filters = "".join(
             f"&filter_keys={key}&filter_predicates=%3D&filter_values={quote(value)}" for key, value in equal.items()
         )
-        found = self._call("GET", f"/api/v0/{kind}?detail=1&limit=1000{filters}")
-        return found["data"]["result"]["result"] if found else []
+        answer = self._call("GET", f"/api/v0/{kind}?detail=1&limit={MOST_ROWS}{filters}")
+        if not answer:
+            return []
+        found = answer["data"]["result"]
+        # Of tasks, the total counts those that have ended and are forgotten, too.
+        known, had = found["num_filtered"], kind == "tasks" or found["num_after_truncation"] >= found["total"]
+        if len(found["result"]) < known or not had:
+            raise ComputeUnavailable(
+                f"Ray at {self._settings.ray} lists only {len(found['result'])} of its {kind}, so nobody knows what "
+                "is free; end some, or restart Ray"
+            )
+        return found["result"]
 
     def _call(
         self,
@@ -147,46 +171,26 @@ class RayJobs:
 
         `exists`: text of a refusal that means the thing is there already, which is then as good as done.
         """
-        begun, pause = time.monotonic(), 0.1
-        while True:
-            try:
-                return self._once(method, path, body, exists)
-            except (OSError, HTTPException) as error:
-                limit, detail = (starting, f" ({error})") if isinstance(error, _ServerError) else (patience, "")
-                if time.monotonic() - begun > limit:
-                    where = self._settings.ray
-                    raise ComputeUnavailable(f"Ray does not answer at {where}{detail}; run `mlops up`") from error
-            time.sleep(pause)
-            pause = min(2 * pause, 1)
+        try:
+            return http.patiently(lambda: self._once(method, path, body, exists), patience, starting)
+        except (http.NoAnswer, http.ServerError) as error:
+            detail = f" ({error})" if isinstance(error, http.ServerError) else ""
+            raise ComputeUnavailable(f"Ray does not answer at {self._settings.ray}{detail}; run `mlops up`") from error
 
     def _once(self, method: str, path: str, body: Any, exists: str) -> Any:
         address = self._settings.ray
-        request = Request(  # noqa: S310  the address is a setting, http or https
-            address.rstrip("/") + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._settings.ray_token}", "Content-Type": "application/json"},
-        )
-        # A proxy that the environment names is not for this machine's own services.
-        local = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
-        opener = build_opener(ProxyHandler({})) if local else build_opener()
-        try:
-            with opener.open(request, timeout=REQUEST_SECONDS) as answer:
-                return json.load(answer)
-        except HTTPError as error:
-            text = error.read(100_000).decode(errors="replace")
-            if error.code == 404:
-                return None
-            if exists and exists in text:
-                return {}
-            if error.code in (401, 403):
-                token = self._settings.home / "secrets" / "ray-token"
-                raise ComputeUnavailable(f"Ray at {address} refuses the token in {token}") from None
-            last = (text.strip().splitlines() or [""])[-1][:500]
-            if error.code < 500:
-                raise ValueError(f"Ray at {address} refuses {method} {path}: {last}") from None
-            raise _ServerError(f"HTTP {error.code}: {last}") from None
-
-
-class _ServerError(OSError):
-    """Ray answers that it cannot answer, as it does while it starts."""
+        answer = http.send(method, address.rstrip("/") + path, self._settings.ray_token, REQUEST_SECONDS, body)
+        status, text = answer.status_code, answer.text[:100_000]
+        if status == 404:
+            return None
+        if status < 400:
+            return answer.json()
+        if exists and exists in text:
+            return {}
+        if status in (401, 403):
+            token = self._settings.home / "secrets" / "ray-token"
+            raise ComputeUnavailable(f"Ray at {address} refuses the token in {token}")
+        last = (text.strip().splitlines() or [""])[-1][:500]
+        if status < 500:
+            raise ValueError(f"Ray at {address} refuses {method} {path}: {last}")
+        raise http.ServerError(f"HTTP {status}: {last}")

@@ -13,6 +13,7 @@ from places import LocalRay, Place, Wire, alive, eventually, waiting_process
 
 from resources.compute import Compute, ComputeUnavailable, Job, JobFailed, NotPlaceable, State
 from resources.compute.folder import JobFolder
+from resources.compute.ray_jobs import RayJobs
 from resources.embedded.network import free_ports
 from workloads.sdk.contract import Tier
 from workloads.sdk.programs.spec import Result, Spec
@@ -143,6 +144,41 @@ def test_attaches_when_the_waiting_process_was_killed(place: Place, toy, tmp_pat
     again.end()
     assert of_the_program(again.lines)[:3] == LINES
     assert len(one.starts()) == 1
+
+
+def test_two_that_run_the_same_job_at_once_share_one(place: Place, toy, tmp_path: Path) -> None:
+    one = toy(until=True)
+    processes = [waiting_process(place, tmp_path, one.job) for _ in range(2)]
+    threads = [Waiting(place.compute(), one.job) for _ in range(2)]
+    eventually(lambda: all(any(line.startswith("waiting") for line in thread.lines) for thread in threads))
+    one.gate.touch()
+    assert [thread.end().metrics for thread in threads] == [{"score": 0.5}] * 2
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert len(one.starts()) == 1
+    assert sum(line.startswith("submitted") for thread in threads for line in thread.lines) <= 1
+
+
+def test_what_was_read_of_a_log_is_not_asked_for_again(place: Place, toy) -> None:
+    one = toy()
+    place.compute().run(one.job)
+    name = f"{place.compute().folder(one.job).name}-1"
+    jobs = RayJobs(place.settings)
+    jobs.status(name)
+    whole = jobs.output(name, 0)
+    assert whole.decode().split("\n")[-4:-1] == LINES
+    assert jobs.output(name, len(whole)) == b""
+    assert jobs.output(name, len(whole) - 6) == whole[-6:]
+    assert jobs._agents[name], "the node's agent gives parts, the head of Ray only the whole log"
+    jobs._agents[name] = f"http://127.0.0.1:{free_ports(1)[0]}"
+    assert jobs.output(name, len(whole) - 6) == whole[-6:]  # by way of the head
+
+
+def test_a_list_that_is_cut_is_refused(place: Place, toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        place.compute().run(toy().job)
+    monkeypatch.setattr("resources.compute.ray_jobs.MOST_ROWS", 1)
+    with pytest.raises(ComputeUnavailable, match="lists only 1 of its jobs"):
+        RayJobs(place.settings)._state("jobs")
 
 
 def test_a_cancelled_step_stops_its_job(place: Place, toy, tmp_path: Path) -> None:
