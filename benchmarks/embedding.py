@@ -106,8 +106,10 @@ def sentence_transformers() -> Callable[[list[str]], np.ndarray]:
 def by_copy(chunks: list[Chunk], vectors: np.ndarray, store: VectorStore) -> float:
     """Rows in a second, without indexes, which are built after."""
     table = VectorTable("by_copy", "bench", "1.0.0", "", "", NAME, DIGEST, DIMENSIONS)
-    store.create(table)
-    return len(chunks) / seconds(lambda: store.copy_in(table, chunks, vectors))
+    with store.opened() as opened:
+        opened.migrate()
+        opened.create(table)
+        return len(chunks) / seconds(lambda: opened.copy_in(table, chunks, vectors))
 
 
 class Known(Embedder):
@@ -125,7 +127,8 @@ def by_langchain(chunks: list[Chunk], vectors: np.ndarray, store: VectorStore) -
     from langchain_core.documents import Document
     from langchain_postgres import PGEngine, PGVectorStore
 
-    store.create(VectorTable("by_langchain", "bench", "1.0.0", "", "", NAME, DIGEST, DIMENSIONS))
+    with store.opened() as opened:
+        opened.create(VectorTable("by_langchain", "bench", "1.0.0", "", "", NAME, DIGEST, DIMENSIONS))
     url = store.settings.database("mlops").replace("postgresql://", "postgresql+psycopg://")
     columns = [*METADATA, "text_digest"]
     theirs = PGVectorStore.create_sync(
@@ -185,7 +188,9 @@ def main() -> None:
         print(f"{len(chunks)} chunks of {mean(len(chunk.text) for chunk in chunks):.0f} characters")
 
         alone = specification(file, store, "alone", Tier())
-        store.create(alone.vector_table())
+        with store.opened() as opened:
+            opened.migrate()
+            opened.create(alone.vector_table())
         worker, theirs = Worker(alone.model_dump_json()), sentence_transformers()
         encode = worker.embedder.encode
         encode(texts[0][:64]), theirs(texts[0][:64])

@@ -6,7 +6,7 @@ store.chunk(newest.name, id)
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,6 @@ from resources.files import write_atomically
 from resources.settings import Settings
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from workloads.sdk.kits.retrieval.chunking import Chunk
     from workloads.sdk.programs.embedding.table import Vectors, VectorTable
 
 
@@ -35,38 +32,22 @@ class VectorStore:
 
     def migrate(self) -> None:
         """Create the schema and its catalogue; idempotent."""
-        with self._vectors() as vectors:
+        with self.opened() as vectors:
             vectors.migrate()
 
     def table(self, name: str) -> "VectorTable | None":
         """What is known of a table, whole (`chunks` is a number) or not; None for none."""
-        with self._vectors() as vectors:
+        with self.opened() as vectors:
             return vectors.table(name)
 
     def tables(self, index: str) -> "list[VectorTable]":
         """An index' tables that are whole, newest first."""
-        with self._vectors() as vectors:
+        with self.opened() as vectors:
             return vectors.tables(index)
-
-    def create(self, table: "VectorTable") -> None:
-        """An empty table."""
-        with self._vectors() as vectors:
-            vectors.migrate()
-            vectors.create(table)
-
-    def copy_in(self, table: "VectorTable", chunks: "Sequence[Chunk]", rows: "np.ndarray") -> int:
-        """Write chunks with their vectors, float32 (chunks, dimensions); how many were not there yet."""
-        with self._vectors() as vectors:
-            return vectors.copy_in(table, chunks, rows)
-
-    def finish(self, table: "VectorTable", links: int = 16, candidates: int = 64) -> int:
-        """Build a table's indexes, and declare it whole; its rows."""
-        with self._vectors() as vectors:
-            return vectors.finish(table, links, candidates)
 
     def drop(self, name: str) -> None:
         """Take a table away."""
-        with self._vectors() as vectors:
+        with self.opened() as vectors:
             vectors.drop(name)
 
     def chunk(self, table: str, identity: UUID | str) -> dict[str, Any] | None:
@@ -97,7 +78,8 @@ class VectorStore:
         return file
 
     @contextmanager
-    def _vectors(self) -> "Iterator[Vectors]":
+    def opened(self) -> "Iterator[Vectors]":
+        """A connection for what is written: tables, rows and indexes."""
         from workloads.sdk.programs.embedding.table import Vectors, prepared
 
         with connect(self.settings, autocommit=True, application_name="mlops vectors") as connection:

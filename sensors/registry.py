@@ -49,8 +49,8 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
         delivery: dg.ResourceParam[Delivery],
     ) -> dg.SensorResult | dg.SkipReason:
         resources = delivery.resources
-        running = resources.tracking.running()
-        unsettled = ledger.aliases.unsettled(resources.tracking.all_aliases())
+        running = resources.tracking.runs.running()
+        unsettled = ledger.aliases.unsettled(resources.tracking.registry.all_aliases())
         attempt = int(time.time() // RETRY_SECONDS)
 
         def reaped(one: Declared) -> Iterator[Found]:

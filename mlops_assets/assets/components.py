@@ -24,7 +24,6 @@ from resources.all import Resources
 from resources.ledger import Candidate
 from resources.registry.version import DataVersion
 from resources.settings import Settings
-from resources.tracking.prompts import Prompts
 from workloads.sdk.artifacts import digest_of
 from workloads.sdk.contract.applications import EXTRACTIVE, Application
 
@@ -80,9 +79,9 @@ def part(target: ReleaseTarget) -> dg.AssetsDefinition:
                 **{name: str(value) for name, value in candidate.parameters.items()},
                 **answerer(report.checks),
                 "registered version": dg.MetadataValue.url(
-                    resources.tracking.version_url(target.name, candidate.number)
+                    resources.tracking.registry.url(target.name, candidate.number)
                 ),
-                "MLflow run": dg.MetadataValue.url(resources.tracking.run_url(candidate.run_id)),
+                "MLflow run": dg.MetadataValue.url(resources.tracking.runs.url(candidate.run_id)),
             },
             check_results=results(application, report, application.gates.on_inconclusive),
         )
@@ -145,7 +144,7 @@ def unjudged(target: ReleaseTarget, resources: Resources) -> str | None:
     if target.role == "language_model":
         content = configured(resources.settings)
         return None if content == newest.parameters else digest_of(content)[:12]
-    latest = Prompts(resources.tracking).latest(target.name)
+    latest = resources.tracking.prompts.latest(target.name)
     return str(latest) if latest and latest > newest.number else None
 
 
@@ -153,7 +152,7 @@ def _content(target: ReleaseTarget, resources: Resources, number: int | None) ->
     if target.role == "language_model":
         return _content_of_settings(resources.settings)
     assert isinstance(target.declared, Application)
-    prompts = Prompts(resources.tracking)
+    prompts = resources.tracking.prompts
     if number is None and (number := prompts.latest(target.name)) is None:
         number = register(target.declared, first(target.declared), {}, "the application's own", resources)
     prompt = prompts.get(target.name, number)

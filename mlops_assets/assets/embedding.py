@@ -73,8 +73,8 @@ def embed(
         candidate=candidate,
         report=report,
         tier=tier,
-        run_url=resources.tracking.run_url(candidate.run_id),
-        version_url=resources.tracking.version_url(target.name, candidate.number),
+        run_url=resources.tracking.runs.url(candidate.run_id),
+        version_url=resources.tracking.registry.url(target.name, candidate.number),
     )
 
 

@@ -53,7 +53,7 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
     ) -> dg.MaterializeResult:
         resources = delivery.resources
-        running = resources.tracking.running().get(workload.name, {})
+        running = resources.tracking.runs.running().get(workload.name, {})
         for left in reap(workload, running, resources, context.instance):
             context.log.warning(left)
         data = resources.data(workload.data.name, context.partition_key)

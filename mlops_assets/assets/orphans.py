@@ -34,7 +34,7 @@ def reap(declared: Declared, running: Running, resources: Resources, instance: d
         resources.compute.stop_all(declared.name, root)
         of = next((name for name in targets if tags.get(KEY, "").startswith(f"{name}:")), targets[0])
         status = "FINISHED" if withdraw(of, run_id, resources) else "FAILED"
-        resources.tracking.close_run(run_id, status)
+        resources.tracking.runs.close(run_id, status)
         said.append(f"what the run {root} made of {of} was left behind; in MLflow it is {status.lower()} now")
     return said
 
@@ -42,7 +42,7 @@ def reap(declared: Declared, running: Running, resources: Resources, instance: d
 def withdraw(target: str, run_id: str, resources: Resources) -> bool:
     """Remove what a run in MLflow registered and the ledger does not know. Returns whether the ledger knows any."""
     known = {candidate.number for candidate in resources.ledger.candidates.of(target) if candidate.run_id == run_id}
-    resources.tracking.unregister(target, run_id, known)
+    resources.tracking.registry.unregister(target, run_id, known)
     return bool(known)
 
 

@@ -87,7 +87,7 @@ def batch(workload: Workload) -> dg.AssetsDefinition:
                 **describe(spec, result, cost),
                 "tier": config.tier,
                 "model version": release.version,
-                "model": dg.MetadataValue.url(resources.tracking.version_url(workload.name, candidate.number)),
+                "model": dg.MetadataValue.url(resources.tracking.registry.url(workload.name, candidate.number)),
             },
         )
 

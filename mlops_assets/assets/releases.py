@@ -109,8 +109,8 @@ def release(target: ReleaseTarget) -> dg.AssetsDefinition:
                 f"{target.word}_approve"
             )
         if current:  # also after a refusal: that is decided too, and leaves what is released as it was
-            address = tracking.version_url(target.name, current.number)
-            context.log_event(aliases_seen(target, tracking.aliases(target.name)))
+            address = tracking.registry.url(target.name, current.number)
+            context.log_event(aliases_seen(target, tracking.registry.aliases(target.name)))
             yield dg.MaterializeResult(
                 data_version=dg.DataVersion(current.digest), metadata=describe(current, outcome, waiting, address)
             )

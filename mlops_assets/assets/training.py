@@ -92,7 +92,7 @@ class Training:
                 self._track(resources, one, result)
             if failures := [result for result in results.values() if isinstance(result, Exception)]:
                 for one in finished:
-                    resources.tracking.close_run(one.run_id, "FINISHED")
+                    resources.tracking.runs.close(one.run_id, "FINISHED")
                     left.remove(one)
                 raise failures[0] if len(failures) == 1 else JobFailed("\n\n".join(map(str, failures)))
             ranked = sorted(finished.items(), key=lambda pair: _worth(pair[1], self.workload.metric))
@@ -103,10 +103,10 @@ class Training:
             with suppress(TrackingUnavailable, DatabaseUnavailable):  # what failed first is what is to be said
                 for one in left:
                     withdraw(self.workload.name, one.run_id, resources)
-                    resources.tracking.close_run(one.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+                    resources.tracking.runs.close(one.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         for one in tracked:
-            resources.tracking.close_run(one.run_id, "FINISHED")
+            resources.tracking.runs.close(one.run_id, "FINISHED")
         releases = releasing(model_of(self.workload), resources)
         best = trained[-1]
         report = releases.report(best.candidate)
@@ -141,13 +141,13 @@ class Training:
         own = {"dagster.root_run": self.root_run, "seed": str(job.spec.parameters["seed"]), "tier": tier}
         named = [job.workload, origin.data_version, *([job.variant] if job.variant else [])]
         key, tags = ":".join([self.root_run, *named]), origin.tags | own | _variant(job)
-        return _Tracked(job, resources.tracking.open_run(job.workload, key, " ".join(named), tags))
+        return _Tracked(job, resources.tracking.runs.open(job.workload, key, " ".join(named), tags))
 
     def _track(self, resources: Resources, one: _Tracked, result: Result) -> None:
         """What came of a training, in its run."""
-        resources.tracking.log(one.run_id, one.job.spec.parameters, result.metrics, result.curves)
-        resources.tracking.log_trials(one.run_id, result.trials)
-        resources.tracking.log_files(one.run_id, resources.compute.folder(one.job) / "out" / "plots", "plots")
+        resources.tracking.runs.log(one.run_id, one.job.spec.parameters, result.metrics, result.curves)
+        resources.tracking.runs.log_trials(one.run_id, result.trials)
+        resources.tracking.runs.log_files(one.run_id, resources.compute.folder(one.job) / "out" / "plots", "plots")
 
     def _register(
         self, resources: Resources, origin: Origin, ranked: list[tuple[_Tracked, Result]], tier: str
@@ -161,8 +161,8 @@ class Training:
                 candidate=candidate,
                 result=result,
                 plots=[resources.compute.folder(one.job) / "out" / "plots" / name for name in result.plots],
-                run_url=resources.tracking.run_url(one.run_id),
-                version_url=resources.tracking.version_url(self.workload.name, candidate.number),
+                run_url=resources.tracking.runs.url(one.run_id),
+                version_url=resources.tracking.registry.url(self.workload.name, candidate.number),
             )
             for (one, result), candidate in zip(ranked, candidates, strict=True)
         ]

@@ -50,7 +50,7 @@ def register_(
     application, target, resources = _open(app)
     template, settings = _content(application, target, resources, file, values)
     number = prompts.register(application, template, settings, why, resources)
-    address = resources.tracking.version_url(target.name, number)
+    address = resources.tracking.registry.url(target.name, number)
     facts = {"thing": target.name, "number": number, "url": address}
     said = f"{target.name} {number} is registered: {address}\nmlops prompt evaluate {app} --version {number}"
     views.show(facts, as_json, lambda: said)
@@ -58,10 +58,9 @@ def register_(
 
 def list_(app: App, as_json: AsJson = False) -> None:
     """The registered prompts, newest first, with the aliases that point at them."""
-    from resources.tracking.prompts import Prompts
 
     _, target, resources = _open(app)
-    found = Prompts(resources.tracking).list(target.name)
+    found = resources.tracking.prompts.list(target.name)
     views.show([_facts(each) for each in found], as_json, lambda: _table(found, target.name))
 
 
@@ -129,9 +128,8 @@ def _open(app: str) -> "tuple[Application, ReleaseTarget, Resources]":
 def _registered(target: "ReleaseTarget", resources: "Resources", version: int | None) -> "Prompt":
     from mlops_assets.release.mechanism import CannotRelease
     from resources.tracking import NoSuchVersion
-    from resources.tracking.prompts import Prompts
 
-    prompts = Prompts(resources.tracking)
+    prompts = resources.tracking.prompts
     found = prompts.list(target.name)
     if not found:
         raise CannotRelease(f"no prompt of {target.declared.name} is registered yet: `mlops prompt register` does")
@@ -152,10 +150,9 @@ def _content(
     """Template and settings: what is given, over those of a registered prompt, over the declaration's."""
     from mlops_assets.release.mechanism import CannotRelease
     from mlops_assets.release.prompts import first
-    from resources.tracking.prompts import Prompts
 
     settings: dict[str, Any] = {}
-    if version or Prompts(resources.tracking).latest(target.name):
+    if version or resources.tracking.prompts.latest(target.name):
         base = _registered(target, resources, version)
         template, settings = base.template, dict(base.settings)
     else:

@@ -67,7 +67,7 @@ def rules(index: Index) -> str:
 
 def content_of(candidate: Candidate, settings: Settings) -> dict[str, Any]:
     """What a candidate's artifacts say of its table; see `generative.Composition`. Raises where they are not whole."""
-    folder = Tracking(settings).artifacts(candidate.artifacts_uri, candidate.digest)
+    folder = Tracking(settings).runs.artifacts(candidate.artifacts_uri, candidate.digest)
     manifest = Manifest.read(folder)
     manifest.verify(folder)
     if manifest.digest != candidate.digest:

@@ -111,7 +111,7 @@ class Judging:
         return (*checks, champion), smallest
 
     def _load(self, candidate: Candidate) -> Predictor:
-        folder = Tracking(self.settings).artifacts(candidate.artifacts_uri, candidate.digest)
+        folder = Tracking(self.settings).runs.artifacts(candidate.artifacts_uri, candidate.digest)
         manifest = Manifest.read(folder)
         manifest.verify(folder)
         if manifest.digest != candidate.digest:

@@ -155,7 +155,7 @@ def _origin(candidate: Candidate, release: Release | None, resources: Resources)
         model=_model(candidate),
         run={
             "mlflow": candidate.run_id,
-            "url": resources.tracking.run_url(candidate.run_id),
+            "url": resources.tracking.runs.url(candidate.run_id),
             "dagster": candidate.dagster_run,
             "parameters": candidate.parameters,
             "tier": candidate.tier,

@@ -149,7 +149,7 @@ def _enter(
 def component_of(one: Chosen, resources: Resources) -> Component:
     """A candidate as a part; raises as `composition`."""
     candidate, release = one.candidate, one.release
-    folder = resources.tracking.artifacts(candidate.artifacts_uri, candidate.digest)
+    folder = resources.tracking.runs.artifacts(candidate.artifacts_uri, candidate.digest)
     manifest = Manifest.read(folder)
     manifest.verify(folder)
     return Component(

@@ -41,7 +41,7 @@ class Projection:
         """Set the aliases that the ledger asks for, one by one. Cut off anywhere, the next call goes on."""
         with self.ledger.aliases.projecting(self.target):
             asked = {move.alias: move for move in self.ledger.aliases.pending(self.target)}
-            actual = self.tracking.aliases(self.target) if asked else {}
+            actual = self.tracking.registry.aliases(self.target) if asked else {}
             for move in asked.values():
                 self._set(move, actual.get(move.alias))
                 self.ledger.aliases.mark_moved(move)
@@ -50,9 +50,9 @@ class Projection:
     def _set(self, move: AliasMove, actual: int | None) -> None:
         try:
             if move.alias == CHAMPION and move.number and (release := self.ledger.current(self.target)):
-                self.tracking.tag_version(self.target, release.number, {"version": release.version})
+                self.tracking.registry.tag(self.target, release.number, {"version": release.version})
             if move.number != actual:
-                self.tracking.set_alias(self.target, move.alias, move.number)
+                self.tracking.registry.set_alias(self.target, move.alias, move.number)
         except NoSuchVersion as gone:
             self.ledger.alerts.add(self.target, "version-gone", f"@{move.alias} cannot be set: {gone}")
 
@@ -61,7 +61,7 @@ class Projection:
         with self.ledger.aliases.projecting(
             self.target
         ):  # so that no half-done projection is taken for a person's doing
-            actual = self.tracking.aliases(self.target)
+            actual = self.tracking.registry.aliases(self.target)
             asked = {move.alias for move in self.ledger.aliases.pending(self.target)}
             expected = self.ledger.aliases.expected(self.target)
         return [
@@ -85,11 +85,11 @@ class Projection:
 
     def _is_gone(self, number: int | None) -> bool:
         """Whether a version can never get its alias back, so that the alert about that stands until another release."""
-        return number is not None and not self.tracking.has_version(self.target, number)
+        return number is not None and not self.tracking.registry.has(self.target, number)
 
     def _tell(self, candidate: Candidate, verdict: str) -> None:
         """Show a gate's verdict in MLflow. Nothing depends on it."""
         try:
-            self.tracking.tag_version(self.target, candidate.number, {"verdict": verdict})
+            self.tracking.registry.tag(self.target, candidate.number, {"verdict": verdict})
         except (TrackingUnavailable, NoSuchVersion) as error:
             log.warning("%s: %s", self.target, error)

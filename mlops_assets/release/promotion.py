@@ -42,7 +42,7 @@ def promote(target: str, environment: str, ledger: Ledger, tracking: Tracking) -
     } | ({"verdict_there": report.verdict} if report else {})
     number, _ = tracking.promote(target, candidate.number, environment, tags)
     fields = {field: value for field, value in asdict(candidate).items() if field not in ("id", "created_at")}
-    address = Tracking(there.settings).model_uri(target, number)
+    address = Tracking(there.settings).registry.uri(target, number)
     copy = there.candidates.add(NewCandidate(**fields | {"number": number, "model_uri": address}))
     if report and there.report(copy.id) is None:
         there.add_report(copy.id, report)

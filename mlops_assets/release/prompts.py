@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from mlops_assets.release.outcomes import CannotRelease
 from resources.all import Resources
-from resources.tracking.prompts import Prompts
 from workloads.sdk.contract.applications import Application
 
 
@@ -38,7 +37,7 @@ def register(
         CannotRelease: it cannot be used; nothing was registered.
     """
     content = usable(application, template, settings)
-    return Prompts(resources.tracking).register(
+    return resources.tracking.prompts.register(
         application.things()["prompt"], content["template"], content["settings"], why
     )
 

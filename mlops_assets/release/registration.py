@@ -58,8 +58,8 @@ def new_candidate(
     Args:
         said: what else `NewCandidate` takes; its `number` is registered already, where one is given.
     """
-    uri = resources.tracking.log_files(run_id, folder, "model")
-    number = said.pop("number", None) or resources.tracking.register(
+    uri = resources.tracking.runs.log_files(run_id, folder, "model")
+    number = said.pop("number", None) or resources.tracking.registry.register(
         target, run_id, uri, {"digest": said["digest"], **tags}
     )
     return NewCandidate(
@@ -67,7 +67,7 @@ def new_candidate(
         number=number,
         run_id=run_id,
         artifacts_uri=uri,
-        model_uri=resources.tracking.model_uri(target, number),
+        model_uri=resources.tracking.registry.uri(target, number),
         data_name=origin.data_name,
         data_version=origin.data_version,
         data_digest=origin.data_digest,
@@ -98,11 +98,11 @@ def register_candidate(
     """
     tracking, tags = resources.tracking, said.pop("tags", {})
     key = ":".join([target, digest, str(said.get("number"))])
-    run_id = tracking.open_run(experiment, key, title, origin.tags | tags)
-    tracking.log(run_id, said.get("parameters", {}), said.get("metrics", {}), {})
+    run_id = tracking.runs.open(experiment, key, title, origin.tags | tags)
+    tracking.runs.log(run_id, said.get("parameters", {}), said.get("metrics", {}), {})
     new = new_candidate(target, run_id, folder, origin, resources, tags, digest=digest, **said)
     candidate = resources.ledger.candidates.add(new)
-    tracking.close_run(run_id, "FINISHED")  # last: what is cut off before is found by its run, which goes on
+    tracking.runs.close(run_id, "FINISHED")  # last: what is cut off before is found by its run, which goes on
     return candidate
 
 

@@ -84,7 +84,7 @@ class Delivery:
             plan=number,
             replicas=len(acks),
             url=serving.address(endpoint),
-            model_url=self.resources.tracking.version_url(endpoint, candidate.number),
+            model_url=self.resources.tracking.registry.url(endpoint, candidate.number),
             seconds=round(time.monotonic() - start, 3),
         )
         log(

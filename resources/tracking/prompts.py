@@ -1,6 +1,6 @@
 """MLflow's registry of prompts: a template and its settings are one version, with a number and a digest.
 
-Aliases, tags and promotion of prompts go through `Tracking`, like those of everything that is registered.
+Aliases, tags and promotion of prompts go through `Registry`, like those of everything that is registered.
 """
 
 import json
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resources.tracking import DIGEST, PROMPT, NoSuchVersion, Tracking
-from resources.tracking.runs import pages
+from resources.tracking.registry import DIGEST, PROMPT, Registry
+from resources.tracking.server import NoSuchVersion, Server, pages
 from workloads.sdk.artifacts import canonical, digest_of
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def digest(template: str, settings: Mapping[str, Any]) -> str:
 class Prompts:
     """Registered prompts of one environment."""
 
-    def __init__(self, tracking: Tracking) -> None:
-        self.tracking = tracking
+    def __init__(self, server: Server, registry: Registry) -> None:
+        self._server = server
+        self._registry = registry
 
     def register(self, target: str, template: str, settings: Mapping[str, Any], why: str) -> int:
         """A version for a template with settings; the one that they have already, if they have one.
@@ -64,9 +65,9 @@ class Prompts:
             raise ValueError(f"the settings have {len(written)} characters as JSON; the registry holds {LONGEST}")
         if same := [each.number for each in self.list(target) if each.digest == identity]:
             return min(same)
-        with self.tracking._answers():
+        with self._server.answers():
             self._create(name)
-            made = self.tracking.client.create_prompt_version(
+            made = self._server.client.create_prompt_version(
                 name, template, description=why, tags={DIGEST: identity, SETTINGS: written}
             )
         return int(made.version)
@@ -75,8 +76,8 @@ class Prompts:
         """A version. Raises `NoSuchVersion`."""
         name = self._name(target)
         what = f"version {number} of {name}"
-        with self.tracking._answers(what):
-            found = self.tracking.client.get_prompt_version(name, number)
+        with self._server.answers(what):
+            found = self._server.client.get_prompt_version(name, number)
         if found is None:
             raise NoSuchVersion(f"MLflow has no {what}")
         return _prompt(target, found)
@@ -85,15 +86,15 @@ class Prompts:
         """All versions, newest first; those that were registered not by this class (in MLflow's UI) too."""
         from mlflow.exceptions import MlflowException
 
-        versions = pages(self.tracking.client.search_prompt_versions, self._name(target), max_results=100)
-        with self.tracking._answers():
+        versions = pages(self._server.client.search_prompt_versions, self._name(target), max_results=100)
+        with self._server.answers():
             try:
                 found = [_prompt(target, version) for version in versions]
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 return []
-        aliases = self.tracking.aliases(target)
+        aliases = self._registry.aliases(target)
         return [
             Prompt(**vars(each) | {"aliases": tuple(sorted(name for name, at in aliases.items() if at == each.number))})
             for each in sorted(found, key=lambda each: -each.number)
@@ -106,13 +107,13 @@ class Prompts:
     def _name(self, target: str) -> str:
         if not target.startswith(PROMPT):
             raise ValueError(f"{target!r} is no prompt; a prompt's name begins with {PROMPT}")
-        return self.tracking._name(target)
+        return self._server.name(target)
 
     def _create(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
-            self.tracking.client.create_prompt(name)
+            self._server.client.create_prompt(name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

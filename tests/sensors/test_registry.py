@@ -16,6 +16,7 @@ from jobs.pipelines import pipelines
 from mlops_assets.release.rollout import Delivery
 from resources.all import Resources
 from resources.ledger import aliases
+from sensors import registry as sensed
 from sensors.registry import registry
 
 WORKLOADS = [replace(echo, name=f"sensed_{name}") for name in ("one", "two", "three")]
@@ -85,9 +86,9 @@ def test_what_a_crash_left_and_what_somebody_moved_is_seen(
     shops: list[Shop], resources: Resources, instance: dg.DagsterInstance
 ) -> None:
     one, two, three = shops
-    one.resources.tracking.set_alias(one.target, "candidate", 1)  # to be put back
+    one.resources.tracking.registry.set_alias(one.target, "candidate", 1)  # to be put back
     two.resources.ledger.aliases.put_back(two.target, "test", "asked for, and not done")
-    three.resources.tracking.set_alias(three.target, "champion", 2)  # to be judged
+    three.resources.tracking.registry.set_alias(three.target, "champion", 2)  # to be judged
     result = tick(WORKLOADS, resources, instance)
     assert (one.settled, two.settled) == (True, True)
     assert {request.job_name for request in result.run_requests if "adopt" in request.run_key} == {
@@ -102,8 +103,9 @@ def test_one_that_fails_does_not_hold_up_the_others(
     shops: list[Shop], resources: Resources, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aliases, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(sensed, "FOLLOWS_SECONDS", float("inf"))  # so that no rollout is asked for, however slow it is
     for shop in shops[:2]:
-        shop.resources.tracking.set_alias(shop.target, "champion", 2)
+        shop.resources.tracking.registry.set_alias(shop.target, "champion", 2)
     with resources.ledger.aliases.projecting(shops[0].target):
         result = tick(WORKLOADS, resources, instance)
         keys = [request.run_key for request in result.run_requests if "adopt" in request.run_key]

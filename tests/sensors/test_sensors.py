@@ -190,7 +190,7 @@ class Hand:
     def move(self, number: int) -> dg.DagsterRun:
         filters = dg.RunsFilter(job_name=release_name("wine"), tags={"dagster/sensor_name": "registry"})
         before = self.world.instance.get_runs_count(filters)
-        self.world.resources.tracking.set_alias("wine", "champion", number)
+        self.world.resources.tracking.registry.set_alias("wine", "champion", number)
         return self.world.by_sensor("registry", filters, before)
 
     @property
@@ -229,7 +229,7 @@ def test_an_alias_moved_by_hand_is_judged_and_released(
     assert current
     assert (current.number, current.action, current.actor) == (other.number, "adopt", "mlflow")
     assert world.predict(live.workload, live.version)["release_id"] == current.id
-    assert world.resources.tracking.aliases("wine")["champion"] == other.number
+    assert world.resources.tracking.registry.aliases("wine")["champion"] == other.number
 
 
 def test_an_alias_on_a_model_that_the_gate_refuses_is_put_back_each_time(
@@ -244,7 +244,7 @@ def test_an_alias_on_a_model_that_the_gate_refuses_is_put_back_each_time(
         keys.add(run.tags["dagster/run_key"])
         assert len(hand.alerts) == alerts + 1
         assert f"version {bad.number} is refused" in hand.alerts[-1]
-        until(lambda: world.resources.tracking.aliases("wine")["champion"] == before)
+        until(lambda: world.resources.tracking.registry.aliases("wine")["champion"] == before)
         assert hand.live == before
     assert len(keys) == 2
     answer = world.predict(corrupted.workload, corrupted.version)

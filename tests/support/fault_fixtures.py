@@ -85,7 +85,7 @@ class Breaker:
         return Registered(
             {int(version.version) for version in versions},
             {candidate.number for candidate in resources.ledger.candidates.of("wine")},
-            set(resources.tracking.running().get("wine", {})),
+            set(resources.tracking.runs.running().get("wine", {})),
         )
 
     def succeeds(self, before: Registered) -> None:
@@ -98,7 +98,7 @@ class Breaker:
         assert after.versions - before.versions == after.candidates - before.candidates
         assert after.running == before.running == set()
         assert self.world.resources.ledger.aliases.pending("wine") == []
-        assert self.world.resources.tracking.aliases("wine")["candidate"] == max(after.candidates)
+        assert self.world.resources.tracking.registry.aliases("wine")["candidate"] == max(after.candidates)
 
 
 def sentence(result: dg.ExecuteInProcessResult) -> str:

@@ -61,7 +61,8 @@ def make(settings: Settings, table: str, links: int = 16, candidates: int = 64, 
     store = VectorStore(settings)
     made = store.table(table)
     assert made is not None
-    store.finish(made, links, candidates)
+    with store.opened() as tables:
+        tables.finish(made, links, candidates)
 
 
 def fill(
@@ -78,5 +79,6 @@ def fill(
     made = VectorTable(
         table, "of_tests", "1.0.0", "data", "code", encoder.name, encoder.digest, encoder.dimensions, kind
     )
-    store.create(made)
-    store.copy_in(made, (chosen or chunks())[:count], vectors()[:count])
+    with store.opened() as tables:
+        tables.create(made)
+        tables.copy_in(made, (chosen or chunks())[:count], vectors()[:count])

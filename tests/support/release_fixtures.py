@@ -33,7 +33,7 @@ def open_resources(mlflow: Settings, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def model_run(open_resources: OpenResources) -> RunInfo:
     return open_resources.tracking.client.get_run(
-        open_resources.tracking.open_run("releasing", "key", "tests", {})
+        open_resources.tracking.runs.open("releasing", "key", "tests", {})
     ).info
 
 

@@ -40,7 +40,7 @@ class Shop:
         folder = Path(self.run.artifact_uri.removeprefix("file://")) / f"{self.target}-{number}"
         manifest = artifacts(folder, wrong, str(number))
         uri, run = folder.as_uri(), self.run.run_id
-        assert self.resources.tracking.register(self.target, run, uri, {"digest": manifest.digest}) == number
+        assert self.resources.tracking.registry.register(self.target, run, uri, {"digest": manifest.digest}) == number
         new = NewCandidate(
             thing=self.target,
             number=number,
@@ -59,7 +59,7 @@ class Shop:
 
     @property
     def aliases(self) -> dict[str, int]:
-        return self.resources.tracking.aliases(self.target)
+        return self.resources.tracking.registry.aliases(self.target)
 
     @property
     def live(self) -> int | None:

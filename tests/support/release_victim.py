@@ -19,6 +19,8 @@ from resources.ledger.aliases import Aliases
 from resources.ledger.store import Store
 from resources.settings import Settings
 from resources.tracking import Tracking
+from resources.tracking.registry import Registry
+from resources.tracking.server import Server
 
 step = ""
 
@@ -46,7 +48,7 @@ class MortalAliases(Aliases):
         reached(f"after {move.alias} is marked")
 
 
-class MortalTracking(Tracking):
+class MortalRegistry(Registry):
     def set_alias(self, target: str, alias: str, number: int | None) -> None:
         reached(f"before {alias} is set")
         super().set_alias(target, alias, number)
@@ -64,7 +66,8 @@ def main(test: Path, steps: dict[str, str]) -> None:
             print(target, os.waitstatus_to_exitcode(status), flush=True)
             continue
         resources = type("Resources", (), {"settings": settings, "registry": Splits(test)})()
-        resources.ledger, resources.tracking = MortalLedger(settings), MortalTracking(settings)
+        resources.ledger, resources.tracking = MortalLedger(settings), Tracking(settings)
+        resources.tracking.registry = MortalRegistry(Server(settings))
         resources.ledger.aliases = MortalAliases(Store(settings), resources.ledger.alerts)
         releasing = Releasing(target, resources.ledger, resources.tracking, ModelEvaluator(echo, resources))
         if step.startswith("repair: "):

@@ -87,7 +87,7 @@ def test_an_artifact_that_was_damaged_is_not_served(breaker: Breaker, corrupted:
     resources, version = breaker.world.resources, breaker.delivered.version
     other, current = resources.ledger.candidates.of("wine", corrupted.version)[-1], resources.ledger.current("wine")
     assert current is not None
-    folder = resources.tracking.artifacts(other.artifacts_uri, other.digest)
+    folder = resources.tracking.runs.artifacts(other.artifacts_uri, other.digest)
     file = max(folder.iterdir(), key=lambda each: each.stat().st_size)
     whole = file.read_bytes()
     url = f"{resources.serving.address('wine')}/example?version={other.number}"

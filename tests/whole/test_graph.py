@@ -128,7 +128,10 @@ def test_release_and_endpoint_carry_the_digest_of_what_is_live(
         assert asset.metadata["version"].value == "1.0.0"
     assert endpoint.metadata["partition"].value == live.version
     assert endpoint.metadata["docs"].url == f"{world.settings.serve}/wine/docs"
-    assert world.resources.tracking.aliases("wine") == {"candidate": candidate.number, "champion": candidate.number}
+    assert world.resources.tracking.registry.aliases("wine") == {
+        "candidate": candidate.number,
+        "champion": candidate.number,
+    }
     assert not stale(world, definitions, "releases")
     assert not stale(world, definitions, "endpoints")
 
@@ -143,7 +146,7 @@ def test_a_corrupted_tag_is_refused_and_the_endpoint_goes_on(
     assert report
     assert report.verdict == "refuse"
     assert any("accuracy" in reason and "asked at least 0.85" in reason for reason in report.reasons())
-    aliases = world.resources.tracking.aliases("wine")
+    aliases = world.resources.tracking.registry.aliases("wine")
     assert aliases["candidate"] == candidate.number != aliases["champion"]
     assert world.predict(corrupted.workload, corrupted.version)["version"] == "1.0.0"
     assert world.resources.ledger.releases_of_candidates([candidate.id]) == []
@@ -264,10 +267,10 @@ def test_another_environment_has_names_of_its_own(world: World, live: Delivered)
     assert Serving(ci).address("wine") == f"{ci.serve}/ci/wine"
     assert {ci.schema_of("ledger"), Serving(ci).schema} == {"ci_ledger", "ci_predictions"}
     assert ci.path("jobs") == ci.home / "ci" / "jobs"
-    before = world.resources.tracking.aliases("wine")
+    before = world.resources.tracking.registry.aliases("wine")
     candidate = promote("wine", "prod", world.resources.ledger, world.resources.tracking)
     assert candidate.model_uri == f"models:/prod.wine/{candidate.number}"
     assert Ledger(prod).current("wine") is None
-    assert Tracking(prod).aliases("wine") == {}
-    assert Tracking(prod).has_version("wine", candidate.number)
-    assert world.resources.tracking.aliases("wine") == before
+    assert Tracking(prod).registry.aliases("wine") == {}
+    assert Tracking(prod).registry.has("wine", candidate.number)
+    assert world.resources.tracking.registry.aliases("wine") == before

@@ -109,7 +109,7 @@ def test_a_tier_that_can_never_be_placed_is_refused_before_anything_begins(caref
     assert "Training wine on the tier gpu-gold can never be placed here: it wants" in said
     assert "the nearest tier that can be is cpu-" in said
     assert careful.resources.ledger.candidates.of("wine") == []
-    assert careful.resources.tracking.running().get("wine", {}) == {}
+    assert careful.resources.tracking.runs.running().get("wine", {}) == {}
 
 
 def test_what_passes_its_gates_waits(careful: Careful, held: dg.ExecuteInProcessResult) -> None:

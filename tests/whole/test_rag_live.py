@@ -17,7 +17,6 @@ from graph_fixtures import World, until
 
 from jobs.pipelines import pipeline_name, renewal_name
 from mlops_assets.lineage import trace as lineage
-from resources.tracking.prompts import Prompts
 from workloads.sdk.contract.applications import Application, Index
 from workloads.sdk.contract.loading import declared_of
 
@@ -167,7 +166,7 @@ def test_a_registered_prompt_is_judged_by_itself_and_a_worse_one_changes_nothing
     world: World, rag: dict[str, str]
 ) -> None:
     """Answers by one sentence, refused almost always: the sensor sees it, the gate refuses it."""
-    prompts, before = Prompts(world.resources.tracking), ask(world)["version"]
+    prompts, before = world.resources.tracking.prompts, ask(world)["version"]
     newest = prompts.list("prompt/rag")[0]
     worse = prompts.register("prompt/rag", newest.template, {**newest.settings, "refuse_below": 1.0}, "a mistake")
     filters = dg.RunsFilter(job_name=renewal_name("prompt_rag"), tags={"dagster/sensor_name": "registry"})

@@ -28,7 +28,11 @@ class Cut(Ledger):
 
 
 class CutLast(Tracking):
-    def close_run(self, run_id, status="FINISHED"):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.runs.close = self.killed
+
+    def killed(self, run_id, status):
         raise Killed
 
 
@@ -69,12 +73,12 @@ def test_what_was_registered_and_never_entered_is_removed(
     target = next(each for each in targets_of(declared) if each.role == role)
     with pytest.raises(Killed):
         register(target, ended, "1.0.0", resources, ledger=Cut(resources.settings))
-    running = resources.tracking.running()[declared.name]
-    assert resources.tracking.has_version(target.name, 1)
+    running = resources.tracking.runs.running()[declared.name]
+    assert resources.tracking.registry.has(target.name, 1)
     (said,) = reap(declared, running, resources, instance)
     assert "failed" in said
-    assert resources.tracking.running()[declared.name] == {}
-    assert not resources.tracking.has_version(target.name, 1)
+    assert resources.tracking.runs.running()[declared.name] == {}
+    assert not resources.tracking.registry.has(target.name, 1)
 
 
 def test_what_was_entered_stays(resources: Resources, instance: dg.DagsterInstance, ended: str) -> None:
@@ -83,9 +87,9 @@ def test_what_was_entered_stays(resources: Resources, instance: dg.DagsterInstan
     with pytest.raises(Killed):
         register(target, ended, "2.0.0", resources, tracking=CutLast(resources.settings))
     candidate = resources.ledger.candidates.newest(target.name)
-    (said,) = reap(declared, resources.tracking.running()[declared.name], resources, instance)
+    (said,) = reap(declared, resources.tracking.runs.running()[declared.name], resources, instance)
     assert "finished" in said
-    assert resources.tracking.has_version(target.name, candidate.number)
+    assert resources.tracking.registry.has(target.name, candidate.number)
     assert resources.tracking.client.get_run(candidate.run_id).info.status == "FINISHED"
 
 
@@ -95,8 +99,8 @@ def test_what_still_runs_is_left_alone(resources: Resources, instance: dg.Dagste
     instance.add_run(dg.DagsterRun("corpus_pipeline", run_id="a" * 32, status=dg.DagsterRunStatus.STARTED))
     with pytest.raises(Killed):
         register(target, "a" * 32, "3.0.0", resources, ledger=Cut(resources.settings))
-    running = resources.tracking.running()[declared.name]
+    running = resources.tracking.runs.running()[declared.name]
     assert reap(declared, running, resources, instance) == []
     again = register(target, "a" * 32, "3.0.0", resources)
     assert again == resources.ledger.candidates.newest(target.name)
-    assert resources.tracking.running()[declared.name] == {}
+    assert resources.tracking.runs.running()[declared.name] == {}

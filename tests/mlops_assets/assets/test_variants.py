@@ -131,7 +131,7 @@ def test_all_are_registered_and_the_best_by_validation_is_judged(world: World, t
     assert [one.variant for one in candidates] == [one.variant for one in judged.variants]
     assert candidates[-1] == judged.best.candidate  # what `releases/grapes` considers
     assert versions(world) == {one.number: one.variant for one in candidates}
-    assert world.resources.tracking.aliases("grapes")["candidate"] == candidates[-1].number
+    assert world.resources.tracking.registry.aliases("grapes")["candidate"] == candidates[-1].number
     for one in judged.variants:
         run = world.resources.tracking.client.get_run(one.candidate.run_id)
         assert (run.data.tags["variant"], run.info.status) == (one.variant, "FINISHED")

@@ -22,7 +22,6 @@ from resources.database import connect
 from resources.ledger import Candidate, NewCandidate
 from resources.registry import DataRegistry
 from resources.settings import Settings
-from resources.tracking.prompts import Prompts
 from workloads.sdk.artifacts import Manifest
 from workloads.sdk.contract.applications import PART, Application
 from workloads.sdk.contract.loading import declared_of
@@ -100,7 +99,7 @@ def written(resources: Resources) -> dict[str, int]:
     client = resources.tracking.client
     experiments = [each.experiment_id for each in client.search_experiments(filter_string="name LIKE 'prompting%'")]
     return rows | {
-        "prompts": len(Prompts(resources.tracking).list("prompt/rag")),
+        "prompts": len(resources.tracking.prompts.list("prompt/rag")),
         "runs": len(client.search_runs(experiments)) if experiments else 0,
     }
 
@@ -114,7 +113,7 @@ def test_the_declarations_own_prompt_is_the_first_release(
     current = resources.ledger.current("prompt/rag")
     assert current is not None
     assert (current.version, current.number) == ("1.0.0", 1)
-    assert resources.tracking.aliases("prompt/rag") == {"candidate": 1, "champion": 1}
+    assert resources.tracking.registry.aliases("prompt/rag") == {"candidate": 1, "champion": 1}
     assert mechanism.inspect() == []
     # The language model that it was judged with came to be a candidate by that, and is not released.
     assert [each.kind for each in resources.ledger.candidates.of("language_model/rag")] == ["language_model"]
@@ -146,13 +145,13 @@ def test_a_worse_prompt_is_refused_and_what_is_released_stays(
     assert candidate.parameters["refuse_below"] == 0.99
     outcome = mechanism.consider(candidate, "test", "the newest")
     assert (outcome.result, outcome.release.number) == ("refused", 1)
-    assert resources.tracking.aliases("prompt/rag")["champion"] == 1
+    assert resources.tracking.registry.aliases("prompt/rag")["champion"] == 1
     # A person may override that, and go back.
     assert mechanism.override(candidate, "test", "to see").release.number == 2
-    assert resources.tracking.aliases("prompt/rag")["champion"] == 2
+    assert resources.tracking.registry.aliases("prompt/rag")["champion"] == 2
     back = mechanism.rollback("test", "seen")
     assert (back.release.number, back.release.version) == (1, "1.0.0")
-    assert resources.tracking.aliases("prompt/rag") == {"candidate": 2, "champion": 1, "previous": 2}
+    assert resources.tracking.registry.aliases("prompt/rag") == {"candidate": 2, "champion": 1, "previous": 2}
     listed = json.loads(mlops("list", "--json")[1])
     assert [each["number"] for each in listed] == [2, 1]
     assert listed[0]["why"] == "sure of everything"
@@ -203,4 +202,4 @@ def test_a_language_model_is_a_candidate_as_long_as_the_settings_name_it(
     other.registry = resources.registry
     asked = candidate_of(target, other)
     assert (asked.number, asked.parameters["model"]) == (2, "talker")
-    assert resources.tracking.aliases("language_model/rag") == {"champion": 1, "candidate": 1}
+    assert resources.tracking.registry.aliases("language_model/rag") == {"champion": 1, "candidate": 1}

@@ -36,7 +36,7 @@ def killed(open_resources: OpenResources, model_run: RunInfo) -> dict[str, Shop]
         shop.releasing.report(shop.train(wrong=BAD if by_hand else ()))
         shop.releasing.project()
         if by_hand:
-            open_resources.tracking.set_alias(shop.target, "champion", 2)
+            open_resources.tracking.registry.set_alias(shop.target, "champion", 2)
     victim = Path(__file__).parents[2] / "support" / "release_victim.py"
     steps = json.dumps({shop.target: step for step, shop in shops.items()})
     environment = {**os.environ, "MLOPS_ENV": open_resources.settings.env, "no_proxy": "*"}

@@ -177,7 +177,7 @@ def test_there_must_be_something_to_go_back_to(shop: Shop) -> None:
 
 def test_a_champion_moved_by_hand_is_released_if_its_gate_lets_it(pair: Shop) -> None:
     pair.train()
-    pair.resources.tracking.set_alias(pair.target, "champion", 3)
+    pair.resources.tracking.registry.set_alias(pair.target, "champion", 3)
     (difference,) = pair.releasing.inspect()
     assert (difference.alias, difference.ledger, difference.mlflow, difference.decides) == ("champion", 2, 3, True)
     assert pair.releasing.repair(adopt=False).adopted == []
@@ -191,7 +191,7 @@ def test_a_champion_moved_by_hand_is_released_if_its_gate_lets_it(pair: Shop) ->
 
 def test_a_champion_moved_by_hand_is_put_back_if_its_gate_refuses(pair: Shop) -> None:
     bad = pair.train(wrong=BAD)
-    pair.resources.tracking.set_alias(pair.target, "champion", 3)
+    pair.resources.tracking.registry.set_alias(pair.target, "champion", 3)
     assert [outcome.result for outcome in pair.releasing.repair().adopted] == ["refused"]
     assert (pair.live, pair.aliases["champion"]) == (2, 2)
     (decision,) = pair.resources.ledger.decisions(bad.id)
@@ -223,7 +223,7 @@ def test_a_removed_alias_is_put_back(open_resources: OpenResources, model_run: R
     for _ in range(2):
         shop.consider(shop.train())
     before = shop.aliases
-    shop.resources.tracking.set_alias(shop.target, alias, None)
+    shop.resources.tracking.registry.set_alias(shop.target, alias, None)
     shop.releasing.repair()
     assert shop.aliases == before
     assert len(shop.alerts) == 1
@@ -256,7 +256,7 @@ def test_a_champion_that_cannot_be_put_back_is_said_once(shop: Shop) -> None:
     shop.consider(shop.train())
     bad = shop.train(wrong=BAD)
     client.delete_model_version(name, "1")
-    shop.resources.tracking.set_alias(shop.target, "champion", bad.number)
+    shop.resources.tracking.registry.set_alias(shop.target, "champion", bad.number)
     for _ in range(3):
         assert [outcome.result for outcome in shop.releasing.repair().adopted] == ["refused"]
     assert len(shop.alerts) == len(set(shop.alerts)) == 1
@@ -293,12 +293,12 @@ def test_promoting_moves_no_alias_and_decides_nothing_there(pair: Shop) -> None:
     assert (copy.digest, copy.number, copy.model_uri) == (here.digest, 1, f"models:/prodtest.{pair.target}/1")
     assert there.ledger.report(copy.id) == pair.resources.ledger.report(here.id)
     assert there.ledger.data.versions("echo") == [data]
-    assert (there.tracking.aliases(pair.target), there.ledger.current(pair.target)) == ({}, None)
+    assert (there.tracking.registry.aliases(pair.target), there.ledger.current(pair.target)) == ({}, None)
     # The other environment's platform judges for itself, against what is released there.
     outcome = Releasing(pair.target, there.ledger, there.tracking, ModelEvaluator(echo, there)).consider(
         copy, "prod", "its own"
     )
     assert (outcome.result, outcome.release.version) == ("released", "1.0.0")
     assert (outcome.report.environment, outcome.report.champion_digest) == ("prodtest", None)
-    assert there.tracking.aliases(pair.target) == {"candidate": 1, "champion": 1}
+    assert there.tracking.registry.aliases(pair.target) == {"candidate": 1, "champion": 1}
     assert pair.aliases["champion"] == 2

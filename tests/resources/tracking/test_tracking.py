@@ -13,7 +13,6 @@ from mlflow import artifacts as mlflow_artifacts
 
 from resources.settings import Settings
 from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
-from resources.tracking.prompts import Prompts
 from workloads.sdk.contract import Trial
 
 TAGS = {"data.tag": "echo-v1.0.0", "data.digest": "d", "code.commit": "c", "code.dirty": "false", "seed": "42"}
@@ -38,18 +37,20 @@ def model(tmp_path: Path) -> Path:
 
 
 def register(tracking: Tracking, target: str, model: Path, key: str = "one", digest: str = "d1") -> int:
-    run = tracking.open_run(target, key, key, {})
-    uri = tracking.log_files(run, model, "model")
-    return tracking.register(target, run, uri, {"digest": digest})
+    run = tracking.runs.open(target, key, key, {})
+    uri = tracking.runs.log_files(run, model, "model")
+    return tracking.registry.register(target, run, uri, {"digest": digest})
 
 
 def test_a_run_carries_what_it_came_from(tracking: Tracking, target: str, model: Path) -> None:
-    run = tracking.open_run(target, "key", "a name", TAGS)
+    run = tracking.runs.open(target, "key", "a name", TAGS)
     (model / "curve.png").write_bytes(b"png")
     for _ in range(2):  # as a step does that is tried again
-        tracking.log(run, {"depth": 3, "none": None}, {"right": 0.9}, {"loss": [3.0, 2.0, 1.5]}, {"more": "x" * 9000})
-        uri = tracking.log_files(run, model, "plots")
-    tracking.close_run(run)
+        tracking.runs.log(
+            run, {"depth": 3, "none": None}, {"right": 0.9}, {"loss": [3.0, 2.0, 1.5]}, {"more": "x" * 9000}
+        )
+        uri = tracking.runs.log_files(run, model, "plots")
+    tracking.runs.close(run)
     found = tracking.client.get_run(run)
     assert found.info.status == "FINISHED"
     assert found.info.run_name == "a name"
@@ -59,15 +60,15 @@ def test_a_run_carries_what_it_came_from(tracking: Tracking, target: str, model:
     history = tracking.client.get_metric_history(run, "loss")
     assert [(point.step, point.value) for point in history] == [(0, 3.0), (1, 2.0), (2, 1.5)]
     assert len(tracking.client.get_metric_history(run, "right")) == 1
-    assert tracking.artifacts(uri, "any") == Path(found.info.artifact_uri.removeprefix("file://")) / "plots"
-    assert (tracking.artifacts(uri, "any") / "curve.png").read_bytes() == b"png"
-    assert run in tracking.run_url(run)
+    assert tracking.runs.artifacts(uri, "any") == Path(found.info.artifact_uri.removeprefix("file://")) / "plots"
+    assert (tracking.runs.artifacts(uri, "any") / "curve.png").read_bytes() == b"png"
+    assert run in tracking.runs.url(run)
 
 
 def test_a_final_value_is_no_point_of_the_curve_before_it(tracking: Tracking, target: str) -> None:
-    run = tracking.open_run(target, "key", "a name", {})
+    run = tracking.runs.open(target, "key", "a name", {})
     for _ in range(2):
-        tracking.log(run, metrics={"last": 2.0, "best": 1.0}, curves={"last": [1.0, 2.0], "best": [1.0, 2.0]})
+        tracking.runs.log(run, metrics={"last": 2.0, "best": 1.0}, curves={"last": [1.0, 2.0], "best": [1.0, 2.0]})
     points = {
         name: [(point.step, point.value) for point in tracking.client.get_metric_history(run, name)]
         for name in ("last", "best")
@@ -79,7 +80,7 @@ def test_a_final_value_is_no_point_of_the_curve_before_it(tracking: Tracking, ta
 def test_trials_are_runs_below_their_models_run(
     tracking: Tracking, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = tracking.open_run(target, "key", "a name", TAGS)
+    parent = tracking.runs.open(target, "key", "a name", TAGS)
     trials = [
         Trial("one", {"depth": 3, "rate": 0.1}, {"validation_right": 0.9}, {"loss": [3.0, 2.0]}, best=True, seconds=2),
         Trial("two", {"depth": 4, "rate": 0.2}, {"validation_right": 0.4}, {"loss": [4.0]}, state="stopped"),
@@ -95,10 +96,10 @@ def test_trials_are_runs_below_their_models_run(
 
     monkeypatch.setattr(tracking.client, "set_terminated", end_of_one)
     with pytest.raises(KeyboardInterrupt):
-        tracking.log_trials(parent, trials)
+        tracking.runs.log_trials(parent, trials)
     monkeypatch.undo()
     for _ in range(2):
-        tracking.log_trials(parent, trials)
+        tracking.runs.log_trials(parent, trials)
     experiment = tracking.client.get_run(parent).info.experiment_id
     children = tracking.client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
     found = {child.info.run_name: child for child in children}
@@ -113,13 +114,13 @@ def test_trials_are_runs_below_their_models_run(
     points = tracking.client.get_metric_history(found["two"].info.run_id, "loss")
     assert [(point.step, point.value) for point in points] == [(0, 4.0)]
     assert TAGS.items() <= found["two"].data.tags.items()
-    assert tracking.open_run(target, "key", "a name", {}) == parent
+    assert tracking.runs.open(target, "key", "a name", {}) == parent
 
 
 def test_two_models_of_one_process_have_runs_of_their_own(tracking: Tracking, target: str) -> None:
-    one, two = (tracking.open_run(target, key, key, {}) for key in ("root:one", "root:two"))
-    tracking.log(one, metrics={"right": 0.1})
-    tracking.log(two, metrics={"right": 0.2})
+    one, two = (tracking.runs.open(target, key, key, {}) for key in ("root:one", "root:two"))
+    tracking.runs.log(one, metrics={"right": 0.1})
+    tracking.runs.log(two, metrics={"right": 0.2})
     assert one != two
     assert [tracking.client.get_run(run).data.metrics["right"] for run in (one, two)] == [0.1, 0.2]
 
@@ -130,8 +131,8 @@ def test_a_killed_step_goes_on_with_its_run(tracking: Tracking, target: str) -> 
         "from resources.settings import Settings\n"
         "from resources.tracking import Tracking\n"
         "tracking = Tracking(Settings())\n"
-        "run = tracking.open_run(sys.argv[1], 'root:echo', 'first', {})\n"
-        "tracking.log(run, {'depth': 3}, {}, {'loss': [3.0, 2.0]})\n"
+        "run = tracking.runs.open(sys.argv[1], 'root:echo', 'first', {})\n"
+        "tracking.runs.log(run, {'depth': 3}, {}, {'loss': [3.0, 2.0]})\n"
         "print(run, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -144,10 +145,10 @@ def test_a_killed_step_goes_on_with_its_run(tracking: Tracking, target: str) -> 
     assert tracking.client.get_run(run).info.status == "RUNNING"
 
     tracking.client.set_terminated(run, "FAILED")  # as whoever notices may have done
-    assert tracking.open_run(target, "root:echo", "second", {}) == run
+    assert tracking.runs.open(target, "root:echo", "second", {}) == run
     assert tracking.client.get_run(run).info.status == "RUNNING"
-    tracking.log(run, {"depth": 3}, {}, {"loss": [3.0, 2.0, 1.0]})
-    tracking.close_run(run)
+    tracking.runs.log(run, {"depth": 3}, {}, {"loss": [3.0, 2.0, 1.0]})
+    tracking.runs.close(run)
     found = tracking.client.get_run(run)
     assert (found.info.status, found.data.metrics["loss"]) == ("FINISHED", 1.0)
     assert len(tracking.client.get_metric_history(run, "loss")) == 3
@@ -160,28 +161,28 @@ def test_a_run_has_one_version(tracking: Tracking, target: str, model: Path) -> 
     assert register(tracking, target, model, key="two", digest="d2") == 3
     version = tracking.client.get_model_version(f"tracktest.{target}", "1")
     assert version.tags["digest"] == "d1"
-    assert tracking.artifacts(version.source, "d1").joinpath("weights.bin").read_bytes() == b"1234"
-    assert tracking.model_uri(target, 1) == f"models:/tracktest.{target}/1"
-    assert tracking.version_url(target, 1).endswith(f"/#/models/tracktest.{target}/versions/1")
+    assert tracking.runs.artifacts(version.source, "d1").joinpath("weights.bin").read_bytes() == b"1234"
+    assert tracking.registry.uri(target, 1) == f"models:/tracktest.{target}/1"
+    assert tracking.registry.url(target, 1).endswith(f"/#/models/tracktest.{target}/versions/1")
 
 
 def test_aliases_are_set_moved_and_removed(tracking: Tracking, target: str, model: Path) -> None:
-    assert tracking.aliases(target) == {}
+    assert tracking.registry.aliases(target) == {}
     for key in ("one", "two"):
         register(tracking, target, model, key)
     for number in (1, 2, 2):
-        tracking.set_alias(target, "champion", number)
-    tracking.set_alias(target, "previous", 1)
-    assert tracking.aliases(target) == {"champion": 2, "previous": 1}
+        tracking.registry.set_alias(target, "champion", number)
+    tracking.registry.set_alias(target, "previous", 1)
+    assert tracking.registry.aliases(target) == {"champion": 2, "previous": 1}
     for _ in range(2):
-        tracking.set_alias(target, "previous", None)
-    assert tracking.aliases(target) == {"champion": 2}
-    tracking.tag_version(target, 2, {"version": "1.0.0"})
+        tracking.registry.set_alias(target, "previous", None)
+    assert tracking.registry.aliases(target) == {"champion": 2}
+    tracking.registry.tag(target, 2, {"version": "1.0.0"})
     assert tracking.client.get_model_version(f"tracktest.{target}", "2").tags["version"] == "1.0.0"
-    assert (tracking.has_version(target, 2), tracking.has_version(target, 3)) == (True, False)
+    assert (tracking.registry.has(target, 2), tracking.registry.has(target, 3)) == (True, False)
     for change in (
-        lambda: tracking.set_alias(target, "champion", 3),
-        lambda: tracking.tag_version(target, 3, {"a": "b"}),
+        lambda: tracking.registry.set_alias(target, "champion", 3),
+        lambda: tracking.registry.tag(target, 3, {"a": "b"}),
     ):
         with pytest.raises(NoSuchVersion, match="version 3"):
             change()
@@ -189,10 +190,10 @@ def test_aliases_are_set_moved_and_removed(tracking: Tracking, target: str, mode
 
 def test_aliases_of_all_are_found_at_once(tracking: Tracking, target: str, model: Path) -> None:
     register(tracking, target, model)
-    tracking.set_alias(target, "champion", 1)
-    Prompts(tracking).register(f"prompt/{target}", "{question}", {}, "why")
-    tracking.set_alias(f"prompt/{target}", "candidate", 1)
-    found = tracking.all_aliases()
+    tracking.registry.set_alias(target, "champion", 1)
+    tracking.prompts.register(f"prompt/{target}", "{question}", {}, "why")
+    tracking.registry.set_alias(f"prompt/{target}", "candidate", 1)
+    found = tracking.registry.all_aliases()
     assert (found[target], found[f"prompt/{target}"]) == ({"champion": 1}, {"candidate": 1})
     assert not any(name.startswith("trackprod") for name in found)
 
@@ -209,11 +210,11 @@ def test_artifacts_that_another_process_fetched_meanwhile_are_taken(
     def overtaken(*arguments, **named):
         monkeypatch.setattr(mlflow_artifacts, "download_artifacts", fetch)
         fetched = fetch(*arguments, **named)
-        assert other.artifacts(uri, "d1").is_dir()
+        assert other.runs.artifacts(uri, "d1").is_dir()
         return fetched
 
     monkeypatch.setattr(mlflow_artifacts, "download_artifacts", overtaken)
-    folder = mine.artifacts(uri, "d1")
+    folder = mine.runs.artifacts(uri, "d1")
     assert folder.joinpath("weights.bin").read_bytes() == b"1234"
     assert [each.name for each in folder.parent.iterdir()] == ["d1"]
 
@@ -223,7 +224,7 @@ def test_promoting_lists_a_version_elsewhere_and_moves_nothing(tracking: Trackin
     there = Tracking(tracking.settings.model_copy(update={"env": "trackprod"}))
     for _ in range(2):
         assert tracking.promote(target, 1, "trackprod", {"digest": "d1"}) == (1, f"trackprod.{target}")
-    assert there.aliases(target) == {}
+    assert there.registry.aliases(target) == {}
     copy = there.client.get_model_version(f"trackprod.{target}", "1")
     assert copy.source == tracking.client.get_model_version(f"tracktest.{target}", "1").source
 
@@ -231,9 +232,9 @@ def test_promoting_lists_a_version_elsewhere_and_moves_nothing(tracking: Trackin
 @pytest.mark.parametrize("name", ["prod.wine", "../wine", "a b", "", "Wine", "wine' or name like '%"])
 def test_no_name_of_another_environment_can_be_written(tracking: Tracking, name: str, model: Path) -> None:
     for touch in (
-        lambda: tracking.register(name, "run", "uri", {}),
-        lambda: tracking.set_alias(name, "champion", 1),
-        lambda: tracking.tag_version(name, 1, {"a": "b"}),
+        lambda: tracking.registry.register(name, "run", "uri", {}),
+        lambda: tracking.registry.set_alias(name, "champion", 1),
+        lambda: tracking.registry.tag(name, 1, {"a": "b"}),
         lambda: tracking.promote("wine", 1, name, {}),
     ):
         with pytest.raises(ValueError):
@@ -248,7 +249,7 @@ def test_a_server_that_is_away_is_said_in_one_sentence(tmp_path: Path, monkeypat
         embedded = Tracking(Settings(home=tmp_path, mlflow_port=port))
         external = Tracking(Settings(home=tmp_path, mlflow_url=f"http://user:secret@127.0.0.1:{port}"))
         with pytest.raises(TrackingUnavailable, match=rf"127\.0\.0\.1:{port}; run `mlops up`"):
-            embedded.aliases("echo")
+            embedded.registry.aliases("echo")
         with pytest.raises(TrackingUnavailable, match="MLOPS_MLFLOW_URL") as error:
-            external.open_run("echo", "key", "name", {})
+            external.runs.open("echo", "key", "name", {})
         assert "secret" not in str(error.value)

@@ -296,4 +296,4 @@ def test_any_variant_may_be_released_by_hand(world: World, delivered: Delivered)
     outcome = mechanism.override(other, "a person", "another one is enough")
     assert outcome.release is not None
     assert (outcome.release.number, outcome.release.previous) == (other.number, before.id)
-    assert world.resources.tracking.aliases("digits")["champion"] == other.number
+    assert world.resources.tracking.registry.aliases("digits")["champion"] == other.number

@@ -211,12 +211,14 @@ def test_halves_are_copied_from_whole_vectors_and_never_the_other_way(store: Vec
 
 def test_vectors_of_another_encoder_are_refused(store: VectorStore, tmp_path: Path) -> None:
     table = VectorTable("corpus_a", "corpus", "1.0.0", "d", "c", NAME, DIGEST, 3)
-    store.create(table)
     chunk = Chunk(uuid4(), "a", "b", 0, "notes", "notes/a.md", "d")
-    with pytest.raises(ValueError, match=r"table of 3 dimensions got vectors of shape \(1, 384\)"):
-        store.copy_in(table, [chunk], np.zeros((1, 384), np.float32))
     vector = np.ones((1, 3), np.float32)
-    assert [store.copy_in(table, [chunk, replace(chunk, id=uuid4())], np.repeat(vector, 2, 0)) for _ in "ab"] == [2, 1]
+    with store.opened() as tables:
+        tables.create(table)
+        with pytest.raises(ValueError, match=r"table of 3 dimensions got vectors of shape \(1, 384\)"):
+            tables.copy_in(table, [chunk], np.zeros((1, 384), np.float32))
+        pairs = ([chunk, replace(chunk, id=uuid4())] for _ in "ab")
+        assert [tables.copy_in(table, pair, np.repeat(vector, 2, 0)) for pair in pairs] == [2, 1]
     spec = asked(store, tmp_path, documents(1), embedder_digest="another")
     with pytest.raises(TrainingError, match="the encoder here is another than the all-MiniLM-L6-v2"):
         run(spec, tmp_path, lambda share, text: None)
