@@ -1,7 +1,7 @@
 """Pictures in the Dagster UI: PNG files as markdown that holds them whole, since the UI serves no files of ours."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
@@ -17,21 +17,3 @@ def pictures(files: Iterable[Path]) -> dict[str, dg.MetadataValue]:
 def picture(file: Path) -> dg.MetadataValue:
     data = base64.b64encode(file.read_bytes()).decode()
     return dg.MetadataValue.md(f"![{file.stem}](data:image/png;base64,{data})")
-
-
-def curves(values: Mapping[str, Sequence[float]]) -> dict[str, dg.MetadataValue]:
-    """Learning curves as a table, one row per epoch; nothing where there are none.
-
-    The UI plots a number over partitions, not over epochs: the picture and MLflow show how they run.
-    """
-    epochs = max(map(len, values.values()), default=0)
-    if not epochs:
-        return {}
-    records = [
-        dg.TableRecord(
-            {"epoch": epoch + 1}
-            | {name: float(f"{each[epoch]:.4g}") if epoch < len(each) else "" for name, each in values.items()}
-        )
-        for epoch in range(epochs)
-    ]
-    return {"curves": dg.MetadataValue.table(records)}

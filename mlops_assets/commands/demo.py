@@ -109,7 +109,7 @@ def _show(
 
 
 class Demo:
-    """The steps of the demo. `say` gets a line of progress for each target that happens."""
+    """The steps of the demo. `say` gets a line of progress for each step."""
 
     def __init__(self, resources: Resources, instance: "dg.DagsterInstance", say: Say) -> None:
         self.resources = resources
