@@ -176,7 +176,7 @@ def _instance(registry: "DataRegistry") -> "Iterator[dg.DagsterInstance]":
     import dagster as dg
     from dagster._core.errors import DagsterHomeNotSetError
 
-    from resources.embedded.dagster import prepare_home
+    from resources.embedded.code_servers import prepare_home
 
     try:
         found = dg.DagsterInstance.get()

@@ -19,7 +19,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from resources.database import DatabaseUnavailable, connect
-from resources.embedded.dagster import DagsterDaemon, dev, prepare_home
+from resources.embedded.code_servers import prepare_home
+from resources.embedded.dagster import DagsterDaemon, dev
 from resources.settings import Settings, settings
 
 

@@ -4,6 +4,7 @@ Left alone, each of the two starts its own, and the daemon starts a new one ever
 idle platform does. A reload in the UI loads changed code into the shared one.
 """
 
+import shutil
 import signal
 import socket
 import sys
@@ -19,8 +20,19 @@ from resources.embedded.variables import environment, socket_folder
 from resources.settings import FOLDER, Settings
 
 WORKSPACE, OWN = FOLDER / "workspace.yaml", Path(__file__).parent / "workspace.yaml"
+INSTANCE = Path(__file__).parent / "dagster.yaml"
 FLAGS = {"python_module": ("module_name", "-m"), "python_package": ("package_name", "--package-name"),
          "python_file": ("relative_path", "-f")}  # fmt: skip
+
+
+def prepare_home(settings: Settings) -> Path:
+    """DAGSTER_HOME with the instance's configuration of today: an older one names classes that may be gone."""
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / "dagster.yaml"
+    if not target.exists() or target.read_bytes() != INSTANCE.read_bytes():
+        shutil.copyfile(INSTANCE, target)
+    return home
 
 
 class CodeServers(Part):
@@ -64,7 +76,7 @@ class CodeServers(Part):
     def launch(self) -> None:
         import yaml
 
-        self.workspace.parent.mkdir(parents=True, exist_ok=True)
+        prepare_home(self.settings)
         self.workspace.write_text(yaml.safe_dump(self._rendered()))
         for number, location in self._python_locations():
             self._socket(number).unlink(missing_ok=True)

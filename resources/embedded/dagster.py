@@ -1,31 +1,17 @@
 """Dagster's webserver, and its daemon with sensors, schedules and the run queue."""
 
-import shutil
 import signal
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from resources.database import DatabaseUnavailable, connect
-from resources.embedded.code_servers import CodeServers
+from resources.embedded.code_servers import CodeServers, prepare_home
 from resources.embedded.part import Part
 from resources.embedded.process import Daemon
 from resources.embedded.variables import environment
 from resources.http import request
 from resources.settings import REPOSITORY, Settings
-
-INSTANCE = Path(__file__).parent / "dagster.yaml"
-
-
-def prepare_home(settings: Settings) -> Path:
-    """DAGSTER_HOME with the instance's configuration."""
-    home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    target = home / "dagster.yaml"
-    if not target.exists() or target.read_bytes() != INSTANCE.read_bytes():
-        shutil.copyfile(INSTANCE, target)
-    return home
 
 
 def dev(settings: Settings) -> Daemon:

@@ -13,7 +13,7 @@ import psutil
 
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded import Platform
-from resources.embedded.dagster import prepare_home
+from resources.embedded.code_servers import prepare_home
 from resources.embedded.network import listeners
 from resources.http import request
 from resources.settings import Settings

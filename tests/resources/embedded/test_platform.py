@@ -18,6 +18,7 @@ from homes import kill, ports, temporary_home
 
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded import Platform, PlatformFailed
+from resources.embedded.code_servers import CodeServers
 from resources.embedded.doctor import examine
 from resources.embedded.network import free_ports, listeners
 from resources.embedded.postgres import RELOCATED, Postgres
@@ -286,3 +287,18 @@ def dagster_dev(settings: Settings) -> subprocess.Popen[str]:
     rest = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # it may be ignored where the tests were started
     return subprocess.Popen(command, env=env, cwd=REPOSITORY, preexec_fn=heard, **rest)
+
+
+def test_code_servers_start_with_the_instance_of_today(own_postgres: Postgres) -> None:
+    """What a home still holds of an earlier version may name classes that are gone since."""
+    settings = own_postgres.settings
+    old = settings.home / "dagster" / "dagster.yaml"
+    old.parent.mkdir(parents=True)
+    old.write_text("instance_class:\n  module: resources.dagster_instance\n  class: PlatformInstance\n")
+    servers = CodeServers(settings)
+    try:
+        servers.start()
+        assert "resources.dagster.instance" in old.read_text()
+        assert "ModuleNotFoundError" not in servers.daemon.log.read_text()
+    finally:
+        servers.stop()
