@@ -40,9 +40,10 @@ else
 	wait $$beside; rest=$$?; cat "$$log"; test $$platform -eq 0 -a $$rest -eq 0
 endif
 
-lint: $(STAMP) ## check style and format
+lint: $(STAMP) ## check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 up: $(STAMP) ## start the platform
 	@$(BIN)/mlops up

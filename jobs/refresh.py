@@ -16,17 +16,22 @@ from resources.settings import Settings
 from workloads.sdk.contract import Declared
 
 
+class Refreshing(dg.Config):
+    """Which dataset, as every refresh is asked for; the choices are those of the declarations."""
+
+    dataset: str
+    bump: Literal["patch", "minor", "major"] = Field(
+        "patch", description="Part of the version that is raised where the content changed."
+    )
+
+
 def refresh(workloads: Sequence[Declared]) -> dg.JobDefinition:
     """The job that refreshes one dataset; which one, and what part of the version is raised, are its configuration."""
     datasets = {workload.data.name: workload for workload in workloads}
     config_type: Any = create_model(
         "RefreshConfig",
-        __base__=dg.Config,
-        dataset=(Literal[tuple(datasets)], Field(description="The dataset to fetch again.")),
-        bump=(
-            Literal["patch", "minor", "major"],
-            Field("patch", description="Part of the version that is raised where the content changed."),
-        ),
+        __base__=Refreshing,
+        dataset=(Literal[tuple(datasets)], Field(description="The dataset to fetch again.")),  # type: ignore[arg-type]
     )
 
     @dg.op(name="refresh", description="Run a dataset's pipeline; tag what it made where no version holds the same.")

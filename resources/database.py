@@ -64,7 +64,7 @@ def transaction(settings: Settings) -> "Iterator[psycopg.Connection[Any]]":
             yield connection
     except OperationalError:
         if connection.broken:
-            raise DatabaseUnavailable(connection.loss) from None
+            raise DatabaseUnavailable(explain(settings, settings.database("mlops"), "")) from None
         raise
     finally:
         if connection.closed or len(kept) >= KEPT:

@@ -65,12 +65,13 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
                 context.log.info(f"{name}: @{move.alias} was set to version {move.number}")
             for difference in done.differences:
                 context.log.warning(f"{name}: {difference}")
-                if difference.decides:
+                if difference.decides and difference.mlflow is not None:
                     key = f"{name}:adopt:{difference.mlflow}:{ledger.entries(name)}:{attempt}"
                     config = adopt_config(target, difference.mlflow)
                     yield dg.RunRequest(job_name=release_name(target.word), run_key=key, run_config=config)
             if done.moves or done.differences:
-                found = {"moves": str(len(done.moves)), "differences": [str(each) for each in done.differences]}
+                differences = dg.MetadataValue.json([str(each) for each in done.differences])
+                found = {"moves": dg.MetadataValue.text(str(len(done.moves))), "differences": differences}
                 yield dg.AssetMaterialization(target.aliases, metadata=found)
             if not target.partitioned and (what := unjudged(target, resources)):
                 yield dg.RunRequest(job_name=renewal_name(target.word), run_key=f"{name}:{what}:{attempt}")

@@ -1,5 +1,7 @@
 """Gates as blocking asset checks: what must hold before the next asset may exist."""
 
+from typing import Any
+
 import dagster as dg
 
 from resources.ledger.reports import Check, GateReport
@@ -122,7 +124,7 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _groups(check: Check) -> dict[str, dg.MetadataValue]:
+def _groups(check: Check) -> dict[str, Any]:
     """The groups that a check of slices looked at, as a table, worst first."""
     groups = check.evidence.get("groups")
     if not groups:

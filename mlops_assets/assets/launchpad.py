@@ -80,5 +80,6 @@ def _left_open(kind: Any, field: FieldInfo) -> tuple[Any, FieldInfo]:
     """A parameter that need not be given. Dagster knows no optional choice, so a choice is a text, checked later."""
     text = f"{field.description or ''} Empty: each variant's own.".strip()
     if get_origin(kind) is Literal:
-        return str | None, Field(None, description=text)
-    return kind | None, FieldInfo.merge_field_infos(field, default=None, description=text)
+        return str | None, FieldInfo(default=None, description=text)
+    open_field: Any = FieldInfo.merge_field_infos(field, default=None, description=text)
+    return kind | None, open_field

@@ -6,6 +6,7 @@ it into MLflow and the ledger, and lets the gates judge the form that would be s
 """
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -33,7 +34,7 @@ def model_key(workload: str) -> dg.AssetKey:
 
 def model(workload: Workload) -> dg.AssetsDefinition:
     """The asset of a workload's trained models, one partition per data version."""
-    config_type = launchpad(workload)
+    config_type: Any = launchpad(workload)
 
     @dg.asset(
         key=model_key(workload.name),

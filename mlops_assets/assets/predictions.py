@@ -32,6 +32,7 @@ TIER = "cpu-small"  # scoring holds a block of rows at a time, whatever its mode
 class Scoring(dg.Config):
     """What to score; the tier's field comes from `tier_field`."""
 
+    tier: str
     split: Literal["all", "train", "validation", "test"] = Field("all", description="The split to score, or all.")
 
 

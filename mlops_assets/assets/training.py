@@ -138,7 +138,7 @@ class Training:
 
     def _open(self, resources: Resources, job: Job, origin: Origin, tier: str) -> _Tracked:
         """The job's run in MLflow; a retry finds the one that there is by its key."""
-        own = {"dagster.root_run": self.root_run, "seed": str(job.spec.parameters["seed"]), "tier": tier}
+        own = {"dagster.root_run": self.root_run, "seed": str(parameters_of(job)["seed"]), "tier": tier}
         named = [job.workload, origin.data_version, *([job.variant] if job.variant else [])]
         key, tags = ":".join([self.root_run, *named]), origin.tags | own | _variant(job)
         return _Tracked(job, resources.tracking.runs.open(job.workload, key, " ".join(named), tags))
@@ -179,7 +179,7 @@ class Training:
             resources,
             {"data": origin.data_tag} | _variant(one.job),
             digest=result.digest,
-            parameters=one.job.spec.parameters,
+            parameters=parameters_of(one.job),
             signature=result.signature,
             metrics=result.metrics,
             parity=result.parity and result.parity.model_dump(),
@@ -198,3 +198,8 @@ def _worth(result: Result, metric: Metric) -> float:
     """What a result is chosen by: the deciding metric on validation, the larger the better."""
     value = result.metrics[f"{VALIDATION}_{metric.name}"]
     return -math.inf if math.isnan(value) else value if metric.higher_is_better else -value
+
+
+def parameters_of(job: Job) -> dict[str, Any]:
+    assert isinstance(job.spec, Spec)
+    return job.spec.parameters

@@ -23,10 +23,14 @@ def compared(workload: Workload, variants: Sequence[Trained]) -> dict[str, dg.Me
     ]
     records = [
         dg.TableRecord(
-            {"variant": one.variant, "version": one.candidate.number}
-            | {name: _cell(one.candidate.parameters[name]) for name in differing}
-            | {name: float(f"{one.result.metrics[name]:.5g}") for name in _measures(workload)}
-            | {"train (s)": one.result.seconds["train"], "MLflow run": one.run_url}
+            {
+                "variant": one.variant,
+                "version": one.candidate.number,
+                **{name: _cell(one.candidate.parameters[name]) for name in differing},
+                **{name: float(f"{one.result.metrics[name]:.5g}") for name in _measures(workload)},
+                "train (s)": one.result.seconds["train"],
+                "MLflow run": one.run_url,
+            }
         )
         for one in ordered
     ]

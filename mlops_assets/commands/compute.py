@@ -42,8 +42,8 @@ def tiers(as_json: AsJson = False) -> None:
 
     table = Table("tier", "asks for", "fits", "instead", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        fits = f"[{COLOURS[row['fits']]}]{row['fits']}[/]"
-        table.add_row(row["tier"], described(TIERS[row["tier"]]), fits, row["instead"] or "")
+        coloured = f"[{COLOURS[row['fits']]}]{row['fits']}[/]"
+        table.add_row(row["tier"], described(TIERS[row["tier"]]), coloured, row["instead"] or "")
     console = Console(highlight=False)
     console.print(table)
     console.print(f"Ray has {capacity}.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from resources.registry import DataRegistry
-    from resources.registry.version import DataVersion, ReleasedData
+    from resources.registry.version import Bump, DataVersion, ReleasedData
     from workloads.sdk.contract import Declared
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
@@ -69,7 +69,7 @@ def _release_command(trigger_tick: TriggerTick) -> Callable[..., None]:
         if bump not in ("major", "minor", "patch"):
             raise typer.BadParameter(f"{bump!r} is none of major, minor, patch", param_hint="--bump")
         workload = _workload(name, workloads)
-        released = _registry().release(workload, bump, source, _parsed(values or []), say, again)
+        released = _registry().release(workload, cast("Bump", bump), source, _parsed(values or []), say, again)
         told = trigger_tick(released) if released.created else ""
         version = released.version
         document = {"created": released.created, **_row(version), "metadata": dict(version.metadata)}

@@ -71,6 +71,7 @@ def demo(
         steps.resources.registry.init()
         rows = [steps.deliver(wine)]
         traced = steps.trace(rows[0]["prediction"])
+        assert traced.endpoint is not None and traced.release is not None  # noqa: PT018  # it was live when it was asked
         say(f"traced: {traced.endpoint['name']} {traced.release['version']} <- {traced.data['tag']}")
         for workload in (fashion, *others):
             rows += [steps.deliver(workload)]

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from mlops_assets.commands.errors import sentences
+
+if TYPE_CHECKING:
+    from workloads.sdk.kits.tables.examine import Task
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +35,7 @@ def new(
     from resources.settings import settings
 
     folder = package_of(into.resolve()) if into else settings().workloads
-    made = generate(Wanted(name, kind, task, folder, csv, target))
+    made = generate(Wanted(name, kind, cast("Task", task), folder, csv, target))
     location = add_location(folder) if into else None
     facts: dict[str, Any] = {
         "name": name,

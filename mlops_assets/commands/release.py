@@ -1,6 +1,6 @@
 """`mlops gate|approve|reject|rollback|release|live|promote`: one grammar for everything that is released."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -109,8 +109,8 @@ def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
     current = ledger.current(target)
     waiting = [each.number for each in ledger.candidates.waiting(target)]
     if current is None:
-        facts = {"thing": target, "version": None, "waiting_for_approval": waiting}
-        views.show(facts if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
+        nothing = {"thing": target, "version": None, "waiting_for_approval": waiting}
+        views.show(nothing if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
         raise typer.Exit(1)
     candidate = ledger.candidates.by_id(current.candidate)
     previous, report = ledger.previous(target), ledger.report(current.candidate)
@@ -201,7 +201,7 @@ def _finish(delivery: "Delivery", releasing: "Releasing", outcome: "Outcome", ro
     switched = []
     if roll_out and outcome.release:
         switched = [delivery.roll_out(name) for name in following if delivery.behind(name)]
-    facts = {
+    facts: dict[str, Any] = {
         "result": outcome.result,
         "why": outcome.why,
         "version": outcome.release.version if outcome.release else None,

@@ -42,9 +42,10 @@ def report(report: "GateReport", name: str) -> Any:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for column, justify in (("check", "left"), ("verdict", "left"), ("value", "right"), ("asked", "right")):
-        table.add_column(column, justify=justify, no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
+    for column in ("check", "verdict"):
+        table.add_column(column, no_wrap=True)
+    for column in ("value", "asked", "n"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("what was found")
     for check in report.checks:
         figures = [

@@ -151,7 +151,7 @@ def _origin(candidate: Candidate, release: Release | None, resources: Resources)
         for check in resources.registry.check(version)
     ]
     return Origin(
-        release=release and _release(release),
+        release=_release(release) if release else None,
         model=_model(candidate),
         run={
             "mlflow": candidate.run_id,

@@ -38,7 +38,7 @@ class Turn:
 
     @property
     def prediction(self) -> str | None:
-        return self.reply and self.reply.get("prediction_id")
+        return self.reply.get("prediction_id") if self.reply else None
 
 
 @dataclass

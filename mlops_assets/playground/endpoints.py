@@ -90,7 +90,7 @@ class Client:
             raise NotAnswering(f"{endpoint} does not answer; `mlops status` says what is wrong")
         answer = _json(content)
         if status != 200 or not answer.get("predictions"):
-            error = answer.get("error") if isinstance(answer.get("error"), dict) else {}
+            error: Any = answer["error"] if isinstance(answer.get("error"), dict) else {}
             said = error.get("message") or f"the endpoint answered with status {status}"
             return Answer(milliseconds, None, answer, said, error.get("field"))
         return Answer(milliseconds, answer.pop("predictions")[0], answer)

@@ -7,7 +7,7 @@ next `repair`, which the registry sensor calls at every tick.
 
 from typing import Protocol
 
-from mlops_assets.release.outcomes import CannotRelease, Outcome, Repair
+from mlops_assets.release.outcomes import CannotRelease, Outcome, Repair, Result
 from mlops_assets.release.projection import Projection, log
 from resources.ledger import CHAMPION, Action, Candidate, ChampionMoved, Ledger, Release
 from resources.ledger.reports import GateReport
@@ -17,6 +17,7 @@ from workloads.sdk.contract import OnInconclusive
 __all__ = ["CannotRelease", "Evaluator", "Outcome", "Releasing", "Repair"]
 
 MLFLOW = "mlflow"  # who decides where an alias was moved by hand: MLflow does not say who it was
+RESULTS: dict[str, Result] = {"release": "released", "hold": "held", "refuse": "refused"}
 ATTEMPTS = 5
 
 
@@ -91,7 +92,7 @@ class Releasing(Projection):
             if current and current.candidate == candidate.id:
                 return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), "released already"))
             champion = self._champion(current)
-            if not again and champion and _same(champion, candidate):
+            if not again and current and champion and _same(champion, candidate):
                 why = f"{current.version} has the same artifacts, made from the same data"
                 return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), why))
             if not again and (before := self.ledger.releases_of_candidates([candidate.id])):
@@ -122,8 +123,7 @@ class Releasing(Projection):
             except ChampionMoved:
                 continue  # judge again, against what is released now
             self._tell(candidate, report.verdict)
-            result = {"release": "released", "hold": "held", "refuse": "refused"}[leads.value]
-            return self._done(Outcome(result, release, report, reasons))
+            return self._done(Outcome(RESULTS[leads.value], release, report, reasons))
         raise CannotRelease(f"what is released as {self.target} changed {ATTEMPTS} times meanwhile; try again")
 
     def approve(self, actor: str, why: str, number: int | None = None) -> Outcome:

@@ -8,6 +8,8 @@ from resources.ledger import AliasMove, Release
 from resources.ledger.reports import GateReport
 from workloads.sdk.errors import PlatformError
 
+Result = Literal["released", "unchanged", "held", "refused", "rejected"]
+
 
 class CannotRelease(PlatformError):
     """What was asked makes no sense now; the message says why and what can be done."""
@@ -25,7 +27,7 @@ class Outcome:
         why: one sentence.
     """
 
-    result: Literal["released", "unchanged", "held", "refused", "rejected"]
+    result: Result
     release: Release | None
     report: GateReport | None
     why: str = ""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
-    from workloads.sdk.kits.tables.examine import Examined
+    from workloads.sdk.kits.tables.examine import Examined, Task
 
 TEMPLATES = Path(__file__).parent / "templates"
 TASKS = ("classification", "regression")
@@ -56,7 +56,7 @@ class Wanted:
 
     name: str
     kind: str
-    task: str
+    task: "Task"
     folder: Path
     csv: Path | None = None
     target: str | None = None
@@ -157,7 +157,7 @@ def _examined(wanted: Wanted, rows: str, example: str | None) -> "Examined | Non
 
     look = {"numbers": examine.numbers, "texts": examine.texts}[rows]
     try:
-        if wanted.csv is not None:
+        if wanted.csv is not None and wanted.target is not None:
             return look(wanted.csv, wanted.target, wanted.task)
         if example is not None:
             from workloads.sdk.kits.tables.tabular import bundled
@@ -194,7 +194,9 @@ def _render(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
     )
     environment.filters["text"] = _text
     files = sorted(file.stem for file in (TEMPLATES / kind).glob("*.j2"))
-    texts = {"__init__.py": ""} | {name: environment.get_template(f"{name}.j2").render(values) for name in files}
+    texts = {"__init__.py": f'"""The workload {values["name"]}."""\n'} | {
+        name: environment.get_template(f"{name}.j2").render(values) for name in files
+    }
     for name, text in texts.items():
         if name.endswith(".py"):
             ast.parse(text, name)

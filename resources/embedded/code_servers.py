@@ -120,7 +120,7 @@ class CodeServers(Part):
     def _python_locations(self) -> list[tuple[int, Mapping[str, Any]]]:
         """(number, options and the flags that name the code) of each location that needs a server of ours."""
         locations = [(kind, options) for kind, options in self._locations() if kind in FLAGS]
-        result = []
+        result: list[tuple[int, Mapping[str, Any]]] = []
         for number, (kind, options) in enumerate(locations):
             option, flag = FLAGS[kind]
             if option not in options:

@@ -56,7 +56,7 @@ class Postgres(Part):
         """A cluster is made at the first call; what a crashed server left is removed."""
         self._initialize()
         self._clear_after_crash()
-        command = [self.programs / "postgres", "-D", self.data, *self._options()]
+        command: list[str | Path] = [self.programs / "postgres", "-D", self.data, *self._options()]
         self.daemon.start(command, self._environment, cwd=self.base, user=self.user)
 
     def start(self) -> None:
@@ -151,8 +151,8 @@ class Postgres(Part):
             password.touch(mode=0o600)
             password.write_text(self.settings.postgres_password)
             self._own(password)
-            command = [self.programs / "initdb", "-D", new, "-U", "mlops", "--pwfile", password, "--no-instructions"]
-            command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+            command: list[str | Path] = [self.programs / "initdb", "-D", new, "-U", "mlops", "--pwfile", password]
+            command += ["--no-instructions", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
             # The password has 256 random bits: stretching it 4,096 times adds nothing, and Dagster connects for every
             # query.
             command += ["--set", "scram_iterations=1"]

@@ -90,7 +90,7 @@ class Serving:
             wanted = _wanted(running)
             now = running.get(application["name"])
             same = now is not None and _asks(wanted.get(application["name"]), application)
-            if not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
+            if now is None or not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
                 self.api.put({**wanted, application["name"]: application})
         self._wait_until_running(application["name"], timeout)
 

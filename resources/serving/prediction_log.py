@@ -121,7 +121,7 @@ class PredictionLog:
     def _select(self, text: str, values: list[Any]) -> list[Prediction]:
         with self._database() as connection:
             rows = connection.execute(self._sql(text), values).fetchall()
-        return [Prediction(*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]) for row in rows]
+        return [Prediction(*[*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]]) for row in rows]
 
     def _sql(self, text: str) -> Any:
         from workloads.sdk.serving.log.table import statement

@@ -8,6 +8,7 @@ mlops data release corpus --set folders='["/home/me/notes"]' --set repositories=
 
 import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -35,7 +36,7 @@ LIBRARIES = {  # each pinned distribution's package
     "torch": "torch",
     "transformers": "transformers",
 }
-LOOKED_AT = {"fetch": "always"}  # what such a parameter names may hold something else than the last time
+LOOKED_AT: Any = {"fetch": "always"}  # what such a parameter names may hold something else than the last time
 REPOSITORY = re.compile(r"(?:https://[^\s@]+|ssh://[^\s:]+@[^\s]+|[\w.-]+@[\w.-]+:[^\s]+|/[^\s]+)")
 
 

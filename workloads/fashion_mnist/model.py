@@ -55,7 +55,7 @@ class ResNet18(nn.Module):
         return self.net(images).logits
 
 
-NETWORKS = {"cnn": Convolutional, "resnet18": ResNet18}
+NETWORKS: dict[str, type[nn.Module]] = {"cnn": Convolutional, "resnet18": ResNet18}
 
 
 def network(name: str) -> nn.Module:

@@ -48,7 +48,7 @@ class Predictor(contract.Predictor):
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         return cls(InferenceSession(artifacts / "model.onnx", options, providers=["CPUExecutionProvider"]))
 
-    def inputs(self, request: Request) -> np.ndarray:
+    def inputs(self, request: Any) -> np.ndarray:
         return request.images
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Which species a flower is of."""
+"""The workload iris."""

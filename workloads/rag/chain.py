@@ -142,7 +142,7 @@ async def saying(
         said += token
         yield {"token": token}
     numbers, unknown = cited(heard, len(passages))
-    notes = {"unknown_citations": unknown} if unknown else {}
+    notes: dict[str, Any] = {"unknown_citations": unknown} if unknown else {}
     if is_refusal(heard, settings) or not numbers:
         notes |= {} if is_refusal(heard, settings) else {"uncited": heard}
         yield {"answer": settings.refusal, "refused": True, "citations": [], "notes": notes}

@@ -31,7 +31,7 @@ class LanguageModel:
         self._chat = ChatOpenAI(
             model=self.name,
             base_url=self.url,
-            api_key=key or "none",  # type: ignore[arg-type]  # services of one's own often ask for none
+            api_key=key or "none",  # services of one's own often ask for none
             temperature=content.get("temperature", 0.0),
             timeout=TIMEOUT,
             stream_chunk_timeout=TIMEOUT,

@@ -48,12 +48,12 @@ def matrix(
         shape: a row may also come as `shape[0]` lists of `shape[1]` numbers, for example an image of (28, 28).
     """
     names = None if columns is None or isinstance(columns, int) else list(columns)
-    width = columns if names is None else len(names)
+    width = columns if isinstance(columns, int) else None if names is None else len(names)
     if shape is not None and width != shape[0] * shape[1]:
         raise ValueError(f"a row of shape {shape} does not have {width} numbers")
     byte = integer and minimum is not None and maximum is not None and minimum >= 0 and maximum <= 255
     dtype = np.dtype((np.uint8 if byte else np.int64) if integer else np.float32)
-    largest = 2.0**53 if integer else float(np.finfo(dtype).max)  # beyond 2**53 a double skips whole numbers
+    largest = 2.0**53 if integer else float(np.finfo(np.float32).max)  # beyond 2**53 a double skips whole numbers
     low = -largest if minimum is None else minimum
     high = largest if maximum is None else maximum
 
@@ -125,6 +125,7 @@ def _numbers(
             column = next(column for column, item in enumerate(row) if type(item) not in NUMBERS)
             place = divmod(column, shape[1]) if shape and rows[index] is not value[index] else (column,)
             raise Refused(f"must be a number, not {_name(row[column])}", index, *place)
+    assert width is not None  # there is a row
     try:
         flat = np.fromiter(chain.from_iterable(rows), np.float64, count=len(rows) * width)
     except OverflowError:

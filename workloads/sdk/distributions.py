@@ -83,7 +83,7 @@ def _panel(name: str, now: "pa.ChunkedArray", before: "pa.ChunkedArray | None") 
 
     if before is not None and before.type != now.type:
         before = None
-    new, old = (None if column is None else _plain(column.combine_chunks()) for column in (now, before))
+    new, old = _plain(now.combine_chunks()), None if before is None else _plain(before.combine_chunks())
     if isinstance(now.type, pa.FixedShapeTensorType):
         shape = _picture(now.type)
         return _mean(name, new, old, shape) if shape else _histogram(name, _elements(new), _elements(old))
@@ -181,8 +181,8 @@ def _mean(name: str, now: Any, before: Any, shape: tuple[int, int]) -> Panel:
 
     new, old = pixels(now), None if before is None else pixels(before)
     low, high = new.min(initial=0), max(new.max(initial=0), 1e-9)
-    scaled = [None if each is None else ((each.mean(axis=0) - low) / (high - low)) for each in (new, old)]
-    return Panel(name, "mean", shape, scaled[0], scaled[1])
+    mean = (new.mean(axis=0) - low) / (high - low)
+    return Panel(name, "mean", shape, mean, None if old is None else (old.mean(axis=0) - low) / (high - low))
 
 
 # --- drawing ---

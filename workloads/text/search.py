@@ -41,7 +41,7 @@ class Found:
 class Candidate(tune.Trainable):
     """A trial, an epoch a step; one process trains several after each other."""
 
-    def setup(self, config: dict[str, Any], kind: type, **rest: Any) -> None:
+    def setup(self, config: dict[str, Any], kind: type[TransformerParameters], **rest: Any) -> None:
         self.kind, self.rest = kind, rest
         self.reset_config(config)
 

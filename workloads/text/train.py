@@ -37,7 +37,7 @@ def train(job: TrainingJob) -> TrainingResult:
         start = {"sizes": pretrained.SIZES, "weights": pretrained.weights(job.checkpoints / PUBLISHED)}
     else:
         tokenizer = tokenizer_of(texts(job.data[TRAIN]), parameters.vocabulary, parameters.length)
-    rows = [Rows.read(job.data[split], tokenizer, classes) for split in (TRAIN, VALIDATION)]
+    train, validation = (Rows.read(job.data[split], tokenizer, classes) for split in (TRAIN, VALIDATION))
     asked = candidates(parameters, parameters.trials, start.get("sizes", ()))
     if start:
         slower = [each.learning_rate / pretrained.SLOWER for each in asked]
@@ -48,7 +48,7 @@ def train(job: TrainingJob) -> TrainingResult:
     with session(job.tier), passed_on(lines, job.progress):
         from workloads.text.search import search
 
-        found = search(asked, *rows, job.checkpoints, job.tier, lines, parameters.early_stopping, **start)
+        found = search(asked, train, validation, job.checkpoints, job.tier, lines, parameters.early_stopping, **start)
     job.progress(0.92, "writing both forms")
     torch.set_num_threads(1)
     save(found.weights, found.about, tokenizer, job.artifacts)

@@ -7,7 +7,7 @@ read as text, so nothing heavy is imported.
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -26,7 +26,8 @@ Wrong = Iterator[tuple[str, str]]  # field, and what is wrong with it
 
 def check(declared: Declared, file: Path) -> None:
     """Raises DeclarationError for the first thing that is wrong with what `file` declares."""
-    for rules in (_types, _declared, *RULES[type(declared)], _references):
+    of_kind: Sequence[Callable[[Any, Path], Wrong]] = RULES[type(declared)]
+    for rules in (_types, _declared, *of_kind, _references):
         for field, why in rules(declared, file):
             raise DeclarationError(f"{file}: {field} {why}")
 
@@ -48,7 +49,8 @@ def _typed(value: Any, place: str) -> Wrong:
     """What of a dataclass, and of those that it holds, is of another type than its fields say; numbers are finite."""
     given = {field.name: getattr(value, field.name) for field in fields(value)}
     try:
-        _adapter(type(value)).validate_python(given)
+        kind: type = type(value)
+        _adapter(kind).validate_python(given)
     except ValidationError as error:
         for found in error.errors(include_url=False):
             at = ".".join(str(part) for part in found["loc"])
@@ -66,7 +68,8 @@ def _typed(value: Any, place: str) -> Wrong:
 @cache
 def _adapter(kind: type) -> TypeAdapter:
     """Validates the fields of a dataclass of the contract as they are declared, without converting anything."""
-    shape: Any = TypedDict(kind.__name__, get_type_hints(kind))  # type: ignore[operator]
+    make: Any = TypedDict  # at run time it takes any name
+    shape = make(kind.__name__, get_type_hints(kind))
     shape.__pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
     return TypeAdapter(shape)
 

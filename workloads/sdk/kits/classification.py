@@ -18,7 +18,10 @@ SHOWN = 30  # classes that a picture has room for
 
 
 def evaluate(
-    outputs: np.ndarray, targets: np.ndarray, classes: Sequence[str], slices: Mapping[str, np.ndarray] | None = None
+    outputs: np.ndarray,
+    targets: np.ndarray,
+    classes: Sequence[str] | None,
+    slices: Mapping[str, np.ndarray] | None = None,
 ) -> Evaluation:
     """Score each row: `accuracy` (1 where the most probable class is right) and `log_loss`.
 
@@ -26,6 +29,7 @@ def evaluate(
         classes: the name of each column of the outputs.
         slices: columns of strings to cut the rows by, besides `target`.
     """
+    assert classes is not None  # of a table whose target is a number it is None
     true = indices(targets, classes)
     given = outputs[np.arange(len(true)), true].astype(np.float64)
     return Evaluation(
@@ -37,8 +41,9 @@ def evaluate(
     )
 
 
-def plot(outputs: np.ndarray, targets: np.ndarray, classes: Sequence[str], out: Path) -> None:
+def plot(outputs: np.ndarray, targets: np.ndarray, classes: Sequence[str] | None, out: Path) -> None:
     """Draw the matrix of confusions and the accuracy of each class; of many classes, only the worst."""
+    assert classes is not None
     true, predicted = indices(targets, classes), outputs.argmax(axis=1)
     if len(classes) <= SHOWN:
         plots.confusion_matrix(true, predicted, classes, out / "confusion_matrix.png")

@@ -177,7 +177,7 @@ class _EachEpoch(lightning.Callback):
     def __init__(self, job: TrainingJob):
         self.job = job
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Module) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Module) -> None:
         text = module.remember(trainer)
         losses = module.history[LOSS]
         if losses[-1] == min(losses) or not (self.job.checkpoints / BEST).exists():

@@ -51,12 +51,12 @@ def divide(
     """
     wanted = np.asarray(fates)
     learned = np.flatnonzero(wanted != TEST)
-    kept = learned[first_rows([ids[at] for at in learned], parameters.rows)]
+    kept = learned[first_rows([ids[int(at)] for at in learned], parameters.rows)]
     for name in names:
         chosen = np.flatnonzero(wanted == TEST) if name == TEST else kept[wanted[kept] == name]
         if not len(chosen):
             raise ValueError(f"{len(ids)} different rows are too few: none falls into the split {name!r}")
-        rows, target = [ids[at] for at in chosen], targets[chosen]
+        rows, target = [ids[int(at)] for at in chosen], targets[chosen]
         if name != TEST and parameters.corruption:
             slipping = _values(targets) if values is None else list(values)
             target = with_label_noise(rows, target, parameters.corruption, parameters.seed, slipping)

@@ -192,7 +192,8 @@ class Retriever(BaseRetriever):
 
     def _fused(self, asked: _Asked, rows: Iterable[tuple[Any, ...]], start: float) -> Found:
         search_ms = (perf_counter() - start) * 1000
-        documents, places = {}, {VECTOR: {}, TEXT: {}}
+        documents: dict[str, Any] = {}
+        places: dict[str, dict[int, str]] = {VECTOR: {}, TEXT: {}}
         terms: tuple[str, ...] = ()
         for identity, content, metadata, *columns, similarity, near, matching, score, lexemes in rows:
             places[VECTOR] |= {near: str(identity)} if near else {}

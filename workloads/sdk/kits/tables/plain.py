@@ -41,7 +41,8 @@ def train(job: TrainingJob, fit: Fit, outputs: Outputs, classes: Sequence[str] |
     job.progress(0.1, f"fitting to {len(rows)} rows of {len(columns)} columns")
     model = fit(rows, wanted if classes is None else classification.indices(wanted, classes), job.parameters)
     beside = {COLUMNS: np.asarray(columns)} | ({} if classes is None else {CLASSES: np.asarray(classes)})
-    np.savez(job.artifacts / MODEL, **model, **beside)
+    arrays: dict[str, Any] = {**model, **beside}
+    np.savez(job.artifacts / MODEL, **arrays)
     found = outputs(model, rows)
     if classes is None:
         return TrainingResult(metrics={"train_r2": float(regression.evaluate(found, wanted).scores["r2"].mean())})

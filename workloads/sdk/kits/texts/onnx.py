@@ -77,7 +77,7 @@ class TextPredictor(contract.Predictor):
         session = InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"])
         return cls(session, Tokenizer.from_file(str(artifacts / TOKENIZER)))
 
-    def inputs(self, request: Request) -> list[str]:
+    def inputs(self, request: Any) -> list[str]:
         return request.texts
 
     def outputs(self, inputs: Sequence[str]) -> np.ndarray:

@@ -36,7 +36,8 @@ def train(job: TrainingJob, classes: Sequence[str] | None = None) -> TrainingRes
         classes: of which one is to be told; None where the target is a number.
     """
     tokenizer = tokenizer_of(texts(job.data[TRAIN]), job.parameters.vocabulary, job.parameters.length)
-    fit = Fit(job.parameters, *(Rows.read(job.data[split], tokenizer, classes) for split in (TRAIN, VALIDATION)))
+    train, validation = (Rows.read(job.data[split], tokenizer, classes) for split in (TRAIN, VALIDATION))
+    fit = Fit(job.parameters, train, validation)
     checkpoint, resumed_from = job.checkpoints / CHECKPOINT, None
     if checkpoint.is_file():
         fit.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))

@@ -233,7 +233,7 @@ class Vectors:
     def _sql(self, text: str, table: str = "corpora", **parts: Any) -> "Composed":
         from psycopg import sql
 
-        return sql.SQL(text).format(  # type: ignore[arg-type]
+        return sql.SQL(text).format(
             schema=sql.Identifier(self.schema),
             corpora=sql.Identifier(self.schema, "corpora"),
             table=sql.Identifier(self.schema, table),
@@ -256,7 +256,8 @@ def prepared(connection: "Connection[Any]") -> "Connection[Any]":
     return connection
 
 
-def _known(kind: str) -> str:
-    if kind not in ("vector", "halfvec"):
+def _known(kind: str) -> Literal["vector", "halfvec"]:
+    known: dict[str, Literal["vector", "halfvec"]] = {"vector": "vector", "halfvec": "halfvec"}
+    if kind not in known:
         raise ValueError(f"{kind!r} is no type of a vector: vector or halfvec")
-    return kind
+    return known[kind]

@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from hmac import compare_digest
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from workloads.sdk.contract import InvalidInput
-from workloads.sdk.contract.applications import Call, Failed, Reply, Route
+from workloads.sdk.contract.applications import App, Call, Failed, Reply, Route
 from workloads.sdk.serving.http.disconnect import unless_gone
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.metrics import GONE, Metrics, Seen
@@ -53,10 +53,11 @@ class ApplicationEndpoint(Service):
     def __init__(self, replica: Replica):
         super().__init__(replica)
         config = replica.config
-        self.openapi = openapi(config.endpoint, config.route, replica.kind)
+        kind = cast("type[App]", replica.kind)
+        self.openapi = openapi(config.endpoint, config.route, kind)
         self.metrics = Metrics(config.endpoint, replica.name, replica.log.counts)
         self.gets["/metrics"] = lambda: (200, ((b"content-type", b"text/plain; version=0.0.4"),), self.metrics.text())
-        self._routes = [(pattern(route.path), route) for route in replica.kind.routes]
+        self._routes = [(pattern(route.path), route) for route in kind.routes]
         self._readers = {route.path: Reader(route.request) for _, route in self._routes if route.request}
 
     def described(self, now: LoadedApp | None) -> dict[str, Any]:
@@ -103,7 +104,8 @@ class ApplicationEndpoint(Service):
             answering = getattr(loaded.app, route.method)(call)
             reply = await unless_gone(self._explained(answering), receive)
             if reply.stream is not None:
-                return await self._stream(loaded, call, reply, text, started, receive, send, seen)
+                await self._stream(loaded, call, reply, text, started, receive, send, seen)
+                return None
             if not reply.logged:
                 return json(reply.body, reply.status), None
             self.metrics.answered("refused" if reply.body.get("refused") else "answered")

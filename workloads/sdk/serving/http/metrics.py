@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -46,7 +47,7 @@ class Metrics:
         )
         logged = Gauge("mlops_log_records", "The prediction log.", [*names, "state"], registry=self._registry)
         for state in ("queued", "written", "lost"):
-            logged.labels(**self._names, state=state).set_function(lambda state=state: log()[state])
+            logged.labels(**self._names, state=state).set_function(partial(_count, log, state))
 
     @contextmanager
     def request(self, route: str) -> Iterator[Seen]:
@@ -65,3 +66,7 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+
+def _count(log: Callable[[], Mapping[str, int]], state: str) -> float:
+    return log()[state]

@@ -4,11 +4,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
-from workloads.sdk.contract import InvalidInput
+from workloads.sdk.contract import InvalidInput, Predictor
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.openapi import openapi
 from workloads.sdk.serving.http.request import Message, Reader, Receive, Refusal, read_body
@@ -27,8 +27,9 @@ class Endpoint(Service):
     def __init__(self, replica: Replica):
         super().__init__(replica)
         config = replica.config
-        self._reader = Reader(replica.kind.Request)
-        self.openapi = openapi(config.endpoint, config.route, replica.kind)
+        self.kind = cast("type[Predictor]", replica.kind)
+        self._reader = Reader(self.kind.Request)
+        self.openapi = openapi(config.endpoint, config.route, self.kind)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self.of_version["/example"] = self._example
 
@@ -85,7 +86,7 @@ class Endpoint(Service):
         return now.example if now else None
 
     def described(self, now: LoadedModel | None) -> dict[str, Any]:
-        kind = self.replica.kind
+        kind = self.kind
         request = kind.Request.model_json_schema() if now is None else now.predictor.request_schema()
         return {"request_schema": request, "prediction_schema": kind.Prediction.model_json_schema()}
 

@@ -24,7 +24,7 @@ def openapi(endpoint: str, route: str, kind: type[App]) -> dict[str, Any]:
     """OpenAPI 3.1 of an application under `route`."""
     models = [(form, "validation") for form in dict.fromkeys(kind.forms())]
     names, definitions = models_json_schema(models, ref_template=REF + "{model}")  # type: ignore[arg-type]
-    forms = {form: names[form, "validation"] for form, _ in models}  # type: ignore[index]
+    forms = {form: names[form, "validation"] for form, _ in models}
     paths: dict[str, Any] = {}
     for one in kind.routes:
         paths.setdefault(one.path, {})[one.verb.lower()] = _operation(one, kind, forms)

@@ -76,7 +76,7 @@ def statement(schema: str, text: str) -> "Composed":
 
     tables = ("sessions", "turns", "feedback", "predictions")
     names = {name: sql.Identifier(schema, name) for name in tables}
-    return sql.SQL(text).format(schema=sql.Identifier(schema), **names)  # type: ignore[arg-type]
+    return sql.SQL(text).format(schema=sql.Identifier(schema), **names)
 
 
 def migrate(connection: "Connection[Any]", schema: str) -> None:

@@ -80,7 +80,7 @@ def statement(schema: str, text: str, first: date = date.min, end: date | None =
     """SQL with the names of tables, `{columns}` and `{marks}` filled in, and those of a day or several."""
     from psycopg import sql
 
-    return sql.SQL(text).format(  # type: ignore[arg-type]
+    return sql.SQL(text).format(
         schema=sql.Identifier(schema),
         predictions=sql.Identifier(schema, "predictions"),
         other=sql.Identifier(schema, "predictions_default"),

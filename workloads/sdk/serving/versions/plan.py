@@ -102,7 +102,7 @@ class Plans:
 
         tables = ("plans", "acknowledgements", "replicas")
         names = {name: sql.Identifier(self.schema, name) for name in tables}
-        return sql.SQL(text).format(schema=sql.Identifier(self.schema), **names)  # type: ignore[arg-type]
+        return sql.SQL(text).format(schema=sql.Identifier(self.schema), **names)
 
     def migrate(self, connection: "Connection[Any]") -> None:
         """Idempotent; safe when several do it at once."""
@@ -180,7 +180,7 @@ class Plans:
                   WHERE endpoint = %s AND seen_at > now() - make_interval(secs => %s) ORDER BY started_at"""
         keys = ("plan", "release_id", "version", "digest", "error", "pid", "loading")
         return [
-            Live(replica, started, seen, *(state.get(key) for key in keys), log=state.get("log", {}))
+            Live(replica, started, seen, log=state.get("log", {}), **{key: state.get(key) for key in keys})
             for replica, started, seen, state in connection.execute(self._sql(text), [endpoint, ALIVE_SECONDS])
         ]
 
