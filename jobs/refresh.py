@@ -16,28 +16,24 @@ from resources.settings import Settings
 from workloads.sdk.contract import Declared
 
 
-class Refreshing(dg.Config):
-    """Which dataset, as every refresh is asked for; the choices are those of the declarations."""
-
-    dataset: str
-    bump: Literal["patch", "minor", "major"] = Field(
-        "patch", description="Part of the version that is raised where the content changed."
-    )
-
-
 def refresh(workloads: Sequence[Declared]) -> dg.JobDefinition:
     """The job that refreshes one dataset; which one, and what part of the version is raised, are its configuration."""
     datasets = {workload.data.name: workload for workload in workloads}
     config_type: Any = create_model(
         "RefreshConfig",
-        __base__=Refreshing,
+        __base__=dg.Config,
         dataset=(Literal[tuple(datasets)], Field(description="The dataset to fetch again.")),  # type: ignore[arg-type]
+        bump=(  # type: ignore[arg-type]
+            Literal["patch", "minor", "major"],  # type: ignore[maybe-unrecognized-str-typeform]
+            Field("patch", description="Part of the version that is raised where the content changed."),
+        ),
     )
 
     @dg.op(name="refresh", description="Run a dataset's pipeline; tag what it made where no version holds the same.")
     @clean_errors
     def step(context: dg.OpExecutionContext, config: config_type, registry: dg.ResourceParam[DataRegistry]) -> None:
-        released = registry.release(datasets[config.dataset], config.bump, progress=context.log.info)
+        asked: Any = config
+        released = registry.release(datasets[asked.dataset], asked.bump, progress=context.log.info)
         context.log.info(str(released))
         context.add_output_metadata({"new tag": released.created, "tag": released.version.tag})
 

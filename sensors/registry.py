@@ -87,7 +87,8 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
         looks = [(one.name, reaped(one)) for one in declared]
         looks += [(target.name, repaired(target)) for one in declared for target in targets_of(one)]
         looks += [(one.name, followed(one)) for one in served(declared)]
-        found, failures = [], []
+        found: list[Found] = []
+        failures = []
         for name, look in looks:
             try:
                 found += look
