@@ -5,7 +5,6 @@ version that never came into the ledger removed: nothing says what that was made
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, ROOT_RUN_ID_TAG, WILL_RETRY_TAG
