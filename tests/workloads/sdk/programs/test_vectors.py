@@ -214,6 +214,7 @@ def test_vectors_of_another_encoder_are_refused(store: VectorStore, tmp_path: Pa
     chunk = Chunk(uuid4(), "a", "b", 0, "notes", "notes/a.md", "d")
     vector = np.ones((1, 3), np.float32)
     with store.opened() as tables:
+        tables.migrate()
         tables.create(table)
         with pytest.raises(ValueError, match=r"table of 3 dimensions got vectors of shape \(1, 384\)"):
             tables.copy_in(table, [chunk], np.zeros((1, 384), np.float32))
