@@ -5,6 +5,7 @@ version that never came into the ledger removed: nothing says what that was made
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, ROOT_RUN_ID_TAG, WILL_RETRY_TAG
@@ -33,7 +34,7 @@ def reap(declared: Declared, running: Running, resources: Resources, instance: d
             continue
         resources.compute.stop_all(declared.name, root)
         of = next((name for name in targets if tags.get(KEY, "").startswith(f"{name}:")), targets[0])
-        status = "FINISHED" if withdraw(of, run_id, resources) else "FAILED"
+        status: Literal["FINISHED", "FAILED"] = "FINISHED" if withdraw(of, run_id, resources) else "FAILED"
         resources.tracking.runs.close(run_id, status)
         said.append(f"what the run {root} made of {of} was left behind; in MLflow it is {status.lower()} now")
     return said

@@ -49,7 +49,7 @@ class Service(ABC):
             "/openapi.json": self._schema,
         }
         self.of_version: dict[str, Callable[[Any], Response]] = {"/info": self._info}
-        self._held = 0  # bytes of bodies
+        self._body_bytes = 0  # bytes of bodies
 
     @abstractmethod
     async def own(
@@ -81,17 +81,17 @@ class Service(ABC):
             nonlocal held
             message = await receive()
             size = len(message.get("body", b""))
-            if self._held + size > MAX_HELD:
-                reason = f"bodies of {self._held} bytes are being answered; try again"
+            if self._body_bytes + size > MAX_HELD:
+                reason = f"bodies of {self._body_bytes} bytes are being answered; try again"
                 raise Refusal(503, "busy", reason, headers=(*RETRY, (b"connection", b"close")))
             held += size
-            self._held += size
+            self._body_bytes += size
             return message
 
         try:
             return await self._respond(scope, counted, send)
         finally:
-            self._held -= held
+            self._body_bytes -= held
 
     async def _respond(self, scope: Message, receive: Receive, send: Send) -> None:
         record = None
