@@ -36,7 +36,7 @@ class Bench:
         from mlops_assets.release.rollout import Delivery
         from resources.all import Resources
         from resources.compute import Compute
-        from resources.embedded.dagster import prepare_home
+        from resources.embedded.code_servers import prepare_home
         from resources.settings import REPOSITORY, settings
         from sensors.data_tags import data_tags
         from sensors.registry import registry
