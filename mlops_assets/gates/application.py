@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates import slices
 from mlops_assets.gates.evaluations import Scores
-from mlops_assets.gates.scores import compared, floor, reaches, sentence, uncompared
+from mlops_assets.gates.scores import broken_champion, compared, floor, reaches, sentence, uncompared
 from mlops_assets.gates.statistics import paired
 from resources.ledger.reports import Check, GateReport, overall
 from workloads.sdk.artifacts import BrokenArtifacts, canonical, sha256
@@ -203,8 +203,7 @@ class Judging:
         try:
             app = await self._load(self.champion)
         except UNUSABLE as error:
-            text = f"the champion (number {part.number}) cannot be used: {sentence(error)}"
-            return uncompared(metric, margin, text, "inconclusive"), None
+            return broken_champion(metric, margin, part.number, "cannot be used", error), None
         try:
             theirs = await self._scores(app, self.champion, self.application.repeats)
         finally:

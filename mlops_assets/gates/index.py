@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates.index_table import Query, Table
 from mlops_assets.gates.latency import CALLS, fastest
+from mlops_assets.gates.scores import broken_champion, of_candidate, sentence
 from mlops_assets.gates.statistics import mean_interval, paired
 from resources.database import connect
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport, overall
 from resources.settings import Settings
 from resources.settings import settings as current_settings
-from resources.tracking import Tracking, TrackingUnavailable
+from resources.tracking import Tracking
 from workloads.sdk.artifacts import Manifest, canonical
 from workloads.sdk.contract.applications import PART, Index, IndexGates
 
@@ -95,12 +96,10 @@ class Judging:
             if whole.verdict == "refuse":
                 return (whole,), None
             self.queries = table.queries(self.gates)
-        except TrackingUnavailable:
-            raise
         except Exception as error:
             if connection.broken:
                 raise
-            text = f"the candidate's table cannot be asked: {_sentence(error)}"
+            text = f"the candidate's table cannot be asked: {sentence(_of_table(error))}"
             return (Check(name="table", verdict="refuse", text=text),), None
         if not self.queries:
             text = "the table holds one chunk or none, so nothing can be asked of it"
@@ -177,13 +176,11 @@ class Judging:
                 raise LookupError("it holds none of the chunks that were asked")
             asked = [theirs[self.queries[at].id] for at in shared]
             found = paired(recalls[shared], table.recalls(asked, None, self.gates.k))
-        except TrackingUnavailable:
-            raise
         except Exception as error:
             if connection.broken:
                 raise
-            text = f"the champion (number {champion.number}) cannot be asked the same: {_sentence(error)}"
-            return Check(name="champion", verdict="inconclusive", threshold=-margin, text=text), None
+            cannot = "cannot be asked the same"
+            return broken_champion(None, margin, champion.number, cannot, _of_table(error)), None
         low, high = found.interval.low, found.interval.high
         side = "better" if found.difference >= 0 else "worse"
         shown = f"recall is {side} by {abs(found.difference):.4g}, in [{low:+.4g}, {high:+.4g}], on {found.n} queries"
@@ -211,5 +208,8 @@ class Judging:
         return check, found.smallest
 
 
-def _sentence(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+def _of_table(error: Exception) -> Exception:
+    """What PostgreSQL says of a table, on a connection that stands, is the table's own fault."""
+    from psycopg import OperationalError, ProgrammingError
+
+    return LookupError(str(error)) if isinstance(error, ProgrammingError | OperationalError) else of_candidate(error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from mlops_assets.gates import golden, slices
 from mlops_assets.gates.evaluations import Scores, evaluate
 from mlops_assets.gates.latency import CALLS, fastest
-from mlops_assets.gates.scores import compared, floor, sentence, uncompared
+from mlops_assets.gates.scores import broken_champion, compared, floor, of_candidate, sentence, uncompared
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport, overall
 from resources.settings import Settings
@@ -33,8 +33,11 @@ def judge(
 ) -> GateReport:
     """Judge a candidate on the frozen test rows, against what is released now (None: nothing is).
 
-    A candidate that cannot be loaded or evaluated is refused with the reason; a champion that cannot answer these rows
-    counts as no comparison. Only a missing test split raises.
+    A candidate that cannot be loaded or evaluated by its own fault is refused with the reason; a champion that cannot
+    answer these rows by its own fault makes it inconclusive.
+
+    Raises:
+        workloads.sdk.errors.PlatformError, OSError, MemoryError: something outside of both is away; nothing was judged.
     """
     judging = Judging(workload, candidate, champion, test_split, services, settings or current_settings())
     checks, smallest = judging.checks()
@@ -61,10 +64,15 @@ def rules(workload: Workload) -> str:
 
 
 def leads_to(report: GateReport, gates: Gates | IndexGates, approval: str = "automatic") -> OnInconclusive:
-    """What a report leads to: release, hold (a person approves) or refuse."""
+    """What a report leads to: release, hold (a person approves) or refuse.
+
+    What is declared for an inconclusive one is about too few rows. Where something went wrong a person looks, at least.
+    """
     if report.verdict == "refuse":
         return OnInconclusive.REFUSE
     leads = gates.on_inconclusive if report.verdict == "inconclusive" else OnInconclusive.RELEASE
+    if report.failed and leads == OnInconclusive.RELEASE:
+        return OnInconclusive.HOLD
     return OnInconclusive.HOLD if leads == OnInconclusive.RELEASE and approval == "manual" else leads
 
 
@@ -90,7 +98,7 @@ class Judging:
             predictor = self._load(self.candidate)
             scores = self._scores(self.candidate, predictor)
         except Exception as error:
-            text = f"the candidate cannot be loaded and evaluated: {sentence(error)}"
+            text = f"the candidate cannot be loaded and evaluated: {sentence(of_candidate(error))}"
             return (Check(name="load", verdict="refuse", text=text),), None
         self.rows = scores.rows
         gates = self.workload.gates
@@ -130,7 +138,7 @@ class Judging:
             request = predictor.Request.model_validate(body)
             predictor.predict(request)
         except Exception as error:
-            text = f"the example request is not answered: {sentence(error)}"
+            text = f"the example request is not answered: {sentence(of_candidate(error))}"
             return Check(name="latency", verdict="refuse", threshold=budget, unit="ms", text=text)
         best = fastest(lambda: predictor.predict(request), budget)
         return Check(
@@ -170,5 +178,4 @@ class Judging:
             theirs = self._scores(champion).of(metric.name)
             return compared(metric, margin, scores.of(metric.name), theirs, champion.number)
         except Exception as error:
-            text = f"the champion (number {champion.number}) cannot answer these rows: {sentence(error)}"
-            return uncompared(metric, margin, text, "inconclusive"), None
+            return broken_champion(metric, margin, champion.number, "cannot answer these rows", error), None

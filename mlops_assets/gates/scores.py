@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates.statistics import mean_interval, paired
 from resources.ledger.reports import Check
+from workloads.sdk.artifacts import BrokenArtifacts
 from workloads.sdk.contract import Metric, Verdict
+from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,11 +33,21 @@ def reaches(metric: Metric, value: float, bound: float) -> bool:
     return value >= bound if metric.higher_is_better else value <= bound
 
 
-def uncompared(
-    metric: Metric, margin: float, text: str, verdict: Verdict = "pass", value: float | None = None
-) -> Check:
-    """A comparison with what is released that could not, or need not, be made."""
-    return Check(name="champion", verdict=verdict, value=value, threshold=-margin, unit=metric.unit, text=text)
+def uncompared(metric: Metric | None, margin: float, text: str, value: float | None = None) -> Check:
+    """A comparison with what is released that need not be made."""
+    unit = metric.unit if metric else ""
+    return Check(name="champion", verdict="pass", value=value, threshold=-margin, unit=unit, text=text)
+
+
+def broken_champion(metric: Metric | None, margin: float, number: int, cannot: str, error: Exception) -> Check:
+    """A comparison that could not be made, since the champion (its number) cannot do something, by its own fault.
+
+    Raises:
+        Exception: the error itself, where it lies outside of the champion.
+    """
+    text = f"the champion (number {number}) {cannot}: {sentence(of_candidate(error))}"
+    check = uncompared(metric, margin, text)
+    return check.model_copy(update={"verdict": "inconclusive", "evidence": {"error": sentence(error)}})
 
 
 def compared(
@@ -91,6 +103,18 @@ def compared(
         },
     )
     return check, found.smallest
+
+
+def of_candidate(error: Exception) -> Exception:
+    """An error of what is judged, which is a reason to refuse it; one that lies outside of it is raised again.
+
+    Outside are services that do not answer, a store or disk that cannot be read, no memory: they say nothing of it.
+    """
+    absent = isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError)  # its own code looked for it
+    outside = isinstance(error, PlatformError | MemoryError | OSError) and not isinstance(error, BrokenArtifacts)
+    if (outside and not absent) or type(error).__module__.partition(".")[0] in ("psycopg", "mlflow"):
+        raise error
+    return error
 
 
 def sentence(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mlops_assets.release.outcomes import CannotRelease, Outcome, Repair, Result
 from mlops_assets.release.projection import Projection, log
-from resources.ledger import CHAMPION, Action, Candidate, ChampionMoved, Ledger, Release
+from resources.ledger import CHAMPION, Action, Candidate, ChampionMoved, DecidedMeanwhile, Decision, Ledger, Release
 from resources.ledger.reports import GateReport
 from resources.tracking import Tracking, TrackingUnavailable
 from workloads.sdk.contract import OnInconclusive
@@ -87,6 +87,7 @@ class Releasing(Projection):
             again: also release one that was released before and replaced since, as only a person asks for.
             alert: where it is not released, raise an alert and set the aliases again.
         """
+        known: list[Decision] | None = None  # about the candidate, when it was asked for
         for _ in range(ATTEMPTS):
             current = self.ledger.current(self.target)
             if current and current.candidate == candidate.id:
@@ -99,7 +100,8 @@ class Releasing(Projection):
                 why = f"it was released as {before[-1].version} and replaced; only a person brings it back"
                 return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), why))
             decided = self.ledger.decisions(candidate.id)
-            if not again and decided and decided[-1].action == "reject":
+            known = decided if known is None else known
+            if decided and decided[-1].action == "reject" and (not again or decided != known):  # asked for before that
                 why = f"{decided[-1].actor} has rejected it ({decided[-1].why}); only a person brings it back"
                 return self._done(Outcome("unchanged", current, self.ledger.report(candidate.id), why))
             report = self._report(candidate, champion)
@@ -117,11 +119,12 @@ class Releasing(Projection):
                     why=why if released else f"{why}; {reasons}",
                     report=report,
                     against=champion.id if champion else None,
+                    after=decided[-1].id if decided else None,
                     alert=text if held or (alert and not released) else None,
                     put_back=alert and not released and not self._is_gone(current.number if current else None),
                 )
-            except ChampionMoved:
-                continue  # judge again, against what is released now
+            except (ChampionMoved, DecidedMeanwhile):
+                continue  # judge again, against what is released and decided now
             self._tell(candidate, report.verdict)
             return self._done(Outcome(RESULTS[leads.value], release, report, reasons))
         raise CannotRelease(f"what is released as {self.target} changed {ATTEMPTS} times meanwhile; try again")
@@ -132,7 +135,7 @@ class Releasing(Projection):
         Raises:
             CannotRelease: none waits.
         """
-        candidate = self._waiting(number)
+        candidate, hold = self._waiting(number)
         current = self.ledger.current(self.target)
         champion = self._champion(current)
         report = self._report(candidate, champion)
@@ -145,8 +148,9 @@ class Releasing(Projection):
                 why=why,
                 report=report,
                 against=champion.id if champion else None,
+                after=hold,
             )
-        except ChampionMoved as moved:
+        except (ChampionMoved, DecidedMeanwhile) as moved:
             raise CannotRelease(f"{moved}; look at `mlops live {self.target}` and decide again") from None
         reasons = "; ".join(report.reasons())
         return self._done(Outcome("refused" if refused else "released", release, report, reasons))
@@ -157,17 +161,24 @@ class Releasing(Projection):
         Raises:
             CannotRelease: none waits.
         """
-        candidate = self._waiting(number)
+        candidate, hold = self._waiting(number)
         report = self.ledger.report(candidate.id)
-        current = self.ledger.decide(candidate.id, "reject", actor=actor, why=why, report=report)
+        try:
+            current = self.ledger.decide(candidate.id, "reject", actor=actor, why=why, report=report, after=hold)
+        except DecidedMeanwhile as decided:
+            raise CannotRelease(f"{decided}; look at `mlops live {self.target}` and decide again") from None
         return self._done(Outcome("rejected", current, report, f"version {candidate.number}, by {actor}: {why}"))
 
-    def _waiting(self, number: int | None) -> Candidate:
+    def _waiting(self, number: int | None) -> tuple[Candidate, int]:
+        """A candidate that waits, and the id of the decision that holds it."""
         waiting = [each for each in self.held() if number in (None, each.number)]
         if not waiting:
             which = f"version {number} of {self.target}" if number else f"no candidate of {self.target}"
             raise CannotRelease(f"{which} {'does not wait' if number else 'waits'} for approval")
-        return waiting[-1]
+        decisions = self.ledger.decisions(waiting[-1].id)
+        if decisions[-1].action != "hold":
+            raise CannotRelease(f"{decisions[-1].actor} has decided meanwhile: {decisions[-1].action}")
+        return waiting[-1], decisions[-1].id
 
     def held(self) -> list[Candidate]:
         """Candidates that wait for a person, newest last."""

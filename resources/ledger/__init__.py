@@ -36,9 +36,30 @@ if TYPE_CHECKING:
     import psycopg
 
 __all__ = [
-    "CANDIDATE", "CHAMPION", "PREVIOUS", "Action", "Alert", "AliasMove", "Batch", "Candidate", "ChampionMoved",
-    "DataFile", "DataVersion", "Decision", "Ledger", "MovedTag", "NewBatch", "NewCandidate", "NoLedger", "Release",
+    "CANDIDATE",
+    "CHAMPION",
+    "PREVIOUS",
+    "Action",
+    "Alert",
+    "AliasMove",
+    "Batch",
+    "Candidate",
+    "ChampionMoved",
+    "DataFile",
+    "DataVersion",
+    "DecidedMeanwhile",
+    "Decision",
+    "Ledger",
+    "MovedTag",
+    "NewBatch",
+    "NewCandidate",
+    "NoLedger",
+    "Release",
 ]  # fmt: skip
+
+
+class DecidedMeanwhile(PlatformError):
+    """Somebody decided about the candidate since it was looked at; look again."""
 
 
 class ChampionMoved(PlatformError):
@@ -88,6 +109,7 @@ class Ledger:
         why: str,
         report: GateReport | None = None,
         against: int | None = 0,
+        after: int | None = 0,
         alert: str | None = None,
         put_back: bool = False,
     ) -> Release | None:
@@ -100,6 +122,8 @@ class Ledger:
             actor: who decides: a person, or a part of the platform.
             report: the report that it is decided on; entered here where it is not yet.
             against: id of the candidate that must be current (None: nothing released), as the report assumes; 0: any.
+            after: id of the last decision about the candidate that was seen (None: there was none), which must still be
+                the last; 0: any.
             alert: with an action that does not release: also raise this alert, once.
             put_back: with such an action: raise the alert each time, and ask for `@champion` to be set again.
 
@@ -108,6 +132,7 @@ class Ledger:
 
         Raises:
             ChampionMoved: another candidate than `against` is current.
+            DecidedMeanwhile: somebody has decided about this candidate since `after`.
         """
         with self._store.transaction() as connection:
             subject = self._store.one(connection, Candidate, "SELECT * FROM candidate", id=candidate)
@@ -121,9 +146,13 @@ class Ledger:
                 raise ChampionMoved(f"{current.version if current else 'nothing'} is released as {subject.thing} now")
             on = self._add_report(connection, candidate, report) if report else None
             last = connection.execute(
-                "SELECT action, report FROM decision WHERE candidate = %s ORDER BY id DESC LIMIT 1", [candidate]
+                "SELECT action, report, id, actor FROM decision WHERE candidate = %s ORDER BY id DESC LIMIT 1",
+                [candidate],
             ).fetchone()
-            repeated = action not in RELEASING and last == (action, on)
+            if last and after not in (0, last[2]):
+                number = f"version {subject.number} of {subject.thing}"
+                raise DecidedMeanwhile(f"{last[3]} has decided about {number} meanwhile: {last[0]}")
+            repeated = action not in RELEASING and last is not None and last[:2] == (action, on)
             if not repeated:
                 values = {"thing": subject.thing, "candidate": candidate, "report": on, "action": action}
                 decision = self._store.insert(connection, "decision", values | {"actor": actor, "why": why})

@@ -66,6 +66,11 @@ class GateReport(BaseModel):
     verdict: Verdict
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
+    @property
+    def failed(self) -> bool:
+        """Whether it is inconclusive since something went wrong, and not since there are too few rows."""
+        return any(check.verdict == "inconclusive" and "error" in check.evidence for check in self.checks)
+
     def reasons(self) -> list[str]:
         """Why the verdict is not `pass`: one sentence for each check that did not pass."""
         return [f"{check.name}: {check.text}" for check in self.checks if check.verdict != "pass"]

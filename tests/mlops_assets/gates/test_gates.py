@@ -5,15 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from echo.predict import Predictor
 from echo.workload import workload as echo
 from release_support import artifacts, candidate, loads, numbers
 
 from mlops_assets.gates.golden import contains
 from mlops_assets.gates.model import judge, leads_to, rules
+from resources.database import DatabaseUnavailable
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
+from resources.tracking import TrackingUnavailable
 from workloads.sdk.contract import Gates, OnInconclusive, Parity
+from workloads.sdk.disk import DiskFull
 from workloads.sdk.programs.training.run import NoServices
 
 MANY = 2000
@@ -238,3 +242,48 @@ def test_changed_rules_are_seen() -> None:
     assert rules(echo) == rules(replace(echo))
     changed: list[Gates] = [replace(echo.gates, floor=0.81), replace(echo.gates, golden=None)]
     assert len({rules(echo), *(rules(replace(echo, gates=gates)) for gates in changed)}) == 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TrackingUnavailable("MLflow does not answer"),
+        DatabaseUnavailable("PostgreSQL does not answer"),
+        DiskFull("no room for a file"),
+        TimeoutError("the store does not answer"),
+        PermissionError("the store's folder"),
+        OSError(5, "Input/output error"),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_lies_outside_of_a_candidate_is_no_verdict_about_it(
+    gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    one, two = candidate(tmp_path / "one"), candidate(tmp_path / "two", wrong=[4], number=2)
+    load = Predictor.load
+
+    def away(folder: Path, services: object) -> Predictor:
+        if str(tmp_path / broken) in str(folder):
+            raise error
+        return load(folder, services)
+
+    monkeypatch.setattr(Predictor, "load", away)
+    for broken in ("one", "two"):  # noqa: B007 - the candidate, and the champion: `away` reads it
+        with pytest.raises(type(error)):
+            gate(one, two)
+
+
+def test_a_champion_that_is_broken_leaves_the_candidate_to_a_person(gate, tmp_path: Path) -> None:
+    champion = candidate(tmp_path / "old", wrong=[5], number=7)
+    next((tmp_path / "old").rglob("manifest.json")).write_text("{}")
+    report = gate(candidate(tmp_path / "new"), champion)
+    assert (report.verdict, check(report, "champion").verdict, report.failed) == ("inconclusive", "inconclusive", True)
+    assert "BrokenArtifacts" in check(report, "champion").evidence["error"]
+    for declared, follows in (("release", "hold"), ("hold", "hold"), ("refuse", "refuse")):
+        asked = replace(echo.gates, on_inconclusive=OnInconclusive(declared))
+        assert leads_to(report, asked) == OnInconclusive(follows)
+    few = gate(candidate(tmp_path / "b", wrong=[4], number=3), candidate(tmp_path / "a"), rows=30)
+    assert (few.verdict, few.failed) == ("inconclusive", False)
+    assert leads_to(few, echo.gates) == OnInconclusive.RELEASE
+    assert not GateReport.model_validate(few.model_dump(mode="json")).failed  # as an older one is stored

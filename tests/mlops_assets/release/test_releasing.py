@@ -1,8 +1,10 @@
 """The mechanism of release on a real ledger and a real MLflow."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from echo.workload import workload as echo
@@ -15,7 +17,7 @@ from mlops_assets.release.mechanism import CannotRelease, Releasing
 from mlops_assets.release.promotion import promote
 from resources.ledger import Candidate, NewCandidate
 from resources.registry.version import DataVersion
-from resources.tracking import Tracking
+from resources.tracking import Tracking, TrackingUnavailable
 from workloads.sdk.contract import OnInconclusive
 
 
@@ -87,6 +89,67 @@ def test_what_is_released_while_one_is_judged_is_compared_with(shop: Shop) -> No
         "1.0.1",
         one.digest,
     )
+
+
+def while_judged(shop: Shop, act: Callable[[], Any]) -> Releasing:
+    """The mechanism of a shop, in which something is done each time that a candidate has just been judged."""
+    evaluator = shop.releasing.evaluator
+
+    def judge(candidate: Candidate, champion: Candidate | None):
+        report = evaluator.judge(candidate, champion)
+        act()
+        return report
+
+    slow = SimpleNamespace(judge=judge, rules=evaluator.rules, leads_to=evaluator.leads_to)
+    return Releasing(shop.target, shop.resources.ledger, shop.resources.tracking, slow)
+
+
+def test_nothing_is_decided_while_mlflow_is_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = shop.train()
+
+    def away(*_: Any) -> Any:
+        raise TrackingUnavailable("MLflow does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops_assets.gates.model.Manifest.read", away)
+        with pytest.raises(TrackingUnavailable):
+            shop.consider(one)
+    assert shop.resources.ledger.report(one.id) is None
+    assert shop.resources.ledger.decisions(one.id) == []
+    assert shop.consider(one).result == "released"
+
+
+def test_a_rejection_while_one_is_judged_stands(shop: Shop) -> None:
+    rejected_meanwhile(shop, again=False)
+
+
+def test_a_rejection_while_one_is_judged_that_a_person_asked_for_stands(shop: Shop) -> None:
+    rejected_meanwhile(shop, again=True)
+
+
+def rejected_meanwhile(shop: Shop, again: bool) -> None:
+    careful = shop.of(replace(echo, approval="manual"))
+    one = shop.train()
+    assert careful.consider(one, "test", "because").result == "held"
+    strict = replace(echo, gates=replace(echo.gates, floor=0.5))  # other rules: it is judged anew
+    shop.releasing = shop.of(strict)
+    slow = while_judged(shop, lambda: careful.reject("a person", "it smells"))
+    outcome = slow.consider(one, "dagster", "the newest candidate", again=again)
+    assert (outcome.result, shop.live) == ("unchanged", None)
+    assert "a person has rejected it (it smells)" in outcome.why
+    assert [each.action for each in shop.resources.ledger.decisions(one.id)] == ["hold", "reject"]
+    assert shop.of(echo).consider(one, "a person", "after all", again=True).result == "released"
+
+
+def test_of_two_answers_to_one_candidate_the_first_counts(shop: Shop) -> None:
+    careful = shop.of(replace(echo, approval="manual"))
+    one = shop.train()
+    careful.consider(one, "test", "because")
+    shop.releasing = shop.of(replace(echo, gates=replace(echo.gates, floor=0.5)))
+    slow = while_judged(shop, lambda: careful.reject("the first", "it smells"))
+    with pytest.raises(CannotRelease, match=r"the first has decided about version 1 of .* meanwhile: reject"):
+        slow.approve("the second", "it looks good")
+    assert (shop.live, len(shop.resources.ledger.decisions(one.id))) == (None, 2)
 
 
 def test_one_that_is_held_waits_for_a_person(shop: Shop, open_resources: OpenResources, tmp_path: Path) -> None:
