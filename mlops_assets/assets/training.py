@@ -145,7 +145,7 @@ class Training:
 
     def _track(self, resources: Resources, one: _Tracked, result: Result) -> None:
         """What came of a training, in its run."""
-        resources.tracking.runs.log(one.run_id, one.job.spec.parameters, result.metrics, result.curves)
+        resources.tracking.runs.log(one.run_id, parameters_of(one.job), result.metrics, result.curves)
         resources.tracking.runs.log_trials(one.run_id, result.trials)
         resources.tracking.runs.log_files(one.run_id, resources.compute.folder(one.job) / "out" / "plots", "plots")
 

@@ -113,6 +113,7 @@ def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
         views.show(nothing if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
         raise typer.Exit(1)
     candidate = ledger.candidates.by_id(current.candidate)
+    assert candidate is not None
     previous, report = ledger.previous(target), ledger.report(current.candidate)
     facts = views.facts(current, candidate, previous, report)
     facts |= {

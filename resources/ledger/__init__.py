@@ -224,7 +224,8 @@ class Ledger:
             " + (SELECT count(*) FROM alert WHERE thing = %(thing)s)"
         )
         with self._store.transaction() as connection:
-            return connection.execute(counted, {"thing": target}).fetchone()[0]
+            row = connection.execute(counted, {"thing": target}).fetchone()
+            return row[0] if row else 0
 
     def _current(self, connection: "psycopg.Connection[Any]", target: str) -> Release | None:
         return self._store.one(connection, Release, "SELECT * FROM live", thing=target)

@@ -59,7 +59,7 @@ class Store:
 
     def insert(
         self, connection: "psycopg.Connection[Any]", table: str, values: Mapping[str, Any], conflict: str = ""
-    ) -> int | None:
+    ) -> Any:
         """Write a row; its id, or None where it stands there already (`conflict`). Lists and mappings become JSON."""
         columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
         row = connection.execute(

@@ -78,7 +78,7 @@ class Server:
 
 def pages(search: Callable[..., Any], *arguments: Any, **named: Any) -> Iterator[Any]:
     """All that one of the client's searches finds, page after page."""
-    token = ""
+    token: str | None = ""
     while token is not None:
         page = search(*arguments, page_token=token or None, **named)
         yield from page

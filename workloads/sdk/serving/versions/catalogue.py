@@ -40,7 +40,7 @@ class Catalogue:
 
         names = {name: sql.Identifier(self.schema, name) for name in ("versions", "catalogue")}
         names |= {name: sql.Identifier(ledger, name) for name in ("candidate", "release")}
-        return sql.SQL(text).format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)), **names)  # type: ignore[arg-type]
+        return sql.SQL(text).format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)), **names)
 
     def migrate(self, connection: "Connection[Any]", ledger: str) -> None:
         """Create the view of the ledger in a schema; idempotent, safe when several do it at once."""
