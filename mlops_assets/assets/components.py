@@ -13,7 +13,7 @@ from pydantic import Field
 
 from mlops_assets.assets.checks import results, specs
 from mlops_assets.assets.errors import clean_errors
-from mlops_assets.gates.component_evaluator import questions
+from mlops_assets.gates.application import questions
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.lineage.code import own_code, source
 from mlops_assets.release.prompts import first, register, usable
@@ -69,7 +69,7 @@ def part(target: ReleaseTarget) -> dg.AssetsDefinition:
         context.log.info(f"{target.name} number {candidate.number} is judged on {data.tag}")
         mechanism = releasing(target, resources)
         report = mechanism.report(candidate)
-        mechanism.project()
+        mechanism.aliases.project()
         return dg.MaterializeResult(
             data_version=dg.DataVersion(candidate.digest),
             metadata={

@@ -66,7 +66,7 @@ def embed(
     candidate = enter(target, content, spec, result, data, tier, resources, run)
     mechanism = releasing(target, resources)
     report = mechanism.report(candidate)
-    mechanism.project()
+    mechanism.aliases.project()
     return Embedded(
         result=result,
         content=content,

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.orphans import withdraw
-from mlops_assets.gates.evaluators import ModelEvaluator, releasing
+from mlops_assets.gates.evaluators import releasing
+from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.lineage.code import source, training_code
 from mlops_assets.release.registration import Origin, new_candidate
 from mlops_assets.release.targets import model_of
@@ -110,7 +111,7 @@ class Training:
         releases = releasing(model_of(self.workload), resources)
         best = trained[-1]
         report = releases.report(best.candidate)
-        releases.project()
+        releases.aliases.project()
         gates = ModelEvaluator(self.workload, resources).declared(best.candidate).gates
         return Judged(best=best, report=report, gates=gates, variants=trained)
 

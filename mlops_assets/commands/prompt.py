@@ -89,7 +89,7 @@ def evaluate(
     if (file or values) and not dry_run:
         raise typer.BadParameter("register what is to be kept (`mlops prompt register`), or add --dry-run")
     from mlops_assets.assets.components import candidate_of
-    from mlops_assets.gates.component_evaluator import ComponentEvaluator
+    from mlops_assets.gates.application import ComponentEvaluator
     from mlops_assets.gates.evaluators import releasing
     from mlops_assets.release.prompts import usable
 

@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates import slices
+from mlops_assets.gates.evaluation import Compared, Found, latency, leads_to, needless, report
 from mlops_assets.gates.evaluations import Scores
-from mlops_assets.gates.scores import broken_champion, compared, floor, reaches, sentence, uncompared
+from mlops_assets.gates.scores import broken_champion, compared, floor, reaches, sentence
 from mlops_assets.gates.statistics import paired
-from resources.ledger.reports import Check, GateReport, overall
-from workloads.sdk.artifacts import BrokenArtifacts, canonical, sha256
-from workloads.sdk.contract import Services
+from mlops_assets.release.composition import Chosen, chosen, composition
+from mlops_assets.release.outcomes import CannotRelease
+from resources.all import Resources
+from resources.ledger import Candidate
+from resources.ledger.reports import Check, GateReport
+from resources.registry.version import DataVersion
+from resources.serving.services import PlatformServices
+from workloads.sdk.artifacts import BrokenArtifacts, canonical, digest_of, sha256
+from workloads.sdk.contract import OnInconclusive, Services
 from workloads.sdk.contract.applications import Application, Component, Composition
 from workloads.sdk.errors import PlatformError
 
@@ -57,18 +64,15 @@ def judge(
         CannotJudge: answers failed, so there are no figures. That says nothing of the candidate.
     """
     judging = Judging(application, role, candidate, champion, questions, services)
-    checks, smallest = asyncio.run(judging.checks())
-    return GateReport(
-        thing=judging.part(candidate).thing,
+    found = asyncio.run(judging.checks())
+    return report(
+        judging.part(candidate),
+        judging.part(champion) if champion else None,
+        found,
         environment=environment,
         rules=rules(application, role, candidate, sha256(questions)),
-        candidate_digest=judging.part(candidate).digest,
-        champion_digest=judging.part(champion).digest if champion else None,
-        test_digest=sha256(questions),
+        test=sha256(questions),
         n=judging.rows,
-        smallest_difference=smallest,
-        checks=checks,
-        verdict=overall(checks),
     )
 
 
@@ -92,7 +96,7 @@ class Judging:
     services: Services
     rows: int = 0
 
-    async def checks(self) -> tuple[tuple[Check, ...], float | None]:
+    async def checks(self) -> Found:
         """All checks, and the smallest difference to the champion that the questions can show."""
         gates, metric, evidence = self.application.gates, self.application.metric, self._answerer()
         try:
@@ -155,18 +159,9 @@ class Judging:
     def _latency(self, milliseconds: "NDArray[Any]") -> Check:
         import numpy as np
 
-        budget = self.application.gates.latency_ms
+        budget, by = self.application.gates.latency_ms, f"; by {self.candidate.answerer}"
         p50, p95 = (float(value) for value in np.percentile(milliseconds, [50, 95]))
-        return Check(
-            name="latency",
-            verdict="pass" if p95 <= budget else "refuse",
-            value=p95,
-            threshold=budget,
-            unit="ms",
-            n=len(milliseconds),
-            text=f"95 % of single answers within {p95:.3g} ms, budget {budget:g} ms; by {self.candidate.answerer}",
-            evidence={"p50": p50, "p95": p95},
-        )
+        return latency({"p50": p50, "p95": p95}, budget, "single answers", len(milliseconds), by)
 
     def _control(self, values: "NDArray[Any]", control: "NDArray[Any]") -> Check:
         """Whether answers from other questions' passages fail, as they must."""
@@ -192,14 +187,13 @@ class Judging:
             evidence={"difference": found.difference, "interval": [found.interval.low, found.interval.high]},
         )
 
-    async def _champion(self, values: "NDArray[Any]") -> tuple[Check, float | None]:
+    async def _champion(self, values: "NDArray[Any]") -> Compared:
         metric, margin = self.application.metric, self.application.gates.margin
-        if self.champion is None:
-            return uncompared(metric, margin, "nothing is released yet, so there is nothing to compare with"), None
-        part = self.part(self.champion)
-        if part.digest == self.part(self.candidate).digest:
-            text = f"the same content, byte for byte, as number {part.number}, which is released"
-            return uncompared(metric, margin, text, value=0), None
+        part = self.part(self.champion) if self.champion else None
+        if check := needless(self.part(self.candidate), part, metric, margin, "the same content, byte for byte,"):
+            return check, None
+        assert self.champion is not None
+        assert part is not None
         try:
             app = await self._load(self.champion)
         except UNUSABLE as error:
@@ -238,3 +232,74 @@ def arrays(application: Application, evaluation: Any) -> Scores:
         if not np.isfinite(scores.of(name)).all():
             raise ValueError(f"{name} has values that are not finite")
     return scores
+
+
+class ComponentEvaluator:
+    """The evaluator of one role in an application, `prompt` or `language_model`.
+
+    A candidate is put among the other parts as they are: what is released of each, or, before anything is, its newest
+    candidate.
+    """
+
+    def __init__(self, application: Application, role: str, resources: Resources) -> None:
+        self.application = application
+        self.role = role
+        self.resources = resources
+
+    def judge(self, candidate: Candidate, champion: Candidate | None) -> GateReport:
+        """Judge on the questions, which candidate and champion answer now.
+
+        Raises:
+            mlops_assets.release.composition.NothingReleased: another part is not there yet.
+            CannotJudge: answers failed, so there are no figures.
+        """
+        return self._judge(self._around(candidate), champion)
+
+    def try_out(self, content: Mapping[str, Any]) -> GateReport:
+        """Judge content that is no candidate, against what is released; nothing is written down.
+
+        Raises: as `judge`.
+        """
+        target = self.application.things()[self.role]
+        others = chosen(self.application, self.resources, without=self.role)
+        part = Component(target, None, "dry run", 0, digest_of(dict(content)), data="", content=content)
+        release = self.resources.ledger.current(target)
+        champion = self.resources.ledger.candidates.by_id(release.candidate) if release else None
+        return self._judge(composition(self.application, others, self.resources, {self.role: part}), champion)
+
+    def _judge(self, candidate: Composition, champion: Candidate | None) -> GateReport:
+        return judge(
+            self.application,
+            self.role,
+            candidate,
+            self._around(champion) if champion else None,
+            self._questions(),
+            PlatformServices(self.application.name, self.resources.settings),
+            self.resources.settings.env,
+        )
+
+    def rules(self, candidate: Candidate) -> str:
+        return rules(self.application, self.role, self._around(candidate), sha256(self._questions()))
+
+    def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
+        return leads_to(report, self.application.gates, self.application.approval)
+
+    def _around(self, candidate: Candidate) -> Composition:
+        others = chosen(self.application, self.resources, without=self.role)
+        return composition(self.application, {**others, self.role: Chosen(candidate, None)}, self.resources)
+
+    def _questions(self) -> Path:
+        """The newest version of the questions: they are what it is judged by, not what it was made from."""
+        version = questions(self.application, self.resources)
+        return self.resources.registry.local(version)[self.application.data.splits[0]]
+
+
+def questions(application: Application, resources: Resources) -> DataVersion:
+    """The newest version of the questions that the ledger knows. Raises CannotRelease where there is none."""
+    newest = resources.ledger.data.newest(application.data.name)
+    if newest is None:
+        raise CannotRelease(
+            f"{application.name} has no questions to be judged by: `mlops data release {application.data.name}`, and "
+            "where no sensor runs `mlops data sync`"
+        )
+    return newest

@@ -9,17 +9,19 @@ from dataclasses import asdict
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.gates.evaluation import Compared, Found, latency, leads_to, needless, report, verified
 from mlops_assets.gates.index_table import Query, Table
-from mlops_assets.gates.latency import CALLS, fastest
+from mlops_assets.gates.latency import fastest
 from mlops_assets.gates.scores import broken_champion, of_candidate, sentence
 from mlops_assets.gates.statistics import mean_interval, paired
+from resources.all import Resources
 from resources.database import connect
 from resources.ledger import Candidate
-from resources.ledger.reports import Check, GateReport, overall
+from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
 from resources.settings import settings as current_settings
-from resources.tracking import Tracking
-from workloads.sdk.artifacts import Manifest, canonical
+from workloads.sdk.artifacts import canonical
+from workloads.sdk.contract import OnInconclusive
 from workloads.sdk.contract.applications import PART, Index, IndexGates
 
 if TYPE_CHECKING:
@@ -44,18 +46,15 @@ def judge(
     settings = settings or current_settings()
     judging = Judging(index.gates, candidate, champion, settings)
     with connect(settings, application_name="mlops gate") as connection:
-        checks, smallest = judging.checks(connection)
-    return GateReport(
-        thing=candidate.thing,
+        found = judging.checks(connection)
+    return report(
+        candidate,
+        champion,
+        found,
         environment=settings.env,
         rules=rules(index),
-        candidate_digest=candidate.digest,
-        champion_digest=champion.digest if champion else None,
-        test_digest=judging.test_digest,
+        test=judging.test_digest,
         n=len(judging.queries),
-        smallest_difference=smallest,
-        checks=checks,
-        verdict=overall(checks),
     )
 
 
@@ -68,12 +67,7 @@ def rules(index: Index) -> str:
 
 def content_of(candidate: Candidate, settings: Settings) -> dict[str, Any]:
     """What a candidate's artifacts say of its table; see `generative.Composition`. Raises where they are not whole."""
-    folder = Tracking(settings).runs.artifacts(candidate.artifacts_uri, candidate.digest)
-    manifest = Manifest.read(folder)
-    manifest.verify(folder)
-    if manifest.digest != candidate.digest:
-        raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
-    return json.loads((folder / PART).read_text())
+    return json.loads((verified(candidate, settings) / PART).read_text())
 
 
 class Judging:
@@ -87,7 +81,7 @@ class Judging:
     def test_digest(self) -> str:
         return hashlib.sha256(canonical([str(query.id) for query in self.queries]).encode()).hexdigest()
 
-    def checks(self, connection: "psycopg.Connection[Any]") -> tuple[tuple[Check, ...], float | None]:
+    def checks(self, connection: "psycopg.Connection[Any]") -> Found:
         """All checks, and the smallest difference to the champion that the queries can show."""
         try:
             content = content_of(self.candidate, self.settings)
@@ -149,25 +143,13 @@ class Judging:
     def _latency(self, table: "Table") -> Check:
         budget, queries = self.gates.latency_ms, cycle(self.queries)
         best = fastest(lambda: table.nearest(next(queries), None, self.gates.k), budget)
-        return Check(
-            name="latency",
-            verdict="pass" if best["p95"] <= budget else "refuse",
-            value=best["p95"],
-            threshold=budget,
-            unit="ms",
-            n=CALLS,
-            text=f"95 % of queries within {best['p95']:.3g} ms, budget {budget:g} ms",
-            evidence=best,
-        )
+        return latency(best, budget, "queries")
 
-    def _champion(self, connection: "psycopg.Connection[Any]", recalls: "NDArray[Any]") -> tuple[Check, float | None]:
+    def _champion(self, connection: "psycopg.Connection[Any]", recalls: "NDArray[Any]") -> Compared:
         margin, champion = self.gates.margin, self.champion
-        if champion is None:
-            text = "nothing is released yet, so there is nothing to compare with"
-            return Check(name="champion", verdict="pass", threshold=-margin, text=text), None
-        if champion.digest == self.candidate.digest:
-            text = f"the same table as number {champion.number}, which is released"
-            return Check(name="champion", verdict="pass", value=0, threshold=-margin, text=text), None
+        if check := needless(self.candidate, champion, None, margin, "the same table"):
+            return check, None
+        assert champion is not None
         try:
             table = Table.open(connection, content_of(champion, self.settings))
             theirs = {query.id: query for query in table.queries(self.gates, [query.id for query in self.queries])}
@@ -209,7 +191,25 @@ class Judging:
 
 
 def _of_table(error: Exception) -> Exception:
-    """What PostgreSQL says of a table, on a connection that stands, is the table's own fault."""
-    from psycopg import OperationalError, ProgrammingError
+    """That a statement does not fit a table (which is gone, lacks a column) is the table's own fault."""
+    from psycopg.errors import InsufficientPrivilege, ProgrammingError
 
-    return LookupError(str(error)) if isinstance(error, ProgrammingError | OperationalError) else of_candidate(error)
+    unfit = isinstance(error, ProgrammingError) and not isinstance(error, InsufficientPrivilege)
+    return LookupError(str(error)) if unfit else of_candidate(error)
+
+
+class IndexEvaluator:
+    """The evaluator of one index."""
+
+    def __init__(self, index: Index, resources: Resources) -> None:
+        self.index = index
+        self.resources = resources
+
+    def judge(self, candidate: Candidate, champion: Candidate | None) -> GateReport:
+        return judge(self.index, candidate, champion, self.resources.settings)
+
+    def rules(self, candidate: Candidate) -> str:
+        return rules(self.index)
+
+    def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
+        return leads_to(report, self.index.gates, self.index.approval)

@@ -10,17 +10,18 @@ from functools import cached_property
 from pathlib import Path
 
 from mlops_assets.gates import golden, slices
+from mlops_assets.gates.evaluation import Compared, Found, latency, leads_to, needless, report, verified
 from mlops_assets.gates.evaluations import Scores, evaluate
-from mlops_assets.gates.latency import CALLS, fastest
-from mlops_assets.gates.scores import broken_champion, compared, floor, of_candidate, sentence, uncompared
+from mlops_assets.gates.latency import fastest
+from mlops_assets.gates.scores import broken_champion, compared, floor, of_candidate, sentence
+from resources.all import Resources
 from resources.ledger import Candidate
-from resources.ledger.reports import Check, GateReport, overall
+from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
 from resources.settings import settings as current_settings
-from resources.tracking import Tracking
-from workloads.sdk.artifacts import Manifest, canonical, sha256
-from workloads.sdk.contract import Gates, OnInconclusive, Parity, Predictor, Services, Workload
-from workloads.sdk.contract.applications import IndexGates
+from workloads.sdk.artifacts import canonical, sha256
+from workloads.sdk.contract import TEST, OnInconclusive, Parity, Predictor, Services, Workload
+from workloads.sdk.programs.training.run import NoServices
 
 
 def judge(
@@ -40,18 +41,15 @@ def judge(
         workloads.sdk.errors.PlatformError, OSError, MemoryError: something outside of both is away; nothing was judged.
     """
     judging = Judging(workload, candidate, champion, test_split, services, settings or current_settings())
-    checks, smallest = judging.checks()
-    return GateReport(
-        thing=candidate.thing,
+    found = judging.checks()
+    return report(
+        candidate,
+        champion,
+        found,
         environment=judging.settings.env,
         rules=rules(workload),
-        candidate_digest=candidate.digest,
-        champion_digest=champion.digest if champion else None,
-        test_digest=judging.test_digest,
+        test=judging.test_digest,
         n=judging.rows,
-        smallest_difference=smallest,
-        checks=checks,
-        verdict=overall(checks),
     )
 
 
@@ -61,19 +59,6 @@ def rules(workload: Workload) -> str:
     rows = sha256(workload.folder / gates.golden) if gates.golden else ""
     asked = [asdict(gates), asdict(workload.metric), rows, asdict(workload.parity) if workload.parity else None]
     return hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]
-
-
-def leads_to(report: GateReport, gates: Gates | IndexGates, approval: str = "automatic") -> OnInconclusive:
-    """What a report leads to: release, hold (a person approves) or refuse.
-
-    What is declared for an inconclusive one is about too few rows. Where something went wrong a person looks, at least.
-    """
-    if report.verdict == "refuse":
-        return OnInconclusive.REFUSE
-    leads = gates.on_inconclusive if report.verdict == "inconclusive" else OnInconclusive.RELEASE
-    if report.failed and leads == OnInconclusive.RELEASE:
-        return OnInconclusive.HOLD
-    return OnInconclusive.HOLD if leads == OnInconclusive.RELEASE and approval == "manual" else leads
 
 
 @dataclass
@@ -92,7 +77,7 @@ class Judging:
     def test_digest(self) -> str:
         return sha256(self.test_split)
 
-    def checks(self) -> tuple[tuple[Check, ...], float | None]:
+    def checks(self) -> Found:
         """All checks, and the smallest difference to the champion that the rows can show."""
         try:
             predictor = self._load(self.candidate)
@@ -119,12 +104,7 @@ class Judging:
         return (*checks, champion), smallest
 
     def _load(self, candidate: Candidate) -> Predictor:
-        folder = Tracking(self.settings).runs.artifacts(candidate.artifacts_uri, candidate.digest)
-        manifest = Manifest.read(folder)
-        manifest.verify(folder)
-        if manifest.digest != candidate.digest:
-            raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
-        return self.workload.resolve(self.workload.predictor).load(folder, self.services)
+        return self.workload.resolve(self.workload.predictor).load(verified(candidate, self.settings), self.services)
 
     def _scores(self, candidate: Candidate, predictor: Predictor | None = None) -> Scores:
         cache = self.settings.path("evaluations")
@@ -140,17 +120,7 @@ class Judging:
         except Exception as error:
             text = f"the example request is not answered: {sentence(of_candidate(error))}"
             return Check(name="latency", verdict="refuse", threshold=budget, unit="ms", text=text)
-        best = fastest(lambda: predictor.predict(request), budget)
-        return Check(
-            name="latency",
-            verdict="pass" if best["p95"] <= budget else "refuse",
-            value=best["p95"],
-            threshold=budget,
-            unit="ms",
-            n=CALLS,
-            text=f"95 % of single rows within {best['p95']:.3g} ms, budget {budget:g} ms",
-            evidence=best,
-        )
+        return latency(fastest(lambda: predictor.predict(request), budget), budget, "single rows")
 
     def _parity(self, declared: Parity) -> Check:
         found = self.candidate.parity
@@ -167,15 +137,38 @@ class Judging:
             evidence=dict(found),
         )
 
-    def _champion(self, scores: Scores) -> tuple[Check, float | None]:
+    def _champion(self, scores: Scores) -> Compared:
         metric, margin, champion = self.workload.metric, self.workload.gates.margin, self.champion
-        if champion is None:
-            return uncompared(metric, margin, "nothing is released yet, so there is nothing to compare with"), None
-        if champion.digest == self.candidate.digest:
-            text = f"the same artifacts, byte for byte, as number {champion.number}, which is released"
-            return uncompared(metric, margin, text, value=0), None
+        if check := needless(self.candidate, champion, metric, margin, "the same artifacts, byte for byte,"):
+            return check, None
+        assert champion is not None
         try:
             theirs = self._scores(champion).of(metric.name)
             return compared(metric, margin, scores.of(metric.name), theirs, champion.number)
         except Exception as error:
             return broken_champion(metric, margin, champion.number, "cannot answer these rows", error), None
+
+
+class ModelEvaluator:
+    """The evaluator of one workload's models."""
+
+    def __init__(self, workload: Workload, resources: Resources) -> None:
+        self.workload = workload
+        self.resources = resources
+
+    def judge(self, candidate: Candidate, champion: Candidate | None) -> GateReport:
+        """Judge on the candidate's frozen test rows, which it and the champion answer now."""
+        test = self.resources.registry.local(self.resources.data(candidate.data_name, candidate.data_version))[TEST]
+        workload = self.declared(candidate)
+        return judge(workload, candidate, champion, test, NoServices(), self.resources.settings)
+
+    def rules(self, candidate: Candidate) -> str:
+        return rules(self.declared(candidate))
+
+    def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
+        return leads_to(report, self.declared(candidate).gates, self.workload.approval)
+
+    def declared(self, candidate: Candidate) -> Workload:
+        """The workload, with the gates that hold for the source of the candidate's data."""
+        data = self.resources.ledger.data.get(candidate.data_name, candidate.data_version)
+        return self.workload.for_source(data.source if data else "")

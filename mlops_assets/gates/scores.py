@@ -112,7 +112,8 @@ def of_candidate(error: Exception) -> Exception:
     """
     absent = isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError)  # its own code looked for it
     outside = isinstance(error, PlatformError | MemoryError | OSError) and not isinstance(error, BrokenArtifacts)
-    if (outside and not absent) or type(error).__module__.partition(".")[0] in ("psycopg", "mlflow"):
+    library, name = type(error).__module__.partition(".")[0], type(error).__name__
+    if (outside and not absent) or library in ("psycopg", "mlflow") or name == "OutOfMemoryError":  # of a GPU
         raise error
     return error
 

@@ -37,12 +37,15 @@ class Evaluator(Protocol):
         ...
 
 
-class Releasing(Projection):
+class Releasing:
     """Decides what of one target is released."""
 
     def __init__(self, target: str, ledger: Ledger, tracking: Tracking, evaluator: Evaluator) -> None:
-        super().__init__(target, ledger, tracking)
+        self.target = target
+        self.ledger = ledger
+        self.tracking = tracking
         self.evaluator = evaluator
+        self.aliases = Projection(target, ledger, tracking)
 
     # Judging.
 
@@ -121,11 +124,11 @@ class Releasing(Projection):
                     against=champion.id if champion else None,
                     after=decided[-1].id if decided else None,
                     alert=text if held or (alert and not released) else None,
-                    put_back=alert and not released and not self._is_gone(current.number if current else None),
+                    put_back=alert and not released and not self.aliases.is_gone(current.number if current else None),
                 )
             except (ChampionMoved, DecidedMeanwhile):
                 continue  # judge again, against what is released and decided now
-            self._tell(candidate, report.verdict)
+            self.aliases.tell(candidate, report.verdict)
             return self._done(Outcome(RESULTS[leads.value], release, report, reasons))
         raise CannotRelease(f"what is released as {self.target} changed {ATTEMPTS} times meanwhile; try again")
 
@@ -230,7 +233,7 @@ class Releasing(Projection):
         why = f"@{CHAMPION} was moved by hand in MLflow to version {number}"
         if candidate is None:
             text = f"{why}, which the ledger does not know: nothing says what it was made from"
-            gone = self._is_gone(current.number if current else None)
+            gone = self.aliases.is_gone(current.number if current else None)
             tell = self.ledger.alerts.add if gone else self.ledger.aliases.put_back
             tell(self.target, "refuse", text)
             return self._done(Outcome("refused", current, None, text))
@@ -242,14 +245,14 @@ class Releasing(Projection):
         Args:
             adopt: False leaves a moved `@champion` as it is, for whoever calls `adopt` with what the repair returns.
         """
-        done = Repair(moves=self.project())
-        done.differences = self.inspect()
+        done = Repair(moves=self.aliases.project())
+        done.differences = self.aliases.inspect()
         for difference in done.differences:
             if difference.decides:
                 done.adopted += [self.adopt(difference.mlflow)] if adopt and difference.mlflow else []
             else:
-                self._put_back(difference)
-        done.moves += self.project()
+                self.aliases.put_back(difference)
+        done.moves += self.aliases.project()
         return done
 
     # What these share.
@@ -263,7 +266,7 @@ class Releasing(Projection):
     def _done(self, outcome: Outcome) -> Outcome:
         """Project what was decided. The decision stands without MLflow; its aliases follow at the next tick."""
         try:
-            self.project()
+            self.aliases.project()
         except TrackingUnavailable as away:
             log.warning("%s: %s; the aliases follow when it is back", self.target, away)
         return outcome

@@ -58,9 +58,7 @@ class Projection:
 
     def inspect(self) -> list[Difference]:
         """Aliases that somebody moved or removed. Costs one request to MLflow, and decides nothing."""
-        with self.ledger.aliases.projecting(
-            self.target
-        ):  # so that no half-done projection is taken for a person's doing
+        with self.ledger.aliases.projecting(self.target):  # else a half-done projection looks like a person's doing
             actual = self.tracking.registry.aliases(self.target)
             asked = {move.alias for move in self.ledger.aliases.pending(self.target)}
             expected = self.ledger.aliases.expected(self.target)
@@ -74,20 +72,21 @@ class Projection:
         """Set aliases as the ledger has them, whoever moved them: of a composition nobody decides by an alias."""
         self.project()
         for difference in self.inspect():
-            self._put_back(difference)
+            self.put_back(difference)
         self.project()
 
-    def _put_back(self, difference: Difference) -> None:
-        if self._is_gone(difference.ledger):
+    def put_back(self, difference: Difference) -> None:
+        """Ask for an alias to be set as the ledger has it, and raise an alert."""
+        if self.is_gone(difference.ledger):
             self.ledger.alerts.add(self.target, "version-gone", f"{difference}, which is gone from MLflow")
         else:
             self.ledger.aliases.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
 
-    def _is_gone(self, number: int | None) -> bool:
+    def is_gone(self, number: int | None) -> bool:
         """Whether a version can never get its alias back, so that the alert about that stands until another release."""
         return number is not None and not self.tracking.registry.has(self.target, number)
 
-    def _tell(self, candidate: Candidate, verdict: str) -> None:
+    def tell(self, candidate: Candidate, verdict: str) -> None:
         """Show a gate's verdict in MLflow. Nothing depends on it."""
         try:
             self.tracking.registry.tag(self.target, candidate.number, {"verdict": verdict})

@@ -37,7 +37,7 @@ def shops(open_resources: OpenResources, model_run: RunInfo) -> list[Shop]:
     for shop in shops:
         shop.consider(shop.train())
         shop.releasing.report(shop.train(wrong=BAD))
-        shop.releasing.project()
+        shop.releasing.aliases.project()
     return shops
 
 

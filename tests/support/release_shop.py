@@ -8,7 +8,7 @@ from echo.workload import workload as echo
 from mlflow.entities import RunInfo
 from release_support import OpenResources, artifacts
 
-from mlops_assets.gates.evaluators import ModelEvaluator
+from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.release.mechanism import Releasing
 from resources.ledger import Candidate, NewCandidate
 from workloads.sdk.contract import Workload
@@ -72,4 +72,4 @@ class Shop:
 
     @property
     def settled(self) -> bool:
-        return self.releasing.inspect() == [] and self.resources.ledger.aliases.pending(self.target) == []
+        return self.releasing.aliases.inspect() == [] and self.resources.ledger.aliases.pending(self.target) == []

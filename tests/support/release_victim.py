@@ -12,7 +12,7 @@ from pathlib import Path
 from echo.workload import workload as echo
 from release_support import Splits
 
-from mlops_assets.gates.evaluators import ModelEvaluator
+from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.release.mechanism import Releasing
 from resources.ledger import AliasMove, Ledger
 from resources.ledger.aliases import Aliases

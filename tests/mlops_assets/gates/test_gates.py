@@ -1,6 +1,7 @@
 """Gates on models whose row scores are known: what is measured, what follows, and what a broken model comes to."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from echo.predict import Predictor
 from echo.workload import workload as echo
 from release_support import artifacts, candidate, loads, numbers
 
+from mlops_assets.gates.evaluation import leads_to
 from mlops_assets.gates.golden import contains
-from mlops_assets.gates.model import judge, leads_to, rules
+from mlops_assets.gates.model import judge, rules
+from mlops_assets.gates.scores import of_candidate
 from resources.database import DatabaseUnavailable
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
 from resources.tracking import TrackingUnavailable
+from workloads.sdk.artifacts import BrokenArtifacts
 from workloads.sdk.contract import Gates, OnInconclusive, Parity
 from workloads.sdk.disk import DiskFull
 from workloads.sdk.programs.training.run import NoServices
@@ -287,3 +291,15 @@ def test_a_champion_that_is_broken_leaves_the_candidate_to_a_person(gate, tmp_pa
     assert (few.verdict, few.failed) == ("inconclusive", False)
     assert leads_to(few, echo.gates) == OnInconclusive.RELEASE
     assert not GateReport.model_validate(few.model_dump(mode="json")).failed  # as an older one is stored
+
+
+def test_a_store_that_is_gone_and_a_full_gpu_say_nothing_of_a_candidate(gate, tmp_path: Path) -> None:
+    new = candidate(tmp_path / "store" / "run" / "model")
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(TrackingUnavailable, match="mount the store"):
+        gate(new)
+    full = type("OutOfMemoryError", (RuntimeError,), {})
+    with pytest.raises(full):
+        of_candidate(full())
+    for own in (RuntimeError("shape"), FileNotFoundError("labels.json"), BrokenArtifacts("changed")):
+        assert of_candidate(own) is own

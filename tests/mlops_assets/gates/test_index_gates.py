@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from index_support import COPIES, REAL, SCHEMA, chunks, fill, make, vectors
+from psycopg import errors
 
-from mlops_assets.gates.index import judge, rules
-from mlops_assets.gates.model import leads_to
+from mlops_assets.gates.evaluation import leads_to
+from mlops_assets.gates.index import _of_table, judge, rules
 from resources.database import DatabaseUnavailable, connect
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
@@ -179,3 +180,10 @@ def test_a_filter_that_leads_away_from_the_query_finds_its_nearest_too(
     found = check(report, "recall:source")
     assert found.verdict == "pass", found.text
     assert min(found.evidence["by_value"][name] for name in names) >= 0.98
+
+
+def test_only_what_does_not_fit_the_table_is_its_fault() -> None:
+    for outside in (errors.DiskFull("no space"), errors.QueryCanceled("too long"), errors.InsufficientPrivilege("no")):
+        with pytest.raises(type(outside)):
+            _of_table(outside)
+    assert isinstance(_of_table(errors.UndefinedTable("gone")), LookupError)

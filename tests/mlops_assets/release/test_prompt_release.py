@@ -114,7 +114,7 @@ def test_the_declarations_own_prompt_is_the_first_release(
     assert current is not None
     assert (current.version, current.number) == ("1.0.0", 1)
     assert resources.tracking.registry.aliases("prompt/rag") == {"candidate": 1, "champion": 1}
-    assert mechanism.inspect() == []
+    assert mechanism.aliases.inspect() == []
     # The language model that it was judged with came to be a candidate by that, and is not released.
     assert [each.kind for each in resources.ledger.candidates.of("language_model/rag")] == ["language_model"]
     assert resources.ledger.current("language_model/rag") is None

@@ -34,7 +34,7 @@ def killed(open_resources: OpenResources, model_run: RunInfo) -> dict[str, Shop]
         shop.consider(shop.train())
         by_hand = step in BY_HAND
         shop.releasing.report(shop.train(wrong=BAD if by_hand else ()))
-        shop.releasing.project()
+        shop.releasing.aliases.project()
         if by_hand:
             open_resources.tracking.registry.set_alias(shop.target, "champion", 2)
     victim = Path(__file__).parents[2] / "support" / "release_victim.py"

@@ -12,7 +12,7 @@ from mlflow.entities import RunInfo
 from release_shop import BAD, Shop
 from release_support import OpenResources, loads, numbers, opened
 
-from mlops_assets.gates.evaluators import ModelEvaluator
+from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.release.mechanism import CannotRelease, Releasing
 from mlops_assets.release.promotion import promote
 from resources.ledger import Candidate, NewCandidate
@@ -111,7 +111,7 @@ def test_nothing_is_decided_while_mlflow_is_away(shop: Shop, monkeypatch: pytest
         raise TrackingUnavailable("MLflow does not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr("mlops_assets.gates.model.Manifest.read", away)
+        patch.setattr("mlops_assets.gates.evaluation.Manifest.read", away)
         with pytest.raises(TrackingUnavailable):
             shop.consider(one)
     assert shop.resources.ledger.report(one.id) is None
@@ -241,7 +241,7 @@ def test_there_must_be_something_to_go_back_to(shop: Shop) -> None:
 def test_a_champion_moved_by_hand_is_released_if_its_gate_lets_it(pair: Shop) -> None:
     pair.train()
     pair.resources.tracking.registry.set_alias(pair.target, "champion", 3)
-    (difference,) = pair.releasing.inspect()
+    (difference,) = pair.releasing.aliases.inspect()
     assert (difference.alias, difference.ledger, difference.mlflow, difference.decides) == ("champion", 2, 3, True)
     assert pair.releasing.repair(adopt=False).adopted == []
     repair = pair.releasing.repair()
@@ -309,7 +309,7 @@ def test_a_version_with_two_aliases_that_is_gone_is_said_once_for_each(shop: Sho
     client.delete_model_version(name, "1")
     for _ in range(3):
         shop.releasing.repair()
-        shop.releasing.restore()
+        shop.releasing.aliases.restore()
     assert len(shop.alerts) == 2
     assert all("gone from MLflow" in alert for alert in shop.alerts)
 
@@ -335,7 +335,7 @@ def test_without_mlflow_the_decision_stands_and_its_aliases_follow(
     )
     assert (back.result, pair.live, pair.aliases["champion"]) == ("released", 1, 2)
     assert "MLOPS_MLFLOW_URL" in caplog.text
-    assert pair.releasing.inspect() == []  # pending, and nobody's doing
+    assert pair.releasing.aliases.inspect() == []  # pending, and nobody's doing
     assert pair.releasing.repair().adopted == []
     assert pair.aliases == {"candidate": 2, "champion": 1, "previous": 2}
     assert pair.alerts == []

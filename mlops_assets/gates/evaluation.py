@@ -1,0 +1,102 @@
+"""What the evaluations of all kinds of candidates have in common: artifacts that are whole, checks, and the report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from mlops_assets.gates.latency import CALLS
+from mlops_assets.gates.scores import uncompared
+from resources.ledger import Candidate
+from resources.ledger.reports import Check, GateReport, overall
+from resources.settings import Settings
+from resources.tracking import Tracking, TrackingUnavailable
+from workloads.sdk.artifacts import Manifest
+from workloads.sdk.contract import Gates, Metric, OnInconclusive
+from workloads.sdk.contract.applications import IndexGates
+
+Found = tuple[tuple[Check, ...], float | None]  # checks, and the smallest difference to the champion that can be shown
+Compared = tuple[Check, float | None]
+
+
+class Identity(Protocol):
+    """A candidate, or what an application is given of one."""
+
+    @property
+    def thing(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def digest(self) -> str: ...
+
+
+def report(
+    candidate: Identity, champion: Identity | None, found: Found, *, environment: str, rules: str, test: str, n: int
+) -> GateReport:
+    """The report of some checks; `test` is the digest of what was asked, `n` how many rows that are."""
+    checks, smallest = found
+    return GateReport(
+        thing=candidate.thing,
+        environment=environment,
+        rules=rules,
+        candidate_digest=candidate.digest,
+        champion_digest=champion.digest if champion else None,
+        test_digest=test,
+        n=n,
+        smallest_difference=smallest,
+        checks=checks,
+        verdict=overall(checks),
+    )
+
+
+def verified(candidate: Candidate, settings: Settings) -> Path:
+    """The folder of a candidate's artifacts, each of which has the digest that it had.
+
+    Raises:
+        workloads.sdk.artifacts.BrokenArtifacts, ValueError: they are not what was registered.
+        resources.tracking.TrackingUnavailable: MLflow, or the store that they lie in, is away.
+    """
+    folder = Tracking(settings).runs.artifacts(candidate.artifacts_uri, candidate.digest)
+    if not folder.parent.exists():
+        raise TrackingUnavailable(f"{folder.parent} is gone; mount the store of the artifacts again, then try again")
+    manifest = Manifest.read(folder)
+    manifest.verify(folder)
+    if manifest.digest != candidate.digest:
+        raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
+    return folder
+
+
+def latency(found: Mapping[str, float], budget: float, what: str, n: int = CALLS, by: str = "") -> Check:
+    """Whether 95 % of single answers come within a budget, both in milliseconds; `found` has `p50` and `p95`."""
+    return Check(
+        name="latency",
+        verdict="pass" if found["p95"] <= budget else "refuse",
+        value=found["p95"],
+        threshold=budget,
+        unit="ms",
+        n=n,
+        text=f"95 % of {what} within {found['p95']:.3g} ms, budget {budget:g} ms{by}",
+        evidence=dict(found),
+    )
+
+
+def needless(
+    candidate: Identity, champion: Identity | None, metric: Metric | None, margin: float, same: str
+) -> Check | None:
+    """The comparison where none is needed: nothing is released, or just the same is. Else None."""
+    if champion is None:
+        return uncompared(metric, margin, "nothing is released yet, so there is nothing to compare with")
+    if champion.digest != candidate.digest:
+        return None
+    return uncompared(metric, margin, f"{same} as number {champion.number}, which is released", value=0)
+
+
+def leads_to(report: GateReport, gates: Gates | IndexGates, approval: str = "automatic") -> OnInconclusive:
+    """What a report leads to: release, hold (a person approves) or refuse.
+
+    What is declared for an inconclusive one is about too few rows. Where something went wrong a person looks, at least.
+    """
+    if report.verdict == "refuse":
+        return OnInconclusive.REFUSE
+    leads = gates.on_inconclusive if report.verdict == "inconclusive" else OnInconclusive.RELEASE
+    held = report.failed or approval == "manual"
+    return OnInconclusive.HOLD if leads == OnInconclusive.RELEASE and held else leads
