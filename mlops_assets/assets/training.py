@@ -99,7 +99,7 @@ class Training:
             ranked = sorted(finished.items(), key=lambda pair: _worth(pair[1], self.workload.metric))
             trained = self._register(resources, origin, ranked, tier)
         except TrackingUnavailable:
-            raise  # nothing can be told to MLflow now; `abandoned.settle` does when it is back
+            raise  # nothing can be told to MLflow now; `orphans.reap` does when it is back
         except BaseException as error:
             with suppress(TrackingUnavailable, DatabaseUnavailable):  # what failed first is what is to be said
                 for one in left:

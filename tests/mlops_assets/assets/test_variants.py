@@ -77,7 +77,7 @@ class Started:
         self.lines: list[str] = []
         self.judged: Judged | None = None
         self.error: Exception | None = None
-        training = Training(GRAPES, version, f"run of {root}", root)
+        training = Training(GRAPES, world.resources.data("wine", version), f"run of {root}", root)
         sets = parameter_sets(GRAPES, asked(GRAPES, **values))
 
         def start() -> None:
