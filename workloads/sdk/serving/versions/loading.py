@@ -1,6 +1,6 @@
 """From a plan's version to what answers by it: its artifact folder is brought here, verified, loaded and tried.
 
-A version is a model, or an application's composition (`composed.py`).
+A version is a model, or an application's composition (`composition.py`).
 """
 
 import json
