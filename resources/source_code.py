@@ -26,7 +26,7 @@ def closure(modules: Iterable[str], without: str = "") -> dict[str, Path]:
         File of each, by the path that it is imported by: `workloads/wine/data.py`.
     """
     left = list(modules)
-    roots, given = {module.partition(".")[0] for module in left}, set(left)
+    roots, given = {name: _places(name) for name in {module.partition(".")[0] for module in left}}, set(left)
     found: dict[str, Path] = {}
     seen: set[str] = set()
     while left:
@@ -36,7 +36,8 @@ def closure(modules: Iterable[str], without: str = "") -> dict[str, Path]:
         seen.add(module)
         if parent := module.rpartition(".")[0]:
             left.append(parent)
-        if (file := _located(module)) is None:
+        root, *below = module.split(".")
+        if (file := _located(roots[root], tuple(below))) is None:
             continue  # an attribute of a module
         path = module.replace(".", "/")
         package = file.name == "__init__.py"
@@ -52,14 +53,18 @@ def modules_in(package: str, folder: Path) -> list[str]:
     return [".".join([package, *(part for part in file.parts if part != "__init__")]) for file in files]
 
 
+def _places(package: str) -> tuple[Path, ...]:
+    """Where a top-level package lies now."""
+    spec = find_spec(package)
+    return tuple(Path(place) for place in (spec and spec.submodule_search_locations) or ())
+
+
 @cache
-def _located(module: str) -> Path | None:
-    """A module's file, by where its top-level package lies."""
-    root, *rest = module.split(".")
-    spec = find_spec(root)
-    for place in (spec and spec.submodule_search_locations) or ():
-        path = Path(place, *rest)
-        for file in (path.with_suffix(".py"), path / "__init__.py") if rest else (path / "__init__.py",):
+def _located(places: tuple[Path, ...], below: tuple[str, ...]) -> Path | None:
+    """The file of a module, named by its place below a top-level package that lies at `places`."""
+    for place in places:
+        path = place.joinpath(*below)
+        for file in (path.with_suffix(".py"), path / "__init__.py") if below else (path / "__init__.py",):
             if file.is_file():
                 return file
     return None

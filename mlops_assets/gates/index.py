@@ -66,7 +66,7 @@ def rules(index: Index) -> str:
 
 
 def content_of(candidate: Candidate, settings: Settings) -> dict[str, Any]:
-    """What a candidate's artifacts say of its table; see `applications.Composition`. Raises where they are not whole."""
+    """What a candidate's artifacts say of its table, see `Composition`. Raises where they are not whole."""
     return json.loads((verified(candidate, settings) / PART).read_text())
 
 

@@ -163,7 +163,7 @@ def test_versions_in_the_registry(notes: Path, tmp_path: Path) -> None:
     second = registry.release(CORPUS, parameters=chosen)
     assert [first.version.version, second.version.version] == ["1.0.0", "1.0.1"]
     files = registry.files("corpus", "1.0.1")
-    gates = inspect(CORPUS, second.version, files, registry)
+    gates = inspect(CORPUS, second.version, files, registry, [first.version])
     assert [gate.name for gate in gates if not gate.passed] == []
     assert registry.release(CORPUS, parameters=chosen).created is False
     (notes / "old.txt").write_bytes(b"\xff\xff")
