@@ -17,8 +17,14 @@ from resources.settings import REPOSITORY
 Mlops = Callable[..., str]
 
 
+def _of_others() -> dict[str, str]:
+    """The environment without what is set for this checkout."""
+    ours = ("MLOPS_", "PYTHON", "DAGSTER")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The `bin` of an environment with the wheel, and with what is installed here but for this checkout."""
     files = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     source, wheels = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheels")
@@ -26,27 +32,29 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (REPOSITORY / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(REPOSITORY / name, source / name)
+    # A PYTHONPATH that holds the checkout would make pip find the project there and leave the wheel out.
     pip = [sys.executable, "-m", "pip", "--quiet"]
+    env = _of_others()
     build = [*pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, source]
-    subprocess.run(build, check=True)
+    subprocess.run(build, env=env, check=True)
     # Where every user may enter: as root, PostgreSQL runs as another one.
     folder = temporary_home() / "venv"
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     install = [*pip, "--python", python, "install", "--no-index", "--no-deps", *wheels.glob("*.whl")]
-    subprocess.run(install, check=True)
+    subprocess.run(install, env=env, check=True)
     site = next(folder.glob("lib/python*/site-packages"))
     # Its folder alone: the .pth files in it, the editable installation of the checkout among them, are not read.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return folder / "bin"
+    yield folder / "bin"
+    shutil.rmtree(folder.parent)
 
 
 @pytest.fixture
 def mlops(installed: Path) -> Iterator[Mlops]:
     """Runs `mlops` in an empty folder, on free ports; what runs there is ended afterwards."""
     folder = temporary_home()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLOPS_", "PYTHON", "DAGSTER"))}
-    env = {**kept, **{f"MLOPS_{name.upper()}": str(port) for name, port in ports().items()}}
+    env = _of_others() | {f"MLOPS_{name.upper()}": str(port) for name, port in ports().items()}
 
     def run(*arguments: str, program: str = "mlops") -> str:
         command = [installed / program, *arguments]
