@@ -17,6 +17,7 @@ from mlops_assets.assets.predictions import batch
 from mlops_assets.assets.releases import aliases_of, release
 from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget, served, targets_of
+from mlops_assets.resource_page import shown
 from resources.all import Resources
 from resources.settings import settings
 from sensors.data_tags import data_tags
@@ -38,13 +39,7 @@ def assemble(folder: Path) -> dg.Definitions:
         jobs=[*jobs, refreshing, retention],
         sensors=[data_tags(declared, jobs, chosen), registry(declared, jobs, chosen)],
         schedules=[daily(refreshing, declared, chosen), nightly(chosen)],
-        resources={
-            "registry": resources.registry,
-            "compute": resources.compute,
-            "tracking": resources.tracking,
-            "ledger": resources.ledger,
-            "delivery": Delivery(declared, resources),
-        },
+        resources=shown(resources, Delivery(declared, resources)),
         executor=EXECUTOR,
     )
 
