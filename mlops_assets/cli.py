@@ -1,12 +1,8 @@
 """`mlops`: the platform, its data, its releases and their lineage from the command line."""
 
-import sys
-
 import typer
 
 from mlops_assets.commands import compute, data, demo, lineage, new, platform, prompt, release
-
-OWN = ("mlops_assets", "resources", "workloads", "jobs", "sensors")
 
 app = typer.Typer(
     name="mlops",
@@ -17,18 +13,7 @@ app = typer.Typer(
 )
 for group in (platform, demo, new, compute, data, release, prompt, lineage):
     group.register(app)
-
-
-def main() -> None:
-    """The program. An error of our own is one sentence that says what to do; any other is a bug, shown in full."""
-    try:
-        app()
-    except Exception as error:
-        if type(error).__module__.split(".")[0] not in OWN:
-            raise
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
-        sys.exit(1)
-
+main = app
 
 if __name__ == "__main__":
     main()

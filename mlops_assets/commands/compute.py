@@ -1,30 +1,32 @@
 """`mlops tiers`: what a job may ask of the machine. `mlops estimate`: what a training is expected to take of it."""
 
-import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.console import Group
+from rich.table import Table
 
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+from mlops_assets.commands.shared import AsJson, add, show
+from resources.all import Resources
+from resources.compute.capacity import described, nearest, placement
+from resources.settings import settings
+from workloads.sdk.contract import TIERS, Workload
+from workloads.sdk.contract.loading import load
+
 COLOURS = {"now": "green", "when idle": "yellow", "never": "red"}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root application."""
-    app.command(rich_help_panel="Platform")(tiers)
-    app.command(rich_help_panel="Platform")(estimate)
+    add(app, tiers, estimate, panel="Platform")
 
 
 def tiers(as_json: AsJson = False) -> None:
     """The compute tiers: what each asks for, and whether there is room for it here: now, when idle, or never."""
-    from resources.compute import Compute
-    from resources.compute.capacity import described, nearest, placement
-    from resources.settings import settings
-    from workloads.sdk.contract import TIERS
-
-    capacity = Compute(settings()).capacity()
-    rows = [
+    capacity = Resources(settings()).compute.capacity()
+    rows: list[dict[str, Any]] = [
         {
             "tier": name,
             **asdict(tier),
@@ -33,20 +35,11 @@ def tiers(as_json: AsJson = False) -> None:
         }
         for name, tier in TIERS.items()
     ]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table("tier", "asks for", "fits", "instead", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         coloured = f"[{COLOURS[row['fits']]}]{row['fits']}[/]"
-        table.add_row(row["tier"], described(TIERS[row["tier"]]), coloured, row["instead"] or "")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"Ray has {capacity}.")
+        table.add_row(row["tier"], described(TIERS[row["tier"]]), coloured, row["instead"])
+    show(rows, as_json, lambda: Group(table, f"Ray has {capacity}."))
 
 
 def estimate(
@@ -57,10 +50,6 @@ def estimate(
 ) -> None:
     """What a training is expected to take, by earlier ones on the same tier. Exit code 1: none is known."""
     from mlops_assets.assets.estimates import estimate as expected
-    from resources.all import Resources
-    from resources.settings import settings
-    from workloads.sdk.contract import TIERS, Workload
-    from workloads.sdk.contract.loading import load
 
     workloads = {one.name: one for one in load(settings().workloads) if isinstance(one, Workload)}
     if name not in workloads:
@@ -75,6 +64,6 @@ def estimate(
             raise typer.BadParameter(f"{workload.data.name} has no version yet; say how many", param_hint="--rows")
         rows = versions[-1].rows
     found = expected(workload, tier or workload.tier, rows, resources.ledger)
-    typer.echo(json.dumps(found.json(), indent=2) if as_json else str(found))
+    show(found.json(), as_json, lambda: str(found))
     if found.cost is None:
         raise typer.Exit(1)

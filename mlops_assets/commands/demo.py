@@ -10,27 +10,31 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from mlops_assets.commands.lineage import WIDE, trace_tree
+from mlops_assets.commands.shared import add
 from resources.all import Resources
 from resources.http import send
 from resources.registry.version import split_tag, version_order
+from resources.settings import REPOSITORY, Settings, settings
 from workloads.sdk.contract import TEST, Declared, Workload
 from workloads.sdk.contract.applications import Application
+from workloads.sdk.contract.loading import load, workload_of
 from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from mlops_assets.lineage.trace import Trace
-    from resources.settings import Settings
 
 # Share of the training rows whose answer is replaced by a wrong one: enough that no model of them reaches its floor.
 CORRUPTION = 0.6
 WAIT_SECONDS = 900
-QUESTION = (
-    "What is a data tag, and what happens when one is pushed?"  # to an application, about this project's own docs
-)
-Say = Callable[[str], Any]
+PATIENCE = 20.0  # seconds until the log, which is written in the background, must hold an answer
+# To an application, about this project's own docs.
+QUESTION = "What is a data tag, and what happens when one is pushed?"
 
 
 class DemoFailed(PlatformError):
@@ -39,7 +43,7 @@ class DemoFailed(PlatformError):
 
 def register(app: typer.Typer) -> None:
     """Add the command to the root."""
-    app.command("demo")(demo)
+    add(app, demo)
 
 
 def demo(
@@ -48,11 +52,7 @@ def demo(
     ] = False,
 ) -> None:
     """From nothing to live, traced predictions; then a bad data tag, which changes nothing that is live."""
-    from rich.console import Console
-
-    from mlops_assets.commands.platform import start
-    from resources.settings import REPOSITORY, settings
-    from workloads.sdk.contract.loading import load, workload_of
+    from resources.embedded import Platform
 
     console = Console()
     began = time.monotonic()
@@ -61,8 +61,8 @@ def demo(
         console.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {text}", highlight=False, soft_wrap=True)
 
     chosen = settings()
-    start(chosen, say)
-    import dagster as dg
+    Platform(chosen).up(lambda title, text: say(f"{title:<18} {text}"))
+    import dagster as dg  # not before the first lines are there to read: it takes a while
 
     wine, fashion = (workload_of(f"workloads.{name}") for name in ("wine", "fashion_mnist"))
     others = [one for one in load(REPOSITORY / "workloads") if every and one.name not in (wine.name, fashion.name)]
@@ -83,15 +83,12 @@ def demo(
 
 
 def _show(
-    console: Any, rows: list[dict[str, Any]], traced: "Trace", chosen: "Settings", served: list[Declared]
+    console: Console, rows: list[dict[str, Any]], traced: "Trace", chosen: Settings, declared: list[Declared]
 ) -> None:
-    from rich.table import Table
-
-    from mlops_assets.commands.lineage import show_trace
-    from mlops_assets.release.targets import served as endpoints
+    from mlops_assets.release.targets import served
 
     console.print("\nWhere the first prediction came from (`mlops trace <id>` for any other):\n")
-    show_trace(traced)
+    Console(highlight=False, width=WIDE).print(trace_tree(traced), soft_wrap=True)
     table = Table(title="What happened", title_justify="left")
     columns = ("data tag", "run", "gate", "on test rows", "run took", "live")
     for column in columns:
@@ -104,7 +101,7 @@ def _show(
         "MLflow": chosen.mlflow,
         "Ray": chosen.ray,
         "Playground": chosen.playground,
-        **{one.name: f"{chosen.serve}{chosen.route(one.name)}/docs" for one in endpoints(served)},
+        **{one.name: f"{chosen.serve}{chosen.route(one.name)}/docs" for one in served(declared)},
     }.items():
         console.print(f"{name:14} {address}", highlight=False)
 
@@ -112,7 +109,7 @@ def _show(
 class Demo:
     """The steps of the demo. `say` gets a line of progress for each step."""
 
-    def __init__(self, resources: Resources, instance: "dg.DagsterInstance", say: Say) -> None:
+    def __init__(self, resources: Resources, instance: "dg.DagsterInstance", say: Callable[[str], Any]) -> None:
         self.resources = resources
         self.instance = instance
         self.say = say
@@ -123,7 +120,7 @@ class Demo:
         run = self.wait(workload, version)
         if not run.is_success:
             raise DemoFailed(
-                f"the run of {workload.name} {version} failed: {self.resources.settings.dagster}/runs/{run.run_id}; "
+                f"the run of {workload.name} {version} failed: {self._page(run)}; "
                 "mend what it says, and materialize the partition again in the UI"
             )
         return self._line(workload, version, run)
@@ -143,19 +140,18 @@ class Demo:
         candidate = self.resources.ledger.candidates.newest(target.name, data_version=version)
         report = self.resources.ledger.report(candidate.id) if candidate else None
         if report is None:
-            raise DemoFailed(
-                f"{workload.name} {version} has no gate report: {self.resources.settings.dagster}/runs/{run.run_id}"
-            )
+            raise DemoFailed(f"{workload.name} {version} has no gate report: {self._page(run)}")
         answer = self.answer(workload, version)
         refusals = [check.name for check in report.checks if check.verdict == "refuse"]
-        tick = run.tags.get("dagster/tick")
-        quality = next((check for check in report.checks if check.name in ("floor", "recall")), None)
+        quality = next((check.value for check in report.checks if check.name in ("floor", "recall")), None)
+        metric = workload.metric.name if isinstance(workload, Workload | Application) else "recall"
         stats = self.instance.get_run_stats(run.run_id)
+        sensor, tick = run.tags.get("dagster/sensor_name", "by hand"), run.tags.get("dagster/tick")
         return {
-            "on test rows": f"{_metric(workload)} {quality.value:.3f}" if quality and quality.value is not None else "",
+            "on test rows": f"{metric} {quality:.3f}" if quality is not None else "",
             "run took": f"{stats.end_time - stats.start_time:.0f} s" if stats.start_time and stats.end_time else "",
             "data tag": f"{workload.data.name}-v{version}",
-            "run": f"{run.run_id[:8]}, {run.tags.get('dagster/sensor_name', 'by hand')}, tick {tick}",
+            "run": f"{run.run_id[:8]}, {sensor}, tick {tick}",
             "gate": f"{report.verdict}{': ' + ', '.join(refusals) if refusals else ''}",
             "live": answer["version"],
             "prediction": answer["prediction_id"],
@@ -174,7 +170,8 @@ class Demo:
         """A version of the dataset with wrong answers among its training rows, released if there is none."""
         name = workload.data.name
         for version in self._versions(name):
-            if self._corrupted(name, version):
+            metadata = self.resources.registry.version(name, version).metadata
+            if metadata["dataset"].get("parameters", {}).get("corruption", 0) > 0:
                 self.say(f"{name} has a corrupted data tag already")
                 return version
         return self._release(workload, corruption=CORRUPTION)
@@ -191,8 +188,7 @@ class Demo:
         from jobs.pipelines import pipeline_name
         from sensors.tick import trigger_tick
 
-        tags = {"dagster/partition": version}
-        filters = dg.RunsFilter(job_name=pipeline_name(workload.name), tags=tags)
+        filters = dg.RunsFilter(job_name=pipeline_name(workload.name), tags={"dagster/partition": version})
         end, shown = time.monotonic() + WAIT_SECONDS, ""
         while time.monotonic() < end:
             runs = self.instance.get_runs(filters, limit=1)
@@ -213,7 +209,7 @@ class Demo:
         if run.is_finished:
             return f"the run is over: {run.status.value.lower()}"
         steps = [stat.step_key for stat in self.instance.get_run_step_stats(run.run_id) if stat.end_time is None]
-        return f"{steps[0].replace('__', '/')}" if steps else f"the run is {run.status.value.lower().replace('_', ' ')}"
+        return steps[0].replace("__", "/") if steps else f"the run is {run.status.value.lower().replace('_', ' ')}"
 
     def answer(self, declared: Declared, version: str) -> dict[str, Any]:
         """What answers now, with an answer of it; an index is what others answer by."""
@@ -222,7 +218,7 @@ class Demo:
             self.say(f"{declared.name} {answer['version']} answers: {json.dumps(answer['predictions'][0])}")
             return answer
         if isinstance(declared, Application):
-            answer = self._post(f"{self.resources.serving.address(declared.name)}/query", {"question": QUESTION})
+            answer = self._post(declared.name, "query", {"question": QUESTION})
             self.say(f"{declared.name} {answer['version']} is asked: {QUESTION} It answers: {answer['answer']}")
             return answer
         from mlops_assets.release.targets import targets_of
@@ -233,33 +229,19 @@ class Demo:
     def predict(self, workload: Workload, version: str, rows: int = 5) -> dict[str, Any]:
         """Answers of the live endpoint to a few rows of the frozen test split."""
         file = self.resources.registry.files(workload.data.name, version)[TEST]
-        body = workload.resolve(workload.example)(file, rows)
-        return self._post(f"{self.resources.serving.address(workload.name)}/predict", body)
+        return self._post(workload.name, "predict", workload.resolve(workload.example)(file, rows))
 
-    def _post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _post(self, endpoint: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.resources.serving.address(endpoint)}/{what}"
         return send("POST", url, timeout=30, body=body).raise_for_status().json()
 
     def trace(self, prediction: str) -> "Trace":
-        """The trace of an answer; the log is written in the background, a moment after it."""
         from mlops_assets.lineage.trace import trace
 
-        end = time.monotonic() + 20
-        while True:
-            try:
-                return trace(prediction, self.resources)
-            except LookupError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
+        return trace(prediction, self.resources, PATIENCE)
 
     def _versions(self, name: str) -> list[str]:
         return sorted((split_tag(tag)[1] for tag in self.resources.registry.tags(name)), key=version_order)
 
-    def _corrupted(self, name: str, version: str) -> bool:
-        parameters = self.resources.registry.version(name, version).metadata["dataset"].get("parameters", {})
-        return parameters.get("corruption", 0) > 0
-
-
-def _metric(declared: Declared) -> str:
-    """Name of what decides about its candidates."""
-    return declared.metric.name if isinstance(declared, Workload | Application) else "recall"
+    def _page(self, run: "dg.DagsterRun") -> str:
+        return f"{self.resources.settings.dagster}/runs/{run.run_id}"

@@ -1,24 +1,26 @@
 """`mlops trace` and `mlops impact`: lineage on the command line."""
 
-import json
-import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Group
+from rich.markup import escape
+from rich.tree import Tree
+
+from mlops_assets.commands.shared import AsJson, add, show
+from resources.all import Resources
+from resources.settings import settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.tree import Tree
-
     from mlops_assets.lineage.trace import Origin, Touched, Trace
 
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+WIDE = 200  # columns, so that no identity is cut short: a narrow terminal wraps the line
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.command("trace")(trace)
-    app.command("impact")(impact)
+    add(app, trace, impact)
 
 
 def trace(
@@ -30,14 +32,9 @@ def trace(
     Exits with 1 where a file is not what it was when the model was trained.
     """
     from mlops_assets.lineage import trace as lineage
-    from resources.all import Resources
-    from resources.settings import settings
 
     found = lineage.trace(prediction, Resources(settings()))
-    if as_json:
-        _print_json(found.json())
-    else:
-        show_trace(found)
+    show(asdict(found), as_json, lambda: trace_tree(found), WIDE)
     if not found.intact:
         raise typer.Exit(1)
 
@@ -48,33 +45,13 @@ def impact(
 ) -> None:
     """What came of a file or tag: models, releases, endpoints, and how many predictions when."""
     from mlops_assets.lineage import trace as lineage
-    from resources.all import Resources
-    from resources.settings import settings
 
     found = lineage.impact(key, Resources(settings()))
-    if as_json:
-        _print_json([touched.json() for touched in found])
-    else:
-        _show_impact(found)
+    show(list(map(asdict, found)), as_json, lambda: Group(*map(_impact, found)), WIDE)
 
 
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, default=str)
-    print()
-
-
-def _wide() -> "Console":
-    """A console that cuts no identity short: a narrow terminal wraps the line."""
-    from rich.console import Console
-
-    return Console(width=200, highlight=False)
-
-
-def show_trace(found: "Trace", console: "Console | None" = None) -> None:
-    """Print a trace as a tree."""
-    from rich.markup import escape
-    from rich.tree import Tree
-
+def trace_tree(found: "Trace") -> Tree:
+    """A trace, drawn."""
     tree = Tree(f"prediction [bold]{found.prediction['id']}[/] · {found.prediction['at']:%Y-%m-%d %H:%M:%S %Z}")
     plan = f"plan {found.endpoint['plan']}" if found.endpoint["plan"] else "this version was asked for"
     node = tree.add(f"endpoint [bold]{found.endpoint['name']}[/] · {plan}")
@@ -91,13 +68,11 @@ def show_trace(found: "Trace", console: "Console | None" = None) -> None:
     for chunk in found.chunks:
         cited = tree.add(f"cites [bold]{escape(chunk['path'])}[/] · {escape(chunk['heading'])} · chunk {chunk['id']}")
         cited.add(escape(" ".join(chunk["content"].split())[:200]))
-    (console or _wide()).print(tree, soft_wrap=True)
+    return tree
 
 
-def _add(node: "Tree", found: "Origin", what: str, live: bool | None = None) -> None:
+def _add(node: Tree, found: "Origin", what: str, live: bool | None = None) -> None:
     """Where a candidate came from, below a node."""
-    from rich.markup import escape
-
     if release := found.release:
         decision = f"{release['action']} by {release['actor']}: {escape(release['why'])}"
         now = "" if live is None else ", live" if live else ", not live now"
@@ -124,22 +99,18 @@ def _add(node: "Tree", found: "Origin", what: str, live: bool | None = None) -> 
             data.add(f"[red]✗[/] {file.path} · sha256 was {file.sha256[:16]}, [red]{now}[/]")
 
 
-def _show_impact(found: "list[Touched]") -> None:
-    from rich.tree import Tree
-
-    console = _wide()
-    for touched in found:
-        tree = Tree(f"data tag [bold]{touched.tag}[/] · digest {touched.digest[:16]} · {len(touched.files)} files")
-        models = tree.add(f"{len(touched.models)} models")
-        for model in touched.models:
-            models.add(f"{model['uri']} · digest {model['digest'][:16]} · {model['trained']:%Y-%m-%d %H:%M:%S}")
-        releases = tree.add(f"{len(touched.releases)} releases")
-        for release in touched.releases:
-            releases.add(f"{release['thing']} {release['version']} · since {release['since']:%Y-%m-%d %H:%M:%S}")
-        batches = tree.add(f"{len(touched.batches)} batches of predictions")
-        for batch in touched.batches:
-            batches.add(f"{batch['thing']} on {batch['data']} · {batch['rows']} rows · {batch['uri']}")
-        tree.add(f"live on: {', '.join(touched.live) or 'no endpoint'}")
-        span = f", {touched.first:%Y-%m-%d %H:%M:%S} to {touched.last:%Y-%m-%d %H:%M:%S}" if touched.first else ""
-        tree.add(f"{touched.predictions} predictions{span}")
-        console.print(tree, soft_wrap=True)
+def _impact(touched: "Touched") -> Tree:
+    tree = Tree(f"data tag [bold]{touched.tag}[/] · digest {touched.digest[:16]} · {len(touched.files)} files")
+    models = tree.add(f"{len(touched.models)} models")
+    for model in touched.models:
+        models.add(f"{model['uri']} · digest {model['digest'][:16]} · {model['trained']:%Y-%m-%d %H:%M:%S}")
+    releases = tree.add(f"{len(touched.releases)} releases")
+    for release in touched.releases:
+        releases.add(f"{release['thing']} {release['version']} · since {release['since']:%Y-%m-%d %H:%M:%S}")
+    batches = tree.add(f"{len(touched.batches)} batches of predictions")
+    for batch in touched.batches:
+        batches.add(f"{batch['thing']} on {batch['data']} · {batch['rows']} rows · {batch['uri']}")
+    tree.add(f"live on: {', '.join(touched.live) or 'no endpoint'}")
+    span = f", {touched.first:%Y-%m-%d %H:%M:%S} to {touched.last:%Y-%m-%d %H:%M:%S}" if touched.first else ""
+    tree.add(f"{touched.predictions} predictions{span}")
+    return tree

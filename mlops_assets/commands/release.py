@@ -1,24 +1,28 @@
 """`mlops gate|approve|reject|rollback|release|live|promote`: one grammar for everything that is released."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlops_assets.commands import release_views as views
-from mlops_assets.commands.errors import sentences
+from mlops_assets.commands.shared import AsJson, add, show
+from mlops_assets.release.outcomes import CannotRelease, Outcome
+from resources.all import Resources
+from resources.ledger import Candidate, Ledger
+from resources.settings import settings
+from workloads.sdk.contract.applications import Application
+from workloads.sdk.contract.loading import load
 
 if TYPE_CHECKING:
-    from mlops_assets.release.mechanism import Outcome, Releasing
+    from mlops_assets.release.mechanism import Releasing
     from mlops_assets.release.rollout import Delivery
-    from resources.ledger import Candidate, Ledger
 
 ReleaseTarget = Annotated[
     str, typer.Argument(help="What it is about, for example wine, index/corpus or prompt/rag.", show_default=False)
 ]
 Version = Annotated[int | None, typer.Option("--version", min=1, help="Number of the candidate; default: the newest.")]
 Why = Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-Reason = Annotated[str, typer.Option("--why", help="Why; kept in the ledger.", show_default=False)]
 Waiting = Annotated[int | None, typer.Option("--version", min=1, help="Default: the newest that waits.")]
 RollOut = Annotated[bool, typer.Option(help="Also let the endpoint follow, and wait until it does.")]
 EXIT = {"pass": 0, "refuse": 1, "inconclusive": 2}
@@ -27,8 +31,7 @@ FAILED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root application."""
-    for command in (gate, release, approve, reject, rollback, live, promote):
-        app.command(rich_help_panel="Releases")(sentences(command, FAILED))
+    add(app, gate, release, approve, reject, rollback, live, promote, failed=FAILED, panel="Releases")
 
 
 def gate(target: ReleaseTarget, version: Version = None, as_json: AsJson = False) -> None:
@@ -39,7 +42,7 @@ def gate(target: ReleaseTarget, version: Version = None, as_json: AsJson = False
     _, releasing = _open(target)
     candidate = _candidate(releasing, version)
     report = releasing.report(candidate)
-    views.show(report.model_dump(mode="json"), as_json, lambda: views.report(report, f"{target} {candidate.number}"))
+    show(report.model_dump(mode="json"), as_json, lambda: views.report(report, f"{target} {candidate.number}"))
     raise typer.Exit(EXIT[report.verdict])
 
 
@@ -65,27 +68,25 @@ def release(
 
 def approve(
     target: ReleaseTarget,
-    why: Reason,
+    why: Why,
     version: Waiting = None,
     roll_out: RollOut = True,
     as_json: AsJson = False,
 ) -> None:
     """Release a candidate that waits for a person. Exit code 1: its gate refuses it now."""
     delivery, releasing = _open(target)
-    outcome = releasing.approve(views.user(), why, version)
-    _finish(delivery, releasing, outcome, roll_out, as_json)
+    _finish(delivery, releasing, releasing.approve(views.user(), why, version), roll_out, as_json)
 
 
 def reject(
     target: ReleaseTarget,
-    why: Reason,
+    why: Why,
     version: Waiting = None,
     as_json: AsJson = False,
 ) -> None:
     """Refuse a candidate that waits for a person; what is released stays."""
     delivery, releasing = _open(target)
-    outcome = releasing.reject(views.user(), why, version)
-    _finish(delivery, releasing, outcome, False, as_json)
+    _finish(delivery, releasing, releasing.reject(views.user(), why, version), False, as_json)
 
 
 def rollback(
@@ -99,8 +100,7 @@ def rollback(
 ) -> None:
     """Release what was released before, again. Nothing is trained or judged."""
     delivery, releasing = _open(target)
-    outcome = releasing.rollback(views.user(), why, to)
-    _finish(delivery, releasing, outcome, roll_out, as_json)
+    _finish(delivery, releasing, releasing.rollback(views.user(), why, to), roll_out, as_json)
 
 
 def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
@@ -110,17 +110,16 @@ def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
     waiting = [each.number for each in ledger.candidates.waiting(target)]
     if current is None:
         nothing = {"thing": target, "version": None, "waiting_for_approval": waiting}
-        views.show(nothing if waiting else None, as_json, lambda: views.nothing_live(target, waiting))
+        said = f"nothing of {target} is released yet" + (f"\n{views.waits(target, waiting)}" if waiting else "")
+        show(nothing if waiting else None, as_json, lambda: said)
         raise typer.Exit(1)
     candidate = ledger.candidates.by_id(current.candidate)
     assert candidate is not None
-    previous, report = ledger.previous(target), ledger.report(current.candidate)
-    facts = views.facts(current, candidate, previous, report)
-    facts |= {
+    facts = views.facts(current, candidate, ledger.previous(target), ledger.report(current.candidate)) | {
         "aliases_pending": [move.alias for move in ledger.aliases.pending(target)],
         "waiting_for_approval": waiting,
     }
-    views.show(facts, as_json, lambda: views.live(facts))
+    show(facts, as_json, lambda: views.live(facts))
 
 
 def promote(
@@ -133,21 +132,15 @@ def promote(
 
     _, releasing = _open(target)
     candidate = copy(target, to, releasing.ledger, releasing.tracking)
-    text = f"{candidate.model_uri} is a candidate in {to}; its own gate decides there"
     facts = {"environment": to, "number": candidate.number, "model_uri": candidate.model_uri}
-    views.show(facts, as_json, lambda: text)
+    show(facts, as_json, lambda: f"{candidate.model_uri} is a candidate in {to}; its own gate decides there")
 
 
 def _open(target: str) -> "tuple[Delivery, Releasing]":
     """How a target is released, and how what follows it is served."""
     from mlops_assets.gates.evaluators import releasing
-    from mlops_assets.release.mechanism import CannotRelease
     from mlops_assets.release.rollout import Delivery
     from mlops_assets.release.targets import find, targets_of
-    from resources.all import Resources
-    from resources.settings import settings
-    from workloads.sdk.contract.applications import Application
-    from workloads.sdk.contract.loading import load
 
     declared = load(settings().workloads)
     resources = Resources(settings())
@@ -157,33 +150,26 @@ def _open(target: str) -> "tuple[Delivery, Releasing]":
         if isinstance(one, Application) and one.name == target:
             parts = ", ".join(one.things().values())
             raise CannotRelease(f"{target} is put together of {parts}, and follows them: name one of these")
-    names = ", ".join(each.name for one in declared for each in targets_of(one))
-    raise CannotRelease(
-        f"there is no {target!r} in {settings().workloads}, only {names}; MLOPS_WORKLOADS names another folder"
-    )
+    raise _unknown(target, [each.name for one in declared for each in targets_of(one)])
 
 
-def _ledger(target: str) -> "Ledger":
+def _ledger(target: str) -> Ledger:
     """The ledger, where it can know of the target."""
-    from mlops_assets.release.mechanism import CannotRelease
     from mlops_assets.release.targets import served, targets_of
-    from resources.ledger import Ledger
-    from resources.settings import settings
-    from workloads.sdk.contract.loading import load
 
     declared = load(settings().workloads)
-    names = list(dict.fromkeys(each.name for one in declared for each in [*targets_of(one), *served([one])]))
+    names = dict.fromkeys(each.name for one in declared for each in [*targets_of(one), *served([one])])
     if target not in names:
-        raise CannotRelease(
-            f"there is no {target!r} in {settings().workloads}, only {', '.join(names)}; MLOPS_WORKLOADS names another "
-            "folder"
-        )
+        raise _unknown(target, names)
     return Ledger(settings())
 
 
-def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
-    from mlops_assets.release.mechanism import CannotRelease
+def _unknown(target: str, known: Iterable[str]) -> CannotRelease:
+    where, names = settings().workloads, ", ".join(known)
+    return CannotRelease(f"there is no {target!r} in {where}, only {names}; MLOPS_WORKLOADS names another folder")
 
+
+def _candidate(releasing: "Releasing", number: int | None) -> Candidate:
     found = releasing.ledger.candidates.of(releasing.target)
     if not found:
         raise CannotRelease(f"{releasing.target} has no candidate yet: a data tag makes one (`mlops data list`)")
@@ -194,23 +180,23 @@ def _candidate(releasing: "Releasing", number: int | None) -> "Candidate":
     raise CannotRelease(f"{releasing.target} has no candidate {number}; the newest are {numbers}")
 
 
-def _finish(delivery: "Delivery", releasing: "Releasing", outcome: "Outcome", roll_out: bool, as_json: bool) -> None:
+def _finish(delivery: "Delivery", releasing: "Releasing", outcome: Outcome, roll_out: bool, as_json: bool) -> None:
     """Let endpoints that are behind follow, say what came of it, exit with 1 where nothing was released."""
     from mlops_assets.release.targets import served_targets
 
     following = [name for name, one in delivery.declared.items() if releasing.target in served_targets(one).values()]
-    switched = []
-    if roll_out and outcome.release:
-        switched = [delivery.roll_out(name) for name in following if delivery.behind(name)]
-    facts: dict[str, Any] = {
+    wanted = following if roll_out and outcome.release else []
+    switched = [delivery.roll_out(name) for name in wanted if delivery.behind(name)]
+    endpoint = {name: getattr(switched[0], name) for name in ("url", "plan", "seconds")} if switched else None
+    facts = {
         "result": outcome.result,
         "why": outcome.why,
         "version": outcome.release.version if outcome.release else None,
         "release": outcome.release.id if outcome.release else None,
         "number": outcome.release.number if outcome.release else None,
         "verdict": outcome.report.verdict if outcome.report else None,
-        "endpoint": next(({"url": one.url, "plan": one.plan, "seconds": one.seconds} for one in switched), None),
+        "endpoint": endpoint,
     }
-    views.show(facts, as_json, lambda: views.outcome(releasing.target, outcome, facts["endpoint"]))
+    show(facts, as_json, lambda: views.outcome(releasing.target, outcome, endpoint))
     if outcome.result in ("held", "refused"):
         raise typer.Exit(1)

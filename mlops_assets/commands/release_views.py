@@ -1,16 +1,19 @@
 """How reports, releases and their errors look on the command line."""
 
 import getpass
-import json
 import os
-import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from mlops_assets.release.mechanism import Outcome
-    from resources.ledger import Candidate, Release
-    from resources.ledger.reports import Check, GateReport
+from rich import box
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Column, Table
+from rich.text import Text
+
+from mlops_assets.release.outcomes import Outcome
+from resources.ledger import Candidate, Release
+from resources.ledger.reports import Check, GateReport
 
 COLOURS = {"pass": "green", "refuse": "red", "inconclusive": "yellow"}
 
@@ -23,30 +26,10 @@ def user() -> str:
         return f"uid {os.getuid()}"
 
 
-def show(value: Any, as_json: bool, view: Callable[[], Any]) -> None:
-    """Print a value as JSON, or as `view` returns it."""
-    if as_json:
-        json.dump(value, sys.stdout, indent=2, default=str)
-        print()
-        return
-    from rich.console import Console
-
-    Console(highlight=False).print(view(), soft_wrap=True)
-
-
-def report(report: "GateReport", name: str) -> Any:
+def report(report: GateReport, name: str) -> Group:
     """A table of a report's checks; `name` is of what was judged."""
-    from rich import box
-    from rich.console import Group
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for column in ("check", "verdict"):
-        table.add_column(column, no_wrap=True)
-    for column in ("value", "asked", "n"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("what was found")
+    names = [Column(name, no_wrap=True) for name in ("check", "verdict")]
+    table = Table(*names, *_figures("value", "asked", "n"), "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
     for check in report.checks:
         figures = [
             f"{value:.4g}{' ' + check.unit if check.unit else ''}" if value is not None else ""
@@ -55,57 +38,40 @@ def report(report: "GateReport", name: str) -> Any:
         verdict = f"[{COLOURS[check.verdict]}]{check.verdict}[/]"
         table.add_row(check.name, verdict, *figures, str(check.n or ""), escape(check.text))
     against = f"champion {report.champion_digest[:12]}" if report.champion_digest else "nothing released before"
-    smallest = report.smallest_difference
-    shows = f"; smallest difference that they can show: {smallest:.3g}" if smallest is not None else ""
     head = (
         f"[bold]{name}[/] ({report.candidate_digest[:12]}) against {against}: "
         f"[bold {COLOURS[report.verdict]}]{report.verdict}[/]"
     )
-    sliced = [_groups(check) for check in report.checks if check.evidence.get("groups")]
+    # What gave the answers that were judged, where something did: figures of one answerer say nothing of another.
+    answerers = {check.evidence["answered by"] for check in report.checks if "answered by" in check.evidence}
+    answered = [f"[bold]answered by {escape(one)}[/]" for one in sorted(answerers)]
+    smallest = report.smallest_difference
+    shows = f"; smallest difference that they can show: {smallest:.3g}" if smallest is not None else ""
     rows = f"{report.n} test rows ({report.test_digest[:12]}){shows}"
-    return Group(head, *_answerer(report), rows, table, *_metrics(report), *sliced)
+    metrics = [_metrics(found) for check in report.checks if (found := check.evidence.get("metrics"))]
+    groups = [_groups(check) for check in report.checks if check.evidence.get("groups")]
+    return Group(head, *answered, rows, table, *metrics, *groups)
 
 
-def _answerer(report: "GateReport") -> list[str]:
-    """What gave the answers that were judged, where something did: figures of one answerer say nothing of another."""
-    from rich.markup import escape
-
-    found = {check.evidence["answered by"] for check in report.checks if "answered by" in check.evidence}
-    return [f"[bold]answered by {escape(one)}[/]" for one in sorted(found)]
+def _figures(*names: str) -> list[Column]:
+    return [Column(name, justify="right", no_wrap=True) for name in names]
 
 
-def _metrics(report: "GateReport") -> list[Any]:
-    """All metrics where a check has them: means over the rows that each applies to."""
-    from rich import box
-    from rich.table import Table
-
-    tables = []
-    for check in report.checks:
-        if metrics := check.evidence.get("metrics"):
-            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-            table.add_column("metric")
-            table.add_column("mean", justify="right")
-            table.add_column("rows", justify="right")
-            for name, figure in metrics.items():
-                value = figure["value"]
-                table.add_row(name, "" if value is None else f"{value:.4g}", str(figure["n"]))
-            tables.append(table)
-    return tables
+def _metrics(metrics: Mapping[str, Any]) -> Table:
+    """All metrics of a check: means over the rows that each applies to."""
+    table = Table("metric", *_figures("mean", "rows"), box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, figure in metrics.items():
+        value = figure["value"]
+        table.add_row(name, "" if value is None else f"{value:.4g}", str(figure["n"]))
+    return table
 
 
-def _groups(check: "Check") -> Any:
+def _groups(check: Check) -> Table:
     """A table of the groups that a check of slices looked at, worst first."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
     evidence = check.evidence
     title = f"{escape(check.name)}: {evidence['metric']} of each group, with its 95 % interval"
-    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("group")
-    for column in ("value", "from", "to", "n"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("")
+    table = Table("group", *_figures("value", "from", "to", "n"), "", box=box.SIMPLE_HEAD, pad_edge=False,
+                  title=title, title_justify="left", title_style="")  # fmt: skip
     for one in evidence["groups"]:
         figures = [f"{value:.4g}" for value in (one["value"], *one["interval"])]
         note = "" if one["judged"] else f"fewer than {evidence['minimum_rows']} rows: not judged"
@@ -114,7 +80,7 @@ def _groups(check: "Check") -> Any:
 
 
 def facts(
-    release: "Release", candidate: "Candidate", previous: "Release | None", report: "GateReport | None"
+    release: Release, candidate: Candidate, previous: Release | None, report: GateReport | None
 ) -> dict[str, Any]:
     """What is live, JSON-ready."""
     return {
@@ -140,20 +106,12 @@ def facts(
     }
 
 
-def nothing_live(target: str, waiting: list[int]) -> str:
-    """A line or two for a target of which nothing is released."""
-    return "\n".join([f"nothing of {target} is released yet", *([_waits(target, waiting)] if waiting else [])])
-
-
-def _waits(target: str, waiting: list[int]) -> str:
+def waits(target: str, waiting: list[int]) -> str:
     return f"version {', '.join(map(str, waiting))} waits for `mlops approve {target} --why ...`"
 
 
-def live(facts: Mapping[str, Any]) -> Any:
+def live(facts: Mapping[str, Any]) -> Table:
     """What is live, as a table without lines."""
-    from rich.markup import escape
-    from rich.table import Table
-
     data, code, variant = facts["data"], facts["code"], facts["candidate"]["variant"]
     which = f" ({variant})" if variant else ""
     rows = {
@@ -170,25 +128,25 @@ def live(facts: Mapping[str, Any]) -> Any:
     if facts["aliases_pending"]:
         rows["pending"] = f"aliases still to be set in MLflow: {', '.join(facts['aliases_pending'])}"
     if facts["waiting_for_approval"]:
-        rows["waiting"] = _waits(facts["thing"], facts["waiting_for_approval"])
+        rows["waiting"] = waits(facts["thing"], facts["waiting_for_approval"])
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows.items():
         table.add_row(f"[dim]{name}[/]", value)
     return table
 
 
-def outcome(target: str, outcome: "Outcome", endpoint: Mapping[str, Any] | None) -> str:
+def outcome(target: str, outcome: Outcome, endpoint: Mapping[str, Any] | None) -> Text:
     """What came of a decision, in a line or two."""
-    from rich.markup import escape
-
-    now = f"{target} {outcome.release.version}" if outcome.release else "nothing"
     colour = {"released": "green", "refused": "red", "rejected": "red"}.get(outcome.result, "yellow")
-    text = (
-        f"[{colour}]{outcome.result}[/]: {now} is released (release {outcome.release.id})"
-        if outcome.release
-        else (f"[{colour}]{outcome.result}[/]: nothing of {target} is released")
+    release = outcome.release
+    now = (
+        f"{target} {release.version} is released (release {release.id})"
+        if release
+        else (f"nothing of {target} is released")
     )
-    text += f"\n{escape(outcome.why)}" if outcome.why else ""
+    text = Text.assemble((outcome.result, colour), f": {now}")
+    if outcome.why:
+        text.append(f"\n{outcome.why}")
     if endpoint:
-        text += f"\n{endpoint['url']} answers with it (plan {endpoint['plan']}, after {endpoint['seconds']} s)"
+        text.append(f"\n{endpoint['url']} answers with it (plan {endpoint['plan']}, after {endpoint['seconds']} s)")
     return text

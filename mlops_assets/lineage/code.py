@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,18 +46,14 @@ def _digest(declared: Declared, *programs: str) -> str:
     folder = declared.folder
     # A workload's `train.py` ends by calling the training program, which says nothing of what is served.
     files = closure(modules_in(declared.package, folder), without=PROGRAMS) | closure(programs)
-    beside = {file.parent: Path(path).parent for path, file in files.items()}
-    data = {(where / file.name).as_posix(): file for place, where in beside.items() for file in _data(place)}
-    inside = {f"{declared.package}/{file.relative_to(folder)}": file for file in folder.rglob("*") if _is_data(file)}
+    for place, where in {file.parent: Path(path).parent for path, file in files.items()}.items():
+        files |= {(where / file.name).as_posix(): file for file in place.iterdir() if _is_data(file)}
+    files |= {f"{declared.package}/{file.relative_to(folder)}": file for file in folder.rglob("*") if _is_data(file)}
     digest = hashlib.sha256()
-    for path, file in sorted({**files, **data, **inside}.items()):
+    for path, file in sorted(files.items()):
         digest.update(f"{path}\0".encode())
         digest.update(_content(file, file.stat().st_mtime_ns))
     return digest.hexdigest()[:16]
-
-
-def _data(folder: Path) -> Iterable[Path]:
-    return (file for file in folder.iterdir() if _is_data(file))
 
 
 def _is_data(file: Path) -> bool:

@@ -1,6 +1,7 @@
 """Where a prediction came from, and what a file touched: following ids, never searching by time or by name."""
 
-from dataclasses import asdict, dataclass, field
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -63,9 +64,6 @@ class Trace(Origin):
     parts: dict[str, Origin] = field(default_factory=dict)
     chunks: list[dict[str, Any]] = field(default_factory=list)
 
-    def json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Touched:
@@ -82,12 +80,12 @@ class Touched:
     first: datetime | None
     last: datetime | None
 
-    def json(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-def trace(prediction_id: str, resources: Resources) -> Trace:
+def trace(prediction_id: str, resources: Resources, patience: float = 0) -> Trace:
     """Follow a prediction back to the files, whose digests are computed again.
+
+    Args:
+        patience: seconds until the log, which is written in the background, must hold it.
 
     Raises:
         NotFound: the log holds no such prediction (any more), or it is no id.
@@ -98,13 +96,14 @@ def trace(prediction_id: str, resources: Resources) -> Trace:
         raise NotFound(
             f"{prediction_id!r} is no prediction id: a UUID as the answer's `prediction_id` has it"
         ) from None
-    found = resources.predictions.find(wanted)
-    if found is None:
-        days = resources.settings.log_retention_days
-        raise NotFound(
-            f"no prediction {wanted} is in the log of {resources.settings.env}: it was answered elsewhere, more than "
-            f"{days} days ago, or less than a second ago"
-        )
+    deadline = time.monotonic() + patience
+    while (found := resources.predictions.find(wanted)) is None:
+        if time.monotonic() >= deadline:
+            raise NotFound(
+                f"no prediction {wanted} is in the log of {resources.settings.env}: it was answered elsewhere, more "
+                f"than {resources.settings.log_retention_days} days ago, or less than a second ago"
+            )
+        time.sleep(0.15)
     release, candidate = _answered_by(found, resources)
     current = resources.ledger.current(candidate.thing)
     own = _origin(candidate, release, resources)
@@ -130,10 +129,15 @@ def trace(prediction_id: str, resources: Resources) -> Trace:
     )
 
 
-def _origin_of_release(identity: int, resources: Resources) -> Origin:
+def _released(identity: int, resources: Resources) -> tuple[Release | None, Candidate | None]:
+    """A release and what it released; None where the ledger does not know it."""
     release = resources.ledger.release(identity)
-    candidate = resources.ledger.candidates.by_id(release.candidate) if release else None
-    if release is None or candidate is None:
+    return release, resources.ledger.candidates.by_id(release.candidate) if release else None
+
+
+def _origin_of_release(identity: int, resources: Resources) -> Origin:
+    release, candidate = _released(identity, resources)
+    if candidate is None:
         raise NotFound(f"the ledger of {resources.settings.env} does not know the release {identity}")
     return _origin(candidate, release, resources)
 
@@ -160,11 +164,7 @@ def _origin(candidate: Candidate, release: Release | None, resources: Resources)
             "parameters": candidate.parameters,
             "tier": candidate.tier,
         },
-        code={
-            "commit": candidate.git_commit,
-            "dirty": candidate.git_dirty,
-            "digest": candidate.code_version,
-        },
+        code={"commit": candidate.git_commit, "dirty": candidate.git_dirty, "digest": candidate.code_version},
         data={
             "tag": version.tag,
             "commit": version.commit,
@@ -185,8 +185,7 @@ def _cited(prediction: Prediction, candidate: Candidate, resources: Resources) -
     wanted = [str(one["id"]) for answer in answers for one in answer.get("citations", ())]
     if not wanted:
         return []
-    release = resources.ledger.release(candidate.parts["index"])
-    index = resources.ledger.candidates.by_id(release.candidate) if release else None
+    release, index = _released(candidate.parts["index"], resources)
     if index is None:
         return []
     table = composing.component_of(Chosen(index, release), resources).content["table"]
@@ -197,11 +196,11 @@ def _cited(prediction: Prediction, candidate: Candidate, resources: Resources) -
 def _answered_by(prediction: Prediction, resources: Resources) -> tuple[Release | None, Candidate]:
     """The release that answered, None where a version was asked for that was never released; and its candidate."""
     if prediction.release_id is None:
-        release, unknown = None, f"version {prediction.version}"
+        unknown, release = f"version {prediction.version}", None
         candidate = resources.ledger.candidates.get(prediction.endpoint, prediction.number or 0)
     else:
-        release, unknown = resources.ledger.release(prediction.release_id), f"release {prediction.release_id}"
-        candidate = resources.ledger.candidates.by_id(release.candidate) if release else None
+        unknown = f"release {prediction.release_id}"
+        release, candidate = _released(prediction.release_id, resources)
     if candidate is None:
         raise NotFound(f"the ledger of {resources.settings.env} does not know {unknown} of {prediction.endpoint}")
     return release, candidate
@@ -213,20 +212,18 @@ def impact(key: str, resources: Resources) -> list[Touched]:
     Raises:
         NotFound: none is known by it.
     """
-    versions = _versions(key, resources)
+    data = resources.ledger.data
+    if TAG.fullmatch(key):
+        version = data.get(*split_tag(key))
+        versions = [version] if version else []
+    else:
+        versions = data.by_file(key) or data.by_path(key)
     if not versions:
         raise NotFound(
             f"nothing was made from {key!r}: the ledger has no data tag, digest (6 hexadecimal digits or more) or "
             "file's path of that name; `mlops data list` shows the tags"
         )
     return [_touched(resources, version) for version in versions]
-
-
-def _versions(key: str, resources: Resources) -> list[DataVersion]:
-    if TAG.fullmatch(key):
-        version = resources.ledger.data.get(*split_tag(key))
-        return [version] if version else []
-    return resources.ledger.data.by_file(key) or resources.ledger.data.by_path(key)
 
 
 def _touched(resources: Resources, version: DataVersion) -> Touched:

@@ -1,6 +1,5 @@
 """The trace of an answer as a tree on the page, down to the files, whose digests are computed anew."""
 
-import time
 from html import escape
 from typing import Any
 
@@ -31,23 +30,11 @@ def show(prediction: str, resources: Resources) -> None:
     if key not in st.session_state:
         with st.spinner("following the ids, and hashing the files again"):
             try:
-                st.session_state[key] = html(follow(prediction, resources), resources.settings.dagster)
+                st.session_state[key] = html(trace(prediction, resources, PATIENCE), resources.settings.dagster)
             except (NotFound, DatabaseUnavailable, TrackingUnavailable) as error:
                 st.warning(str(error))
                 return
     st.html(st.session_state[key])
-
-
-def follow(prediction: str, resources: Resources) -> Trace:
-    """The trace, as soon as the log has the prediction. Raises as `lineage.trace`."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return trace(prediction, resources)
-        except NotFound:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.15)
 
 
 def html(found: Trace, dagster: str) -> str:

@@ -19,15 +19,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 from workloads.sdk.errors import PlatformError
-
-if TYPE_CHECKING:
-    from workloads.sdk.kits.tables.examine import Examined, Task
+from workloads.sdk.kits.tables import examine
+from workloads.sdk.kits.tables.examine import Examined, Task
 
 TEMPLATES = Path(__file__).parent / "templates"
-TASKS = ("classification", "regression")
+TASKS: tuple[str, ...] = get_args(Task)
 LONGEST_NAME = 40
 DEFINITIONS = """from pathlib import Path
 
@@ -56,7 +55,7 @@ class Wanted:
 
     name: str
     kind: str
-    task: "Task"
+    task: Task
     folder: Path
     csv: Path | None = None
     target: str | None = None
@@ -151,20 +150,18 @@ def _check(wanted: Wanted) -> None:
         raise CannotGenerate(f"{wanted.folder / name} is there already; choose another name, or remove it first")
 
 
-def _examined(wanted: Wanted, rows: str, example: str | None) -> "Examined | None":
+def _examined(wanted: Wanted, rows: str, example: str | None) -> Examined | None:
     """What the workload's CSV file holds, or the file that its example's pipeline would fetch."""
-    from workloads.sdk.kits.tables import examine
+    from workloads.sdk.kits.tables.tabular import bundled
+    from workloads.sdk.kits.texts.docstrings import standard_library
 
-    look = {"numbers": examine.numbers, "texts": examine.texts}[rows]
+    fetch, look = {"numbers": (bundled, examine.numbers), "texts": (standard_library, examine.texts)}[rows]
     try:
         if wanted.csv is not None and wanted.target is not None:
             return look(wanted.csv, wanted.target, wanted.task)
         if example is not None:
-            from workloads.sdk.kits.tables.tabular import bundled
-            from workloads.sdk.kits.texts.docstrings import standard_library
-
             with TemporaryDirectory() as folder:
-                {"numbers": bundled, "texts": standard_library}[rows](example, Path(folder))
+                fetch(example, Path(folder))
                 return look(Path(folder, f"{example}.csv"), "target", wanted.task)
     except ValueError as error:
         raise CannotGenerate(str(error)) from None
@@ -193,25 +190,24 @@ def _render(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
         autoescape=False,  # noqa: S701 - Python is written, no HTML
     )
     environment.filters["text"] = _text
-    files = sorted(file.stem for file in (TEMPLATES / kind).glob("*.j2"))
-    texts = {"__init__.py": f'"""The workload {values["name"]}."""\n'} | {
-        name: environment.get_template(f"{name}.j2").render(values) for name in files
-    }
-    for name, text in texts.items():
-        if name.endswith(".py"):
-            ast.parse(text, name)
-            texts[name] = _in_order(text)
+    texts = {"__init__.py": f'"""The workload {values["name"]}."""\n'}
+    for file in sorted((TEMPLATES / kind).glob("*.j2")):
+        text = environment.get_template(file.name).render(values)
+        if file.stem.endswith(".py"):
+            ast.parse(text, file.stem)
+            text = _in_order(text)
+        texts[file.stem] = text
     return texts
 
 
 def _in_order(text: str) -> str:
     """Python whose blocks of imports are sorted: where the workload's own modules stand depends on its name."""
-    blocks = groupby(re.split(r"(?<=\n)", text), key=lambda line: line.startswith("from "))
-    return "".join(line for imports, lines in blocks for line in (sorted(lines, key=_module) if imports else lines))
-
-
-def _module(line: str) -> str:
-    return line.split()[1]
+    blocks = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("from "))
+    return "".join(
+        line
+        for imports, lines in blocks
+        for line in (sorted(lines, key=lambda line: line.split()[1]) if imports else lines)
+    )
 
 
 def _text(value: Any) -> str:

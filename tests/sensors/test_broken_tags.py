@@ -126,9 +126,9 @@ def test_only_who_asks_for_a_broken_version_fails(wine: Workload, broken: DataRe
 
 
 def test_the_list_names_broken_tags_and_shows_the_others(broken: DataRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    from resources import settings as module
+    from mlops_assets.commands import data
 
-    monkeypatch.setattr(module, "settings", lambda: broken.settings)
+    monkeypatch.setattr(data, "settings", lambda: broken.settings)
     answer = CliRunner().invoke(app, ["data", "list", "--json"])
     assert answer.exit_code == 0, answer.output
     assert [row["tag"] for row in json.loads(answer.stdout)] == ["wine-v1.0.0", "wine-v1.1.0"]

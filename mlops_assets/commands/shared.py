@@ -1,0 +1,42 @@
+"""What commands have in common: how they are added and what they print, also where something goes wrong."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from resources.http import NoAnswer, ServerError
+from workloads.sdk.errors import PlatformError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+
+def add(app: typer.Typer, *commands: Callable[..., Any], failed: int = 1, panel: str | None = None) -> None:
+    """Add commands. What a person can mend is printed without a traceback; the exit code is `failed` then."""
+    for command in commands:
+        app.command(command.__name__.strip("_"), rich_help_panel=panel)(_sentences(command, failed))
+
+
+def _sentences(command: Callable[..., Any], failed: int) -> Callable[..., Any]:
+    @wraps(command)
+    def run(*args: Any, **values: Any) -> Any:
+        try:
+            return command(*args, **values)
+        except (PlatformError, TimeoutError, NoAnswer, ServerError) as error:
+            typer.secho(str(error), err=True, fg=typer.colors.RED)
+            raise typer.Exit(failed) from None
+
+    return run
+
+
+def show(value: Any, as_json: bool, view: Callable[[], Any], width: int | None = None) -> None:
+    """Print a value as JSON, or what `view` makes of it: a text, printed as it stands, or something that Rich draws."""
+    if as_json:
+        typer.echo(json.dumps(value, indent=2, default=str))
+    elif isinstance(made := view(), str):
+        typer.echo(made)
+    else:
+        Console(highlight=False, width=width).print(made, soft_wrap=True)
