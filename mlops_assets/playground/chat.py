@@ -10,8 +10,7 @@ import streamlit as st
 from mlops_assets.playground import chat_side, lineage_tree, markup
 from mlops_assets.playground.chat_sessions import SESSION, THUMBS, Chat, Turn
 from mlops_assets.playground.conversations import Conversations, Refused
-from mlops_assets.playground.endpoints import NotAnswering
-from resources.all import Resources
+from mlops_assets.playground.endpoints import NotAnswering, resources
 
 REDRAW = 0.05  # seconds between two drawings of an answer that comes
 STYLE = """<style>
@@ -20,7 +19,7 @@ STYLE = """<style>
 </style>"""
 
 
-def show(endpoint: str, version: str | None, info: Mapping[str, Any], resources: Resources) -> None:
+def show(endpoint: str, version: str | None, info: Mapping[str, Any]) -> None:
     """The conversation; what it is answered with, and the other conversations, at the side.
 
     Args:
@@ -29,8 +28,8 @@ def show(endpoint: str, version: str | None, info: Mapping[str, Any], resources:
     """
     st.html(markup.STYLE + STYLE)
     sessions = st.session_state.setdefault(f"conversations with {endpoint}", {})
-    kept = Conversations(resources.serving.address(endpoint), version)
-    chat = Chat(endpoint, resources, kept, info["version"], sessions)
+    kept = Conversations(resources().serving.address(endpoint), version)
+    chat = Chat(endpoint, kept, info["version"], sessions)
     turns, problem = [], None
     try:
         turns = chat.turns()
@@ -118,7 +117,8 @@ def _below(chat: Chat, turn: Turn, number: int) -> None:
     assert turn.reply is not None
     with st.container(gap=None):
         for at, cited in enumerate(turn.citations):
-            label = f"{chat_side.label(str(cited['number']))}. {chat_side.label(_place(cited))}"
+            place = " › ".join(filter(None, (cited.get("path"), cited.get("heading"))))
+            label = f"{chat_side.label(str(cited['number']))}. {chat_side.label(place)}"
             if st.button(label, key=f"citation {number} {at}", type="tertiary", icon=":material/article:"):
                 _open_chunk(chat, turn, cited)
     st.html(markup.facts(made_with(turn.reply)))
@@ -130,7 +130,7 @@ def _below(chat: Chat, turn: Turn, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.feedback("thumbs", key=key, on_change=_rate, args=(chat, turn.prediction, key))
         if st.button("where it came from", key=f"trace {number}", type="tertiary", icon=":material/account_tree:"):
-            _open_trace(turn.prediction, chat.resources)
+            _open_trace(turn.prediction)
     if problem := st.session_state.get(f"problem with {key}"):
         st.warning(chat_side.label(problem))
 
@@ -163,8 +163,8 @@ def _open_chunk(chat: Chat, turn: Turn, cited: Mapping[str, Any]) -> None:
 
 
 @st.dialog("Trace", width="large", position="right")
-def _open_trace(prediction: str, resources: Resources) -> None:
-    lineage_tree.show(prediction, resources)
+def _open_trace(prediction: str) -> None:
+    lineage_tree.show(prediction)
 
 
 def made_with(reply: Mapping[str, Any]) -> dict[str, str]:
@@ -186,7 +186,3 @@ def noted(reply: Mapping[str, Any]) -> list[str]:
     if unknown := notes.get("unknown_citations"):
         found.append(f"The language model named passages that it was not given: {', '.join(map(str, unknown))}.")
     return found
-
-
-def _place(cited: Mapping[str, Any]) -> str:
-    return " › ".join(filter(None, (cited.get("path"), cited.get("heading"))))

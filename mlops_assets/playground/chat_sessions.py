@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from mlops_assets.playground.conversations import Conversations, Refused
-from resources.all import Resources
 
 SESSION = "session"  # in the address
 THUMBS = ("down", "up")  # as Streamlit counts them
@@ -31,11 +30,6 @@ class Turn:
     reply: Mapping[str, Any] | None = None
     error: str | None = None
 
-    @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> "Turn":
-        """From a session's history."""
-        return cls(kept["question"], kept["answer"], kept["citations"], kept)
-
     @property
     def prediction(self) -> str | None:
         return self.reply.get("prediction_id") if self.reply else None
@@ -52,7 +46,6 @@ class Chat:
     """
 
     endpoint: str
-    resources: Resources
     kept: Conversations
     live: str
     sessions: dict[str, list[Turn]]
@@ -65,10 +58,11 @@ class Chat:
         """Those of the session in the address; the endpoint is asked for one that this page has not seen."""
         session = self.session
         if session and session not in self.sessions:
-            turns = [Turn.of(kept) for kept in self.kept.history(session)]
-            for turn in turns:
-                if turn.reply and (thumbs := turn.reply.get("thumbs")):
-                    st.session_state[f"stored thumbs for {turn.prediction}"] = THUMBS.index(thumbs)
+            history = self.kept.history(session)
+            for kept in history:
+                if thumbs := kept.get("thumbs"):
+                    st.session_state[f"stored thumbs for {kept['prediction_id']}"] = THUMBS.index(thumbs)
+            turns = [Turn(kept["question"], kept["answer"], kept["citations"], kept) for kept in history]
             self.sessions[session] = turns
         return self.sessions.setdefault(session, [])
 

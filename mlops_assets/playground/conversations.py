@@ -1,17 +1,17 @@
 """What the chat page asks of an application's endpoint: sessions, answers as they come, chunks, thumbs."""
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from mlops_assets.playground.endpoints import NotAnswering
+from mlops_assets.playground.endpoints import NotAnswering, error_of, json_of, url_of
 from resources.http import NoAnswer, request, stream
 
 SECONDS = 15  # that anything but an answer may take
 STREAM_SECONDS = 120  # between two events of a stream
-LONGEST_LINE = 2**22  # bytes of an event
+LONGEST = 2**22  # bytes of an event
 
 Event = tuple[str, Any]
 
@@ -19,14 +19,11 @@ Event = tuple[str, Any]
 class Refused(Exception):
     """The endpoint answers, and refuses; the message is its own."""
 
-    def __init__(self, status: int, code: str, message: str):
-        super().__init__(message)
-        self.status, self.code = status, code
-
-    @property
-    def gone(self) -> bool:
-        """Whether what was asked for is not there, or cannot be."""
-        return self.status in (404, 422)
+    def __init__(self, status: int, content: bytes):
+        error = error_of(json_of(content))
+        at = f"{error['field']}: " if error.get("field") else ""
+        super().__init__(at + (error.get("message") or f"the endpoint answered with status {status}"))
+        self.gone = status in (404, 422)  # what was asked for is not there, or cannot be
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,13 @@ class Conversations:
 
     def ask(self, session: str, question: str) -> Generator[Event, None, None]:
         """The events of an answer as they come, the last one `done` or `error`; closing it hangs up."""
-        body, ended = {"question": question, "session_id": session, "stream": True}, False
+        url, ended = url_of(f"{self.address}/query", self.version), False
+        body = {"question": question, "session_id": session, "stream": True}
         try:
-            with stream("POST", self._url("/query"), None, STREAM_SECONDS, body, Accept="text/event-stream") as answer:
+            with stream("POST", url, None, STREAM_SECONDS, body, Accept="text/event-stream") as answer:
                 if answer.is_error:
-                    raise _refused(answer.status_code, answer.read())
-                for name, data in events(lines(answer.iter_bytes())):
+                    raise Refused(answer.status_code, answer.read())
+                for name, data in events(answer.iter_bytes()):
                     ended = ended or name in ("done", "error")
                     yield name, data
         except NoAnswer as error:
@@ -77,50 +75,23 @@ class Conversations:
             raise NotAnswering("the endpoint broke off in the middle of its answer; ask again")
 
     def _ask(self, verb: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        status, content = request(self._url(path), timeout=SECONDS, method=verb, body=body)
+        status, content = request(url_of(self.address + path, self.version), None, SECONDS, verb, body)
         if status == 0:
             raise NotAnswering("the endpoint does not answer; `mlops status` says what is wrong")
         if status >= 400:
-            raise _refused(status, content)
+            raise Refused(status, content)
         return json.loads(content or b"{}")
 
-    def _url(self, path: str) -> str:
-        return self.address + path + (f"?{urlencode({'version': self.version})}" if self.version else "")
 
-
-def lines(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Each line with its end, from the parts of a body as they come; at most `LONGEST_LINE` of one are kept."""
+def events(parts: Iterable[bytes]) -> Iterable[Event]:
+    """Server-sent events with JSON data, from the parts of a body as they come; one that was not ended by an empty line
+    is left out, as the standard has it."""
     rest = b""
     for part in parts:
-        *whole, rest = (rest + part).split(b"\n")
-        yield from (line + b"\n" for line in whole)
-        if len(rest) > LONGEST_LINE:
+        *whole, rest = (rest + part).split(b"\n\n")
+        for lines in whole:
+            fields = dict(line.partition(b": ")[::2] for line in lines.split(b"\n"))
+            if b"data" in fields:
+                yield fields.get(b"event", b"message").decode(), json.loads(fields[b"data"])
+        if len(rest) > LONGEST:
             raise NoAnswer("a line is too long")
-    if rest:
-        yield rest
-
-
-def events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Server-sent events with JSON data, from the lines of a stream; one that was not ended by an empty line is left
-    out, as the standard has it."""
-    name, data = "message", b""
-    for line in lines:
-        field, _, value = line.rstrip(b"\r\n").partition(b":")
-        value = value.removeprefix(b" ")
-        if field == b"event":
-            name = value.decode()
-        elif field == b"data":
-            data += value
-        elif not field and not value and line.endswith(b"\n"):
-            if data:
-                yield name, json.loads(data)
-            name, data = "message", b""
-
-
-def _refused(status: int, content: bytes) -> Refused:
-    try:
-        error = json.loads(content)["error"]
-        at = f"{error['field']}: " if error.get("field") else ""
-        return Refused(status, error["code"], at + error["message"])
-    except (ValueError, KeyError, TypeError):
-        return Refused(status, "unknown", f"the endpoint answered with status {status}")

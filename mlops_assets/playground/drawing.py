@@ -55,7 +55,7 @@ class Frame:
         edges = np.concatenate([pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], axis=1)
         dark = bool(np.median(edges) < 0.5)
         boxes = [box for picture in pictures if (box := _box(picture, 0.0 if dark else 1.0))]
-        fills = [max((bottom - top) / shape[0], (right - left) / shape[1]) for top, bottom, left, right in boxes]
+        fills = [max((bottom - top) / shape[0], (right - left) / shape[1]) for left, top, right, bottom in boxes]
         return cls(shape, frame.low, frame.high, whole, dark, float(np.median(fills)) if fills else frame.fill)
 
     @property
@@ -78,13 +78,12 @@ class Frame:
         levels = np.asarray(image, float) / 255
         edge = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
         if (np.median(edge) < 0.5) != self.dark:
-            levels = 1 - levels
+            image, levels = ImageOps.invert(image), 1 - levels
         box = _box(levels, self.background)
         if box is None:
             raise NoPicture("the picture is empty")
         height, width = self.shape
-        top, bottom, left, right = box if centre else (0, levels.shape[0], 0, levels.shape[1])
-        cut = Image.fromarray((levels[top:bottom, left:right] * 255).round().astype(np.uint8))
+        cut = image.crop(box) if centre else image
         scale = min(height / cut.height, width / cut.width) * (self.fill if centre else 1)
         size = (max(1, min(width, round(cut.width * scale))), max(1, min(height, round(cut.height * scale))))
         small = cut.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BILINEAR)
@@ -138,9 +137,7 @@ def _flattened(image: "Image") -> "Image":
 
 
 def _box(levels: np.ndarray, background: float) -> tuple[int, int, int, int] | None:
-    """Top, bottom, left, right of what differs from the background; None where nothing does."""
-    ink = np.abs(levels - background) > INK
-    lines, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(lines):
-        return None
-    return int(lines[0]), int(lines[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    """Left, top, right, bottom of what differs from the background; None where nothing does."""
+    from PIL import Image
+
+    return Image.fromarray((np.abs(levels - background) > INK).astype(np.uint8)).getbbox()

@@ -4,39 +4,19 @@ import json
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
+
+import streamlit as st
 
 from resources.all import Resources
 from resources.http import request
+from resources.settings import settings
 
 SECONDS = 30  # that a prediction may take
 
 
 class NotAnswering(Exception):
     """An endpoint does not answer as it should; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class About:
-    """What an endpoint says of one version: schemas of request and prediction, a request that it is known to answer.
-
-    An application says what it is put together of instead.
-    """
-
-    info: dict[str, Any]
-    example: dict[str, Any]
-
-    @property
-    def is_application(self) -> bool:
-        return "parts" in self.info
-
-    @property
-    def request_schema(self) -> dict[str, Any]:
-        return self.info["request_schema"]
-
-    @property
-    def prediction_schema(self) -> dict[str, Any]:
-        return self.info["prediction_schema"]
 
 
 @dataclass(frozen=True)
@@ -57,63 +37,81 @@ class Answer:
     field: str | None = None
 
 
-@dataclass(frozen=True)
-class Client:
-    """The endpoints of one environment, over HTTP."""
-
-    resources: Resources
-
-    def names(self) -> list[str]:
-        """Endpoints that run, by name. Raises `ServingUnavailable` where Serve does not answer."""
-        return sorted(name for name, status in self.resources.serving.status().items() if status == "RUNNING")
-
-    def versions(self, endpoint: str) -> list[str]:
-        """Versions that may be asked for: the live one, then the newest. Raises `NotAnswering` where none is live."""
-        offered = self._get(endpoint, "versions")
-        live = offered.get("live")
-        if live is None:
-            raise NotAnswering(f"{endpoint} runs and serves no version yet; release one, then look again")
-        return [live, *(one["version"] for one in offered["versions"] if one["version"] != live)]
-
-    def about(self, endpoint: str, version: str | None) -> About:
-        """What a version (None: the live one) takes."""
-        info = self._get(endpoint, "info", version)
-        return About(info, {} if "parts" in info else self._get(endpoint, "example", version))
-
-    def predict(self, endpoint: str, version: str | None, body: dict[str, Any]) -> Answer:
-        """Ask for one prediction; a refusal is an answer too."""
-        url = f"{self._address(endpoint)}/predict{_query(version)}"
-        started = perf_counter()
-        status, content = request(url, timeout=SECONDS, method="POST", body=body)
-        milliseconds = (perf_counter() - started) * 1000
-        if status == 0:
-            raise NotAnswering(f"{endpoint} does not answer; `mlops status` says what is wrong")
-        answer = _json(content)
-        if status != 200 or not answer.get("predictions"):
-            error: Any = answer["error"] if isinstance(answer.get("error"), dict) else {}
-            said = error.get("message") or f"the endpoint answered with status {status}"
-            return Answer(milliseconds, None, answer, said, error.get("field"))
-        return Answer(milliseconds, answer.pop("predictions")[0], answer)
-
-    def _address(self, endpoint: str) -> str:
-        return self.resources.serving.address(endpoint)
-
-    def _get(self, endpoint: str, what: str, version: str | None = None) -> dict[str, Any]:
-        status, content = request(f"{self._address(endpoint)}/{what}{_query(version)}", timeout=SECONDS)
-        answer = _json(content)
-        if status != 200:
-            said = (answer.get("error") or {}).get("message") or "`mlops status` says what is wrong"
-            raise NotAnswering(f"{endpoint} does not tell its {what} (status {status}): {said}")
-        return answer
+@st.cache_resource
+def resources() -> Resources:
+    return Resources(settings())
 
 
-def _query(version: str | None) -> str:
-    return f"?version={quote(version, safe='')}" if version else ""
+@st.cache_data(ttl=10, show_spinner=False)
+def names() -> list[str]:
+    """Endpoints that run, by name. Raises `ServingUnavailable` where Serve does not answer."""
+    return sorted(name for name, status in resources().serving.status().items() if status == "RUNNING")
 
 
-def _json(content: bytes) -> dict[str, Any]:
+@st.cache_data(ttl=10, show_spinner=False)
+def versions(endpoint: str) -> list[str]:
+    """Versions that may be asked for: the live one, then the newest. Raises `NotAnswering` where none is live."""
+    offered = _get(endpoint, "versions")
+    live = offered.get("live")
+    if live is None:
+        raise NotAnswering(f"{endpoint} runs and serves no version yet; release one, then look again")
+    return [live, *(one["version"] for one in offered["versions"] if one["version"] != live)]
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=50)
+def about(endpoint: str, version: str, asked: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a version says of itself, and a request that it is known to answer; an application has none.
+
+    Args:
+        version: keeps what one said apart from what the next says.
+        asked: None: the live one.
+    """
+    info = _get(endpoint, "info", asked)
+    return info, {} if "parts" in info else _get(endpoint, "example", asked)
+
+
+def predict(endpoint: str, version: str | None, body: dict[str, Any]) -> Answer:
+    """Ask for one prediction; a refusal is an answer too."""
+    started = perf_counter()
+    status, answer = _ask(endpoint, "predict", version, body)
+    milliseconds = (perf_counter() - started) * 1000
+    if status == 0:
+        raise NotAnswering(f"{endpoint} does not answer; `mlops status` says what is wrong")
+    if status != 200 or not answer.get("predictions"):
+        error = error_of(answer)
+        said = error.get("message") or f"the endpoint answered with status {status}"
+        return Answer(milliseconds, None, answer, said, error.get("field"))
+    return Answer(milliseconds, answer.pop("predictions")[0], answer)
+
+
+def _get(endpoint: str, what: str, version: str | None = None) -> dict[str, Any]:
+    status, answer = _ask(endpoint, what, version)
+    if status != 200:
+        said = error_of(answer).get("message") or "`mlops status` says what is wrong"
+        raise NotAnswering(f"{endpoint} does not tell its {what} (status {status}): {said}")
+    return answer
+
+
+def _ask(endpoint: str, what: str, version: str | None, body: Any = None) -> tuple[int, dict[str, Any]]:
+    url = url_of(f"{resources().serving.address(endpoint)}/{what}", version)
+    status, content = request(url, timeout=SECONDS, method="GET" if body is None else "POST", body=body)
+    return status, json_of(content)
+
+
+def url_of(address: str, version: str | None) -> str:
+    """An address where a version (None: the live one) answers."""
+    return address + (f"?{urlencode({'version': version})}" if version else "")
+
+
+def json_of(content: bytes) -> dict[str, Any]:
+    """An answer's JSON; empty where it is none."""
     try:
         found = json.loads(content)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def error_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """What an endpoint says of its refusal: code, message, and the field that it is about, if any."""
+    return answer["error"] if isinstance(answer.get("error"), dict) else {}

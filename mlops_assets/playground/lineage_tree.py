@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from mlops_assets.lineage.trace import NotFound, Origin, Trace, trace
-from resources.all import Resources
+from mlops_assets.playground.endpoints import resources
 from resources.database import DatabaseUnavailable
 from resources.tracking import TrackingUnavailable
 
@@ -23,14 +23,15 @@ ul.tree a {color: inherit}
 </style>"""
 
 
-def show(prediction: str, resources: Resources) -> None:
+def show(prediction: str) -> None:
     """Follow a prediction and draw what was found; kept, so that the page's other widgets do not do it again."""
     st.caption("where this answer came from")
     key = f"trace of {prediction}"
     if key not in st.session_state:
         with st.spinner("following the ids, and hashing the files again"):
             try:
-                st.session_state[key] = html(trace(prediction, resources, PATIENCE), resources.settings.dagster)
+                found = trace(prediction, resources(), PATIENCE)
+                st.session_state[key] = html(found, resources().settings.dagster)
             except (NotFound, DatabaseUnavailable, TrackingUnavailable) as error:
                 st.warning(str(error))
                 return

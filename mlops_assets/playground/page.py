@@ -5,39 +5,15 @@ streamlit run mlops_assets/playground/page.py
 
 import streamlit as st
 
-from mlops_assets.playground import answers, chat, lineage_tree, widgets
-from mlops_assets.playground.endpoints import About, Answer, Client, NotAnswering
+from mlops_assets.playground import answers, chat, endpoints, lineage_tree, widgets
 from mlops_assets.playground.forms import body_of, concerned
 from mlops_assets.playground.schemas import fields_of
-from resources.all import Resources
 from resources.database import DatabaseUnavailable
 from resources.serving.api import ServingUnavailable
-from resources.settings import settings
 
 ENDPOINT = "endpoint"  # in the page's address
 HALVES = (1, 1.15)  # of the page: what is asked, and the answer
-AWAY = (NotAnswering, ServingUnavailable, DatabaseUnavailable)
-
-
-@st.cache_resource
-def client() -> Client:
-    return Client(Resources(settings()))
-
-
-@st.cache_data(ttl=10, show_spinner=False)
-def names() -> list[str]:
-    return client().names()
-
-
-@st.cache_data(ttl=10, show_spinner=False)
-def versions(endpoint: str) -> list[str]:
-    return client().versions(endpoint)
-
-
-@st.cache_data(ttl=60, show_spinner=False, max_entries=50)
-def about(endpoint: str, version: str, asked: str | None) -> About:
-    """What a version takes; `version` keeps what one said apart from what the next says."""
-    return client().about(endpoint, asked)
+AWAY = (endpoints.NotAnswering, ServingUnavailable, DatabaseUnavailable)
 
 
 def main() -> None:
@@ -47,7 +23,7 @@ def main() -> None:
     title.title("Playground", anchor=False)
     endpoint_place, version_place = chooser.columns([1.4, 1])
     try:
-        running = names()
+        running = endpoints.names()
         if not running:
             st.info("No endpoint runs yet. Release data, for example with `mlops demo`, and look here again.")
             return
@@ -55,34 +31,37 @@ def main() -> None:
             st.session_state.setdefault("endpoint", before)
         chosen = endpoint_place.selectbox("endpoint", running, key="endpoint", on_change=st.query_params.clear)
         st.query_params[ENDPOINT] = chosen
-        offered = versions(chosen)
+        offered = endpoints.versions(chosen)
         version = version_place.selectbox(
-            "version", offered, key=f"version of {chosen}", format_func=lambda one: _version(one, offered[0])
+            "version",
+            offered,
+            key=f"version of {chosen}",
+            format_func=lambda one: f"{one} · live" if one == offered[0] else one,
         )
         show(chosen, version, None if version == offered[0] else version)
     except AWAY as error:
-        names.clear()
-        versions.clear()
+        endpoints.names.clear()
+        endpoints.versions.clear()
         st.warning(str(error))
         st.button("Look again")
 
 
 def show(endpoint: str, version: str, asked: str | None) -> None:
     """A chat with an application; of a model, its form on the left, the answer and its trace on the right."""
-    takes = about(endpoint, version, asked)
-    if takes.is_application:
-        chat.show(endpoint, asked, takes.info, client().resources)
+    info, example = endpoints.about(endpoint, version, asked)
+    if "parts" in info:
+        chat.show(endpoint, asked, info)
         return
-    fields = fields_of(takes.request_schema, takes.example)
+    fields = fields_of(info["request_schema"], example)
     left, right = st.columns(HALVES, gap="large")
     key = f"answer of {endpoint} {version}"
-    answer: Answer | None = st.session_state.get(key)
+    answer: endpoints.Answer | None = st.session_state.get(key)
     wrong = concerned(fields, answer.field) if answer else None
     with left:
-        values = widgets.form(endpoint, fields, takes.example, wrong, answer.error if answer and wrong else None)
+        values = widgets.form(endpoint, fields, example, wrong, answer.error if answer and wrong else None)
         send = st.button("Predict", type="primary", disabled=values is None, key=f"predict {endpoint}")
     if send and values is not None:
-        answer = client().predict(endpoint, asked, body_of(values))
+        answer = endpoints.predict(endpoint, asked, body_of(values))
         st.session_state[key] = answer
         if answer.field or wrong:
             st.rerun()  # the message belongs beside a field that was drawn above
@@ -93,12 +72,8 @@ def show(endpoint: str, version: str, asked: str | None) -> None:
             at = f"`{answer.field}`: " if answer.field else ""
             st.error(f"{at}{answer.error}")
         else:
-            answers.show(takes.prediction_schema, answer)
-            lineage_tree.show(answer.about.get("prediction_id", ""), client().resources)
-
-
-def _version(version: str, live: str) -> str:
-    return f"{version} · live" if version == live else version
+            answers.show(info["prediction_schema"], answer)
+            lineage_tree.show(answer.about.get("prediction_id", ""))
 
 
 main()

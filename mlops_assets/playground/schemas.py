@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlops_assets.playground.forms import LONGEST_TEXT, Field, Place
+from mlops_assets.playground.forms import LONGEST_TEXT, Field, Place, value_at
 
 MOST_NUMBERS = 64  # single fields for a row of numbers; a longer one is typed as JSON
 LARGEST_PICTURE = 512  # lines, columns
@@ -17,7 +17,7 @@ def fields_of(schema: Mapping[str, Any], example: Mapping[str, Any]) -> list[Fie
 def _object(schema: Mapping[str, Any], place: Place, example: Any, root: Mapping[str, Any]) -> Iterator[Field]:
     for name, each in schema.get("properties", {}).items():
         required = name in schema.get("required", ())
-        yield from _property(each, (*place, name), _inside(example, name), root, required)
+        yield from _property(each, (*place, name), value_at(example, (name,)), root, required)
 
 
 def _property(
@@ -34,16 +34,10 @@ def _property(
         "required": required and not nullable,
         "default": schema.get("default"),
     }
-    if simple := _simple(schema, place, about):
-        yield simple
-    elif schema.get("type") == "object" and schema.get("properties"):
-        yield from _object(schema, place, example, root)
-    elif schema.get("type") == "array" and len(place) == 1:
-        yield from _row(schema, (*place, 0), _inside(example, 0), root, about)
-    elif schema.get("type") == "array" and (numbers := _numbers(schema, place, example, about)):
-        yield from numbers
+    if schema.get("type") == "array" and len(place) == 1:
+        yield from _row(schema, (*place, 0), value_at(example, (0,)), root, about)
     else:
-        yield Field(place, "json", **about)
+        yield from _value(schema, place, example, root, about, place)
 
 
 def _row(
@@ -58,31 +52,31 @@ def _row(
     same_size = (field for field in pictures if _pixels(field) == _pixels(example))
     if picture := next(same_size, None if fitting else next(iter(pictures), None)):
         yield picture
-    elif simple := _simple(items, place, about):
-        yield simple
-    elif items.get("type") == "object" and items.get("properties"):
-        yield from _object(items, place, example, root)
-    elif numbers := _numbers(items, place, example, about):
-        yield from numbers
     else:
-        yield Field(place[:-1], "json", **about)
+        yield from _value(items, place, example, root, about, place[:-1])
 
 
-def _simple(schema: Mapping[str, Any], place: Place, about: dict[str, Any]) -> Field | None:
-    kind, bounds = schema.get("type"), _bounds(schema)
+def _value(
+    schema: Mapping[str, Any], place: Place, example: Any, root: Mapping[str, Any], about: dict[str, Any], whole: Place
+) -> Iterator[Field]:
+    """The fields of a value; what none is made for is typed as JSON, for the place `whole`."""
+    kind = schema.get("type")
     if "enum" in schema or "const" in schema:
-        return Field(place, "choice", choices=tuple(schema.get("enum", [schema.get("const")])), **about)
-    if kind == "string":
+        yield Field(place, "choice", choices=tuple(schema.get("enum", [schema.get("const")])), **about)
+    elif kind == "string":
         longest = min(int(schema.get("maxLength", LONGEST_TEXT)), LONGEST_TEXT)
-        return Field(place, "text", longest=longest, **about)
-    if kind == "boolean":
-        return Field(place, "switch", **about)
-    if kind in ("number", "integer"):
-        return Field(place, kind, **bounds, **about)
-    return None
+        yield Field(place, "text", longest=longest, **about)
+    elif kind == "boolean":
+        yield Field(place, "switch", **about)
+    elif kind in ("number", "integer"):
+        yield Field(place, kind, **_bounds(schema), **about)
+    elif kind == "object" and schema.get("properties"):
+        yield from _object(schema, place, example, root)
+    else:
+        yield from _numbers(schema, place, example) or [Field(whole, "json", **about)]
 
 
-def _numbers(schema: Mapping[str, Any], place: Place, example: Any, about: dict[str, Any]) -> list[Field]:
+def _numbers(schema: Mapping[str, Any], place: Place, example: Any) -> list[Field]:
     """A field for each number of a row that is short enough; named where the schema names them."""
     columns = list(schema.get("prefixItems", ()))
     if not columns:
@@ -152,10 +146,3 @@ def _fits(schema: Mapping[str, Any], value: Any) -> bool:
         return schema.get("type") == "array" and bounds and (not value or _fits(schema.get("items") or {}, value[0]))
     kinds = {"string": str, "boolean": bool, "object": dict, "integer": int, "number": int | float, "null": type(None)}
     return isinstance(value, kinds.get(schema.get("type", ""), object)) and schema.get("type") != "array"
-
-
-def _inside(example: Any, part: str | int) -> Any:
-    try:
-        return example[part]
-    except (KeyError, IndexError, TypeError):
-        return None
