@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # Share of the training rows whose answer is replaced by a wrong one: enough that no model of them reaches its floor.
 CORRUPTION = 0.6
 WAIT_SECONDS = 900
+ROWS = 5  # of the frozen test split that a live endpoint is asked for
 PATIENCE = 20.0  # seconds until the log, which is written in the background, must hold an answer
 # To an application, about this project's own docs.
 QUESTION = "What is a data tag, and what happens when one is pushed?"
@@ -64,19 +65,21 @@ def demo(
     Platform(chosen).up(lambda title, text: say(f"{title:<18} {text}"))
     import dagster as dg  # not before the first lines are there to read: it takes a while
 
+    from mlops_assets.lineage.trace import trace
+
     wine, fashion = (workload_of(f"workloads.{name}") for name in ("wine", "fashion_mnist"))
     others = [one for one in load(REPOSITORY / "workloads") if every and one.name not in (wine.name, fashion.name)]
     with dg.DagsterInstance.from_config(str(chosen.home / "dagster")) as instance:
         steps = Demo(Resources(chosen), instance, say)
         steps.resources.registry.init()
         rows = [steps.deliver(wine)]
-        traced = steps.trace(rows[0]["prediction"])
+        traced = trace(rows[0]["prediction"], steps.resources, PATIENCE)
         assert traced.endpoint is not None and traced.release is not None  # noqa: PT018  # it was live when it was asked
         say(f"traced: {traced.endpoint['name']} {traced.release['version']} <- {traced.data['tag']}")
         for workload in (fashion, *others):
             rows += [steps.deliver(workload)]
             if rows[-1]["prediction"]:
-                steps.trace(rows[-1]["prediction"])
+                trace(rows[-1]["prediction"], steps.resources, PATIENCE)
         rows += [steps.refuse(wine)]
     _show(console, rows, traced, chosen, [wine, fashion, *others])
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. `mlops down` stops the platform; what it holds stays.")
@@ -116,7 +119,11 @@ class Demo:
 
     def deliver(self, workload: Declared) -> dict[str, Any]:
         """A dataset's first version, as far as a live prediction; a line of the table at the end."""
-        version = self.data(workload)
+        if self._versions(workload.data.name):
+            self.say(f"{workload.data.name} has a data tag already")
+        else:
+            self._release(workload)
+        version = self._versions(workload.data.name)[0]
         run = self.wait(workload, version)
         if not run.is_success:
             raise DemoFailed(
@@ -156,15 +163,6 @@ class Demo:
             "live": answer["version"],
             "prediction": answer["prediction_id"],
         }
-
-    def data(self, workload: Declared) -> str:
-        """The dataset's first version, released if there is none."""
-        name = workload.data.name
-        if self._versions(name):
-            self.say(f"{name} has a data tag already")
-        else:
-            self._release(workload)
-        return self._versions(name)[0]
 
     def bad_data(self, workload: Declared) -> str:
         """A version of the dataset with wrong answers among its training rows, released if there is none."""
@@ -214,7 +212,8 @@ class Demo:
     def answer(self, declared: Declared, version: str) -> dict[str, Any]:
         """What answers now, with an answer of it; an index is what others answer by."""
         if isinstance(declared, Workload):
-            answer = self.predict(declared, version)
+            file = self.resources.registry.files(declared.data.name, version)[TEST]
+            answer = self._post(declared.name, "predict", declared.resolve(declared.example)(file, ROWS))
             self.say(f"{declared.name} {answer['version']} answers: {json.dumps(answer['predictions'][0])}")
             return answer
         if isinstance(declared, Application):
@@ -226,19 +225,9 @@ class Demo:
         current = self.resources.ledger.current(targets_of(declared)[0].name)
         return {"version": current.version if current else None, "prediction_id": None}
 
-    def predict(self, workload: Workload, version: str, rows: int = 5) -> dict[str, Any]:
-        """Answers of the live endpoint to a few rows of the frozen test split."""
-        file = self.resources.registry.files(workload.data.name, version)[TEST]
-        return self._post(workload.name, "predict", workload.resolve(workload.example)(file, rows))
-
     def _post(self, endpoint: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
         url = f"{self.resources.serving.address(endpoint)}/{what}"
         return send("POST", url, timeout=30, body=body).raise_for_status().json()
-
-    def trace(self, prediction: str) -> "Trace":
-        from mlops_assets.lineage.trace import trace
-
-        return trace(prediction, self.resources, PATIENCE)
 
     def _versions(self, name: str) -> list[str]:
         return sorted((split_tag(tag)[1] for tag in self.resources.registry.tags(name)), key=version_order)

@@ -32,6 +32,7 @@ def new(
     folder = package_of(into.resolve()) if into else settings().workloads
     made = generate(Wanted(name, kind, cast(Task, task), folder, csv, target))
     location = add_location(folder) if into else None
+    steps = _next(name, folder)
     facts = {
         "name": name,
         "kind": kind,
@@ -40,9 +41,9 @@ def new(
         "files": made.files,
         "left_out": made.left_out,
         "definitions": str(location) if location else None,
-        "next": [{"why": why, "command": command} for why, command in _next(name, folder).items()],
+        "next": [{"why": why, "command": command} for why, command in steps.items()],
     }
-    show(facts, as_json, lambda: _text(made, location, _next(name, folder)))
+    show(facts, as_json, lambda: _text(made, location, steps))
 
 
 def _next(name: str, folder: Path) -> dict[str, str]:

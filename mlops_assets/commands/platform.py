@@ -46,11 +46,9 @@ def up(
         playground=not without_playground,
     )
     console.print("The platform is up." if started else "The platform runs already.")
-    shown = {"MLflow": chosen.mlflow, "Ray": chosen.ray, "Endpoints": chosen.serve}
-    if not without_playground:
-        shown = {"Playground": chosen.playground, **shown}
-    if not without_dagster:
-        shown = {"Dagster": chosen.dagster, **shown}
+    shown = {} if without_dagster else {"Dagster": chosen.dagster}
+    shown |= {} if without_playground else {"Playground": chosen.playground}
+    shown |= {"MLflow": chosen.mlflow, "Ray": chosen.ray, "Endpoints": chosen.serve}
     for title, address in shown.items():
         console.print(f"  {title:<18} {address}")
 

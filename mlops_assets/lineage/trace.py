@@ -179,11 +179,9 @@ def _origin(candidate: Candidate, release: Release | None, resources: Resources)
 
 def _cited(prediction: Prediction, candidate: Candidate, resources: Resources) -> list[dict[str, Any]]:
     """The chunks that an application's answer names, read from the table of the index that it was composed with."""
-    if "index" not in candidate.parts:
-        return []
     answers = [one for one in prediction.outputs if isinstance(one, dict)]
     wanted = [str(one["id"]) for answer in answers for one in answer.get("citations", ())]
-    if not wanted:
+    if not wanted or "index" not in candidate.parts:
         return []
     release, index = _released(candidate.parts["index"], resources)
     if index is None:

@@ -32,8 +32,7 @@ def show(schema: Mapping[str, Any], answer: Answer) -> None:
     plain = {name: value for name, value in prediction.items() if name not in scores}
     texts = {name: value for name, value in plain.items() if isinstance(value, str)}
     # A name says more than its number: the headline is a text where there is one.
-    headline = next(iter(texts or plain), None)
-    if headline is not None:
+    if headline := next(iter(texts or plain), None):
         st.metric(_title(schema, headline), _short(plain.pop(headline)), help=_help(schema, headline))
     single = {name: value for name, value in plain.items() if isinstance(value, str | int | float | None)}
     figures = [(_title(schema, name), _short(value), _help(schema, name)) for name, value in single.items()]

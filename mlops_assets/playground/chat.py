@@ -59,7 +59,7 @@ def show(endpoint: str, version: str | None, info: Mapping[str, Any]) -> None:
 
 def _turn(chat: Chat, turn: Turn, number: int, answer: bool) -> None:
     with st.chat_message("user", avatar=":material/person:"):
-        st.html(markup.asked(turn.question))
+        st.html(markup.plain(turn.question, "asked"))
     with st.chat_message("assistant", avatar=":material/menu_book:"), st.container(gap="xsmall"):
         place = st.empty()
         if answer:
@@ -158,7 +158,7 @@ def _open_chunk(chat: Chat, turn: Turn, cited: Mapping[str, Any]) -> None:
         return
     st.html(markup.facts({"": found["path"], "in": found["corpus"]}))
     st.html(markup.heading(found["heading"]))
-    st.html(markup.chunk(found["content"]))
+    st.html(markup.plain(found["content"], "chunk"))
     st.html(markup.facts({"part": str(found["source"]), "chunk": found["id"]}))
 
 

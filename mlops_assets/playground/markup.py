@@ -49,12 +49,9 @@ def said(text: str, marks: bool = True, refused: bool = False) -> str:
     return f'<div class="said{" refused" if refused else ""}">{html}</div>'
 
 
-def asked(text: str) -> str:
-    return f'<div class="asked">{escape(text)}</div>'
-
-
-def chunk(text: str) -> str:
-    return f'<div class="chunk">{escape(text)}</div>'
+def plain(text: str, kind: str) -> str:
+    """A text as it stands: a question (`asked`), or a passage (`chunk`)."""
+    return f'<div class="{kind}">{escape(text)}</div>'
 
 
 def heading(text: str) -> str:

@@ -121,19 +121,15 @@ def _bounds(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
     """A schema with its reference followed and `null` taken off, and whether that was there."""
     for _ in range(8):  # references to references; an endless circle is no form
-        if "$ref" in schema:
-            name = str(schema["$ref"]).rpartition("/")[2]
-            rest = {key: value for key, value in schema.items() if key != "$ref"}
-            schema = {**root.get("$defs", {}).get(name, {}), **rest}
-            continue
-        options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
-        if len(options) == 1 and len(schema["anyOf"]) == 2:
-            rest = {key: value for key, value in schema.items() if key != "anyOf"}
-            return {**_resolved(options[0], root)[0], **rest}, True
-        if len(schema.get("allOf", ())) == 1:
-            schema = {**schema["allOf"][0], **{key: value for key, value in schema.items() if key != "allOf"}}
-            continue
-        break
+        if "$ref" not in schema:
+            break
+        name = str(schema["$ref"]).rpartition("/")[2]
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        schema = {**root.get("$defs", {}).get(name, {}), **rest}
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    if len(options) == 1 and len(schema["anyOf"]) == 2:
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {**_resolved(options[0], root)[0], **rest}, True
     return schema, False
 
 

@@ -67,7 +67,12 @@ def _widget(field: Field, example: Any, examples: Mapping[str, Any], key: str) -
         return st.toggle(field.title, bool(value), **about)
     if field.kind == "picture":
         return _picture(field, examples, key)
-    return _json(field, value, about)
+    text = st.text_area(f"{field.title} (JSON)", json.dumps(value), height=160, **about)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        _said(f"this is not JSON: {error}")
+        return None
 
 
 def _said(text: str) -> None:
@@ -80,15 +85,6 @@ def _number(value: Any, kind: type) -> Any:
     if not isinstance(value, int | float):
         return None
     return kind(value) if kind is int else float(str(np.float32(value)))
-
-
-def _json(field: Field, value: Any, about: dict[str, Any]) -> Any:
-    text = st.text_area(f"{field.title} (JSON)", json.dumps(value), height=160, **about)
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        _said(f"this is not JSON: {error}")
-        return None
 
 
 # --- pictures ---
@@ -114,7 +110,7 @@ def _picture(field: Field, examples: Mapping[str, Any], key: str) -> Any:
                 values = np.asarray(own[at], float).reshape(field.shape)
     except NoPicture as error:
         _said(str(error))
-        values = None
+        return None
     if values is None:
         return None
     height, width = field.shape

@@ -12,13 +12,12 @@ Python expression of the file's path, or none), and `data` (`examine.Examined`, 
 import ast
 import keyword
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from workloads.sdk.errors import PlatformError
@@ -222,16 +221,14 @@ def _text(value: Any) -> str:
 
 
 def _write(package: Path, name: str, texts: Mapping[str, str]) -> None:
-    partial = None
     try:
         package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").touch()
-        partial = Path(mkdtemp(dir=package, prefix=f".{name}-"))
-        partial.chmod(0o755)
-        for file, text in texts.items():
-            (partial / file).write_text(text, encoding="utf-8")
-        partial.rename(package / name)
+        with TemporaryDirectory(dir=package, prefix=f".{name}-") as partial:
+            folder = Path(partial, name)
+            folder.mkdir()
+            for file, text in texts.items():
+                (folder / file).write_text(text, encoding="utf-8")
+            folder.rename(package / name)
     except OSError as error:
-        if partial:
-            shutil.rmtree(partial, ignore_errors=True)
         raise CannotGenerate(f"{package / name} cannot be written: {error.strerror}") from error
