@@ -104,10 +104,11 @@ def trace(prediction_id: str, resources: Resources, patience: float = 0) -> Trac
                 f"than {resources.settings.log_retention_days} days ago, or less than a second ago"
             )
         time.sleep(0.15)
-    release, candidate = _answered_by(found, resources)
+    candidate, release = _answered_by(found, resources)
     current = resources.ledger.current(candidate.thing)
     own = _origin(candidate, release, resources)
-    parts = {role: _origin_of_release(part, resources) for role, part in candidate.parts.items()}
+    released = {role: _released(part, f"the release {part}", resources) for role, part in candidate.parts.items()}
+    parts = {role: _origin(*part, resources) for role, part in released.items()}
     return Trace(
         prediction={
             "id": str(found.prediction_id),
@@ -124,22 +125,9 @@ def trace(prediction_id: str, resources: Resources, patience: float = 0) -> Trac
             "live": current is not None and release is not None and current.id == release.id,
         },
         parts=parts,
-        chunks=_cited(found, candidate, resources),
+        chunks=_cited(found, Chosen(*released["index"]), resources) if "index" in released else [],
         **vars(own) | {"intact": all(one.intact for one in (own, *parts.values()))},
     )
-
-
-def _released(identity: int, resources: Resources) -> tuple[Release | None, Candidate | None]:
-    """A release and what it released; None where the ledger does not know it."""
-    release = resources.ledger.release(identity)
-    return release, resources.ledger.candidates.by_id(release.candidate) if release else None
-
-
-def _origin_of_release(identity: int, resources: Resources) -> Origin:
-    release, candidate = _released(identity, resources)
-    if candidate is None:
-        raise NotFound(f"the ledger of {resources.settings.env} does not know the release {identity}")
-    return _origin(candidate, release, resources)
 
 
 def _origin(candidate: Candidate, release: Release | None, resources: Resources) -> Origin:
@@ -177,31 +165,34 @@ def _origin(candidate: Candidate, release: Release | None, resources: Resources)
     )
 
 
-def _cited(prediction: Prediction, candidate: Candidate, resources: Resources) -> list[dict[str, Any]]:
+def _cited(prediction: Prediction, index: Chosen, resources: Resources) -> list[dict[str, Any]]:
     """The chunks that an application's answer names, read from the table of the index that it was composed with."""
     answers = [one for one in prediction.outputs if isinstance(one, dict)]
-    wanted = [str(one["id"]) for answer in answers for one in answer.get("citations", ())]
-    if not wanted or "index" not in candidate.parts:
+    wanted = dict.fromkeys(str(one["id"]) for answer in answers for one in answer.get("citations", ()))
+    if not wanted:
         return []
-    release, index = _released(candidate.parts["index"], resources)
-    if index is None:
-        return []
-    table = composing.component_of(Chosen(index, release), resources).content["table"]
-    found = [resources.vectors.chunk(table, chunk) for chunk in dict.fromkeys(wanted)]
+    table = composing.component_of(index, resources).content["table"]
+    found = [resources.vectors.chunk(table, chunk) for chunk in wanted]
     return [chunk for chunk in found if chunk]
 
 
-def _answered_by(prediction: Prediction, resources: Resources) -> tuple[Release | None, Candidate]:
-    """The release that answered, None where a version was asked for that was never released; and its candidate."""
-    if prediction.release_id is None:
-        unknown, release = f"version {prediction.version}", None
-        candidate = resources.ledger.candidates.get(prediction.endpoint, prediction.number or 0)
-    else:
-        unknown = f"release {prediction.release_id}"
-        release, candidate = _released(prediction.release_id, resources)
-    if candidate is None:
-        raise NotFound(f"the ledger of {resources.settings.env} does not know {unknown} of {prediction.endpoint}")
-    return release, candidate
+def _answered_by(prediction: Prediction, resources: Resources) -> tuple[Candidate, Release | None]:
+    """The candidate that answered, and its release; None where a version was asked for that was never released."""
+    if prediction.release_id is not None:
+        return _released(prediction.release_id, f"release {prediction.release_id} of {prediction.endpoint}", resources)
+    if candidate := resources.ledger.candidates.get(prediction.endpoint, prediction.number or 0):
+        return candidate, None
+    unknown = f"version {prediction.version} of {prediction.endpoint}"
+    raise NotFound(f"the ledger of {resources.settings.env} does not know {unknown}")
+
+
+def _released(identity: int, name: str, resources: Resources) -> tuple[Candidate, Release]:
+    """What a release released, and the release; `name` is what it is called where the ledger does not know it."""
+    release = resources.ledger.release(identity)
+    candidate = resources.ledger.candidates.by_id(release.candidate) if release else None
+    if release is None or candidate is None:
+        raise NotFound(f"the ledger of {resources.settings.env} does not know {name}")
+    return candidate, release
 
 
 def impact(key: str, resources: Resources) -> list[Touched]:
