@@ -173,9 +173,8 @@ def _candidate(releasing: "Releasing", number: int | None) -> Candidate:
     found = releasing.ledger.candidates.of(releasing.target)
     if not found:
         raise CannotRelease(f"{releasing.target} has no candidate yet: a data tag makes one (`mlops data list`)")
-    for candidate in found if number else found[-1:]:
-        if number in (None, candidate.number):
-            return candidate
+    if wanted := [candidate for candidate in found if number in (None, candidate.number)]:
+        return wanted[-1]
     numbers = ", ".join(str(candidate.number) for candidate in found[-10:])
     raise CannotRelease(f"{releasing.target} has no candidate {number}; the newest are {numbers}")
 

@@ -52,8 +52,7 @@ def names() -> list[str]:
 def versions(endpoint: str) -> list[str]:
     """Versions that may be asked for: the live one, then the newest. Raises `NotAnswering` where none is live."""
     offered = _get(endpoint, "versions")
-    live = offered.get("live")
-    if live is None:
+    if (live := offered.get("live")) is None:
         raise NotAnswering(f"{endpoint} runs and serves no version yet; release one, then look again")
     return [live, *(one["version"] for one in offered["versions"] if one["version"] != live)]
 
