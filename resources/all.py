@@ -1,7 +1,5 @@
 """All resources of one environment, connected when they are used."""
 
-from functools import cached_property
-
 from resources.compute import Compute
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
@@ -18,34 +16,13 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-
-    @cached_property
-    def registry(self) -> DataRegistry:
-        return DataRegistry(self.settings)
-
-    @cached_property
-    def compute(self) -> Compute:
-        return Compute(self.settings)
-
-    @cached_property
-    def tracking(self) -> Tracking:
-        return Tracking(self.settings)
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return Ledger(self.settings)
-
-    @cached_property
-    def serving(self) -> Serving:
-        return Serving(self.settings)
-
-    @cached_property
-    def vectors(self) -> VectorStore:
-        return VectorStore(self.settings)
-
-    @cached_property
-    def predictions(self) -> PredictionLog:
-        return PredictionLog(self.settings)
+        self.registry = DataRegistry(settings)
+        self.compute = Compute(settings)
+        self.tracking = Tracking(settings)
+        self.ledger = Ledger(settings)
+        self.serving = Serving(settings)
+        self.vectors = VectorStore(settings)
+        self.predictions = PredictionLog(settings)
 
     def data(self, name: str, version: str) -> DataVersion:
         """A data version as the ledger holds it. A tag that it does not hold yet is read and entered; no other is.

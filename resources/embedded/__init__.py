@@ -4,7 +4,7 @@ import fcntl
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -84,7 +84,8 @@ class Platform:
             if external:
                 raise PlatformFailed("\n".join(external))
             broken = [part for part in wanted if faults[part.name]]
-            self._refuse_taken_ports([part for part in broken if not part.running()])
+            if taken := self.taken_ports([part for part in broken if not part.running()]):
+                raise PlatformFailed("\n".join(f"{text}; {mend}" for text, mend in taken))
             if any(part.name == "ray" for part in broken):
                 broken += [part for part in wanted if part.name == "serve" and part not in broken and not part.external]
             if not any(part.name == "postgres" for part in broken):
@@ -134,18 +135,16 @@ class Platform:
         with ThreadPoolExecutor(len(parts)) as pool:
             return dict(zip([part.name for part in parts], pool.map(lambda part: part.trouble(), parts), strict=True))
 
-    def _refuse_taken_ports(self, parts: list[Part]) -> None:
-        wanted = {port: (part, setting) for part in parts for setting, port in part.ports.items()}
+    def taken_ports(self, parts: list[Part]) -> list[tuple[str, str]]:
+        """What is wrong with each port of these parts that a stranger listens on, and how to mend it."""
         own = {process.pid for part in self.parts for process in part.processes()}
-        faults = []
-        for port, _, owner, pid in listeners():
-            if port in wanted and pid not in own:
-                part, setting = wanted.pop(port)
-                faults.append(
-                    f"port {port}, which {part.title} needs, is used by {owner}; end that process, or set {setting}"
-                )
-        if faults:
-            raise PlatformFailed("\n".join(faults))
+        held = {port: owner for port, _, owner, pid in listeners() if pid not in own}
+        return [
+            (f"port {port}, which {part.title} needs, is used by {held[port]}", f"end that process, or set {setting}")
+            for part in parts
+            for setting, port in part.ports.items()
+            if port in held
+        ]
 
     def _start(self, parts: list[Part], progress: Progress) -> None:
         """Each part as soon as those that it needs answer; independent ones side by side."""
@@ -172,17 +171,14 @@ class Platform:
             while order.is_active():
                 for name in order.get_ready():
                     pending[pool.submit(start, names[name])] = name
-                done = [future for future in pending if future.done()]
                 if not pending:
                     break  # the rest waits for what failed
-                for future in done:
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     name = pending.pop(future)
                     if future.exception() is None:
                         order.done(name)
                     else:
                         failures.append(f"{names[name].title}: {future.exception()}")
-                if not done:
-                    time.sleep(0.05)
         if failures:
             raise PlatformFailed("\n".join(failures))
 

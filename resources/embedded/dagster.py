@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from resources.database import DatabaseUnavailable, connect
@@ -40,14 +39,11 @@ class Webserver(_Dagster):
     """The UI and its GraphQL API."""
 
     name, title, seconds = "dagster-webserver", "Dagster webserver", 120
+    listens = ("dagster_port",)
 
     @property
     def address(self) -> str:
         return self.settings.dagster
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return {"MLOPS_DAGSTER_PORT": self.settings.dagster_port}
 
     def fault(self) -> str | None:
         status, _ = request(f"{self.address}/server_info")

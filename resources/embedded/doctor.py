@@ -86,15 +86,14 @@ def _memory(settings: Settings) -> Iterator[Finding]:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     platform = Platform(settings)
-    own = {process.pid for part in platform.parts for process in part.processes()}
-    held = {port: owner for port, _, owner, pid in listeners() if pid not in own}
-    wanted = [(part, name, port) for part in platform.parts if not part.external for name, port in part.ports.items()]
-    taken = [one for one in wanted if one[2] in held]
-    for part, name, port in taken:
-        text = f"port {port}, which {part.title} needs, is used by {held[port]}"
-        yield Finding("problem", "ports", text, f"end that process, or set {name}")
+    parts = [part for part in platform.parts if not part.external]
+    taken = platform.taken_ports(parts)
+    for text, mend in taken:
+        yield Finding("problem", "ports", text, mend)
     if not taken:
-        yield Finding("ok", "ports", ", ".join(f"{part.title} {port}" for part, _, port in wanted))
+        yield Finding(
+            "ok", "ports", ", ".join(f"{part.title} {port}" for part in parts for port in part.ports.values())
+        )
 
 
 def _services(settings: Settings) -> Iterator[Finding]:

@@ -1,7 +1,6 @@
 """The MLflow server: runs, metrics and the model registry in PostgreSQL. Clients write artifacts themselves."""
 
 import sys
-from collections.abc import Mapping
 
 from resources.embedded.part import Part
 from resources.embedded.variables import environment
@@ -12,18 +11,7 @@ class Mlflow(Part):
     """One worker process on loopback. After Ray, whose own time limits leave no room for both at once on two cores."""
 
     name, title, after, seconds = "mlflow", "MLflow", ("postgres", "ray"), 120
-
-    @property
-    def address(self) -> str:
-        return self.settings.mlflow
-
-    @property
-    def external(self) -> bool:
-        return self.settings.mlflow_url is not None
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return {"MLOPS_MLFLOW_PORT": self.settings.mlflow_port}
+    elsewhere, listens = ("mlflow_url",), ("mlflow_port",)
 
     def fault(self) -> str | None:
         status, _ = request(f"{self.address}/health")

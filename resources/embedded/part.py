@@ -25,31 +25,34 @@ class Part(ABC):
         title: name for people.
         after: parts that must answer before this one starts.
         seconds: how long it may take until it answers.
+        elsewhere: settings any of which names another service in place of the embedded one.
+        listens: settings of all the fixed ports that it listens on.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     after: ClassVar[tuple[str, ...]] = ()
     seconds: ClassVar[float] = 60
+    elsewhere: ClassVar[tuple[str, ...]] = ()
+    listens: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.daemon = Daemon(settings, self.name)
 
     @property
-    @abstractmethod
     def address(self) -> str:
-        """Where it answers, without secrets."""
+        """Where it answers, without secrets: what the settings say under its name."""
+        return getattr(self.settings, self.name)
 
     @property
     def external(self) -> bool:
-        """Whether a setting names another service in place of the embedded one."""
-        return False
+        return any(getattr(self.settings, url) is not None for url in self.elsewhere)
 
     @property
     def ports(self) -> Mapping[str, int]:
-        """Setting -> port of everything it listens on at a fixed port."""
-        return {}
+        """Ports by the variables that set them."""
+        return {f"MLOPS_{name.upper()}": getattr(self.settings, name) for name in self.listens}
 
     @abstractmethod
     def fault(self) -> str | None:

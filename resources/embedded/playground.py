@@ -1,7 +1,6 @@
 """The playground: a Streamlit page over the endpoints and their lineage (`mlops_assets/playground`)."""
 
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,14 +35,7 @@ class Playground(Part):
     """It waits for nothing but the cores: a page that is opened before the endpoints answer says so."""
 
     name, title, after, seconds = "playground", "Playground", ("ray",), 120
-
-    @property
-    def address(self) -> str:
-        return self.settings.playground
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return {"MLOPS_PLAYGROUND_PORT": self.settings.playground_port}
+    listens = ("playground_port",)
 
     def fault(self) -> str | None:
         status, _ = request(f"{self.address}/_stcore/health")

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -32,18 +31,11 @@ class Postgres(Part):
     """The server. As a part of the platform it is ready when it answers; `prepare` makes its databases."""
 
     name, title = "postgres", "PostgreSQL"  # 60 s: recovery after a crash under load can take long
+    elsewhere, listens = ("postgres_url",), ("postgres_port",)
 
     @property
     def address(self) -> str:
         return address(self.settings)
-
-    @property
-    def external(self) -> bool:
-        return self.settings.postgres_url is not None
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return {"MLOPS_POSTGRES_PORT": self.settings.postgres_port}
 
     def fault(self) -> str | None:
         try:

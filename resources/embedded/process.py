@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from resources.files import write_atomically
 from resources.settings import Settings
 
 LARGEST_LOG = 20 * 2**20  # bytes; a longer log is moved aside when its process starts
@@ -45,22 +46,12 @@ def end(processes: Iterable[psutil.Process], first: int = signal.SIGTERM, patien
                 continue
         deadline = time.monotonic() + seconds
         while remaining and time.monotonic() < deadline:
-            _collect(remaining)
+            # This collects those that are children of this very process, else they would stay as zombies.
+            psutil.wait_procs(remaining, timeout=0.05)
             remaining = [process for process in remaining if alive(process)]
-            if remaining:
-                time.sleep(0.05)
         if not remaining:
             return
     raise RuntimeError(f"processes {sorted(process.pid for process in remaining)} cannot be ended; end them by hand")
-
-
-def _collect(processes: Iterable[psutil.Process]) -> None:
-    """Collect those that are children of this very process, else they would stay as zombies."""
-    for process in processes:
-        try:
-            os.waitpid(process.pid, os.WNOHANG)
-        except OSError:
-            continue
 
 
 def _default_signals() -> None:
@@ -135,7 +126,6 @@ class Daemon:
         Raises:
             RuntimeError: a waited-for command failed or took too long; the message ends with the log's last lines.
         """
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -168,10 +158,7 @@ class Daemon:
     def remember(self, pid: int) -> psutil.Process:
         """Write the pid file of a running process."""
         process = psutil.Process(pid)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        new = self.file.with_suffix(".new")
-        new.write_text(json.dumps({"pid": pid, "created": process.create_time()}))
-        new.replace(self.file)
+        write_atomically(self.file, json.dumps({"pid": pid, "created": process.create_time()}))
         return process
 
     def stop(self, first: int = signal.SIGTERM, patience: float = 10) -> None:

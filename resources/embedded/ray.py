@@ -5,7 +5,6 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -49,22 +48,8 @@ QUIET = {
 class Ray(Part):
     """Control store, scheduler, dashboard with the job API. Each worker inherits this environment."""
 
-    name, title, seconds = "ray", "Ray", 60
-
-    @property
-    def address(self) -> str:
-        return self.settings.ray
-
-    @property
-    def external(self) -> bool:
-        return self.settings.ray_url is not None
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return {
-            "MLOPS_RAY_PORT": self.settings.ray_port,
-            "MLOPS_RAY_DASHBOARD_PORT": self.settings.ray_dashboard_port,
-        }
+    name, title = "ray", "Ray"
+    elsewhere, listens = ("ray_url",), ("ray_port", "ray_dashboard_port")
 
     def running(self) -> bool:
         """Whether all of its core lives: without any one of them it is of no use."""

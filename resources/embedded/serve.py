@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Mapping
 
 import psutil
 
@@ -18,18 +17,7 @@ class Serve(Part):
     """Ray Serve: controller and HTTP proxy. Its processes are Ray's."""
 
     name, title, after, seconds = "serve", "Ray Serve", ("ray",), 90
-
-    @property
-    def address(self) -> str:
-        return self.settings.serve
-
-    @property
-    def external(self) -> bool:
-        return self.settings.serve_url is not None or self.settings.ray_url is not None
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return {"MLOPS_SERVE_PORT": self.settings.serve_port}
+    elsewhere, listens = ("serve_url", "ray_url"), ("serve_port",)
 
     def running(self) -> bool:
         return self._status().get("controller_info", {}).get("actor_id") is not None
