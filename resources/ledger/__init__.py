@@ -5,7 +5,6 @@ until they are done. Everything has a numeric id; lineage is following ids.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from resources.ledger.alerts import Alerts
 from resources.ledger.aliases import Aliases
@@ -27,34 +26,15 @@ from resources.ledger.records import (
 )
 from resources.ledger.reports import GateReport
 from resources.ledger.store import NoLedger, Store
-from resources.ledger.versions import Version, changes_of, following
-from resources.registry.version import DataFile, DataVersion
+from resources.ledger.versions import changes_of
+from resources.registry.version import DataFile, DataVersion, Version, following
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
-if TYPE_CHECKING:
-    import psycopg
-
 __all__ = [
-    "CANDIDATE",
-    "CHAMPION",
-    "PREVIOUS",
-    "Action",
-    "Alert",
-    "AliasMove",
-    "Batch",
-    "Candidate",
-    "ChampionMoved",
-    "DataFile",
-    "DataVersion",
-    "DecidedMeanwhile",
-    "Decision",
-    "Ledger",
-    "MovedTag",
-    "NewBatch",
-    "NewCandidate",
-    "NoLedger",
-    "Release",
+    "CANDIDATE", "CHAMPION", "PREVIOUS", "Action", "Alert", "AliasMove", "Batch", "Candidate", "ChampionMoved",
+    "DataFile", "DataVersion", "DecidedMeanwhile", "Decision", "Ledger", "MovedTag", "NewBatch", "NewCandidate",
+    "NoLedger", "Release",
 ]  # fmt: skip
 
 
@@ -87,14 +67,21 @@ class Ledger:
 
     def add_report(self, candidate: int, report: GateReport) -> int:
         """Enter a report about a candidate (its id), unless it is the newest already. Returns the report's id."""
-        with self._store.transaction() as connection:
-            return self._add_report(connection, candidate, report)
+        with self._store.transaction():
+            newest, last = self._newest_report(candidate)
+            if last == report:
+                return newest
+            values = {"candidate": candidate, "verdict": report.verdict, "content": report.model_dump(mode="json")}
+            return self._store.insert("report", values)
 
     def report(self, candidate: int) -> GateReport | None:
         """The newest report about a candidate (its id)."""
-        with self._store.transaction() as connection:
-            row = self._newest_report(connection, candidate)
-        return GateReport.model_validate(row[1]) if row else None
+        return self._newest_report(candidate)[1]
+
+    def _newest_report(self, candidate: int) -> tuple[int, GateReport | None]:
+        newest = "SELECT id, content FROM report WHERE candidate = %s ORDER BY id DESC LIMIT 1"
+        row = self._store.execute(newest, [candidate]).fetchone()
+        return (row[0], GateReport.model_validate(row[1])) if row else (0, None)
 
     def decisions(self, candidate: int) -> list[Decision]:
         """What was decided about a candidate (its id), newest last."""
@@ -135,16 +122,16 @@ class Ledger:
             DecidedMeanwhile: somebody has decided about this candidate since `after`.
         """
         with self._store.transaction() as connection:
-            subject = self._store.one(connection, Candidate, "SELECT * FROM candidate", id=candidate)
+            subject = self.candidates.by_id(candidate)
             if subject is None:
                 raise LookupError(f"the ledger has no candidate {candidate}")
-            self._store.lock(connection, subject.thing)
-            current = self._current(connection, subject.thing)
+            self._store.lock(subject.thing)
+            current = self.current(subject.thing)
             if action in RELEASING and current and current.candidate == candidate:
                 return current
             if against != 0 and (current.candidate if current else None) != against:
                 raise ChampionMoved(f"{current.version if current else 'nothing'} is released as {subject.thing} now")
-            on = self._add_report(connection, candidate, report) if report else None
+            on = self.add_report(candidate, report) if report else None
             last = connection.execute(
                 "SELECT action, report, id, actor FROM decision WHERE candidate = %s ORDER BY id DESC LIMIT 1",
                 [candidate],
@@ -155,24 +142,19 @@ class Ledger:
             repeated = action not in RELEASING and last is not None and last[:2] == (action, on)
             if not repeated:
                 values = {"thing": subject.thing, "candidate": candidate, "report": on, "action": action}
-                decision = self._store.insert(connection, "decision", values | {"actor": actor, "why": why})
+                decision = self._store.insert("decision", values | {"actor": actor, "why": why})
                 if action in RELEASING:
-                    return self._release(connection, subject, decision, current)
-            if alert is not None:
-                if put_back:
-                    self.aliases.ask_again(connection, subject.thing, [CHAMPION])
-                self.alerts.raise_(connection, subject.thing, action, alert, again=put_back)
+                    return self._release(subject, decision, current)
+            if alert is not None and put_back:
+                self.aliases.put_back(subject.thing, action, alert)
+            elif alert is not None:
+                self.alerts.add(subject.thing, action, alert)
             return current
 
-    def _release(
-        self, connection: "psycopg.Connection[Any]", subject: Candidate, decision: int, current: Release | None
-    ) -> Release:
-        old = (
-            self._store.one(connection, Candidate, "SELECT * FROM candidate", id=current.candidate) if current else None
-        )
-        given = connection.execute(
-            "SELECT version, candidate FROM release WHERE thing = %s", [subject.thing]
-        ).fetchall()
+    def _release(self, subject: Candidate, decision: int, current: Release | None) -> Release:
+        old = self.candidates.by_id(current.candidate) if current else None
+        releases = "SELECT version, candidate FROM release WHERE thing = %s"
+        given = self._store.execute(releases, [subject.thing]).fetchall()
         own = [version for version, candidate in given if candidate == subject.id]
         bump, changes = changes_of(old, subject)
         if own:
@@ -182,22 +164,21 @@ class Ledger:
             version = str(following(before, bump, (Version.parse(version) for version, _ in given)))
         previous = current.id if current else None
         values = {"thing": subject.thing, "version": version, "candidate": subject.id, "decision": decision}
-        made = self._store.insert(connection, "release", values | {"previous": previous, "changes": changes})
-        connection.execute(
+        made = self._store.insert("release", values | {"previous": previous, "changes": changes})
+        self._store.execute(
             "INSERT INTO current (thing, release, previous) VALUES (%s, %s, %s)"
             " ON CONFLICT (thing) DO UPDATE SET release = excluded.release, previous = excluded.previous",
             [subject.thing, made, previous],
         )
         moves = {PREVIOUS: current.number if current else None, CHAMPION: subject.number}
-        self.aliases.ask(connection, subject.thing, moves)
-        release = self._current(connection, subject.thing)
+        self.aliases.ask(subject.thing, moves)
+        release = self.current(subject.thing)
         assert release is not None
         return release
 
     def current(self, target: str) -> Release | None:
         """What is released now."""
-        with self._store.transaction() as connection:
-            return self._current(connection, target)
+        return self._store.read(Release, "SELECT * FROM live", thing=target)
 
     def previous(self, target: str) -> Release | None:
         """What was released before that, and a rollback goes to."""
@@ -223,22 +204,5 @@ class Ledger:
             "SELECT (SELECT count(*) FROM decision WHERE thing = %(thing)s)"
             " + (SELECT count(*) FROM alert WHERE thing = %(thing)s)"
         )
-        with self._store.transaction() as connection:
-            row = connection.execute(counted, {"thing": target}).fetchone()
-            return row[0] if row else 0
-
-    def _current(self, connection: "psycopg.Connection[Any]", target: str) -> Release | None:
-        return self._store.one(connection, Release, "SELECT * FROM live", thing=target)
-
-    def _add_report(self, connection: "psycopg.Connection[Any]", candidate: int, report: GateReport) -> int:
-        newest = self._newest_report(connection, candidate)
-        if newest and GateReport.model_validate(newest[1]) == report:
-            return newest[0]
-        content = report.model_dump(mode="json")
-        values = {"candidate": candidate, "verdict": report.verdict, "content": content}
-        return self._store.insert(connection, "report", values)
-
-    def _newest_report(self, connection: "psycopg.Connection[Any]", candidate: int) -> tuple[int, Any] | None:
-        return connection.execute(
-            "SELECT id, content FROM report WHERE candidate = %s ORDER BY id DESC LIMIT 1", [candidate]
-        ).fetchone()
+        (count,) = self._store.execute(counted, {"thing": target})
+        return count[0]

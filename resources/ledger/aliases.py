@@ -2,15 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from resources.database import connect
 from resources.ledger.alerts import Alerts
 from resources.ledger.records import CANDIDATE, CHAMPION, PREVIOUS, AliasMove
 from resources.ledger.store import Store
-
-if TYPE_CHECKING:
-    import psycopg
 
 LOCK_SECONDS = 60
 NAMES = (CANDIDATE, CHAMPION, PREVIOUS)
@@ -30,8 +26,8 @@ class Aliases:
 
     def expected(self, target: str) -> dict[str, int | None]:
         """Where each alias should point: the newest candidate, what is released, what was released before."""
-        with self._store.transaction() as connection:
-            return self.within(connection, target)
+        row = self._store.execute(f"{EXPECTED} WHERE newest.thing = %s", [target]).fetchone()
+        return dict(zip(NAMES, row[1:] if row else [None] * len(NAMES), strict=True))
 
     def unsettled(self, actual: Mapping[str, Mapping[str, int]]) -> set[str]:
         """Targets with a move pending, or whose aliases are not as expected; `actual` are MLflow's, by target.
@@ -59,24 +55,18 @@ class Aliases:
 
     def mark_moved(self, move: AliasMove) -> None:
         """A move is done, and so are the earlier ones of the same alias, which it made void."""
-        with self._store.transaction() as connection:
-            connection.execute(
-                "UPDATE alias_move SET done_at = now()"
-                " WHERE thing = %s AND alias = %s AND id <= %s AND done_at IS NULL",
-                [move.thing, move.alias, move.id],
-            )
+        self._store.execute(
+            "UPDATE alias_move SET done_at = now() WHERE thing = %s AND alias = %s AND id <= %s AND done_at IS NULL",
+            [move.thing, move.alias, move.id],
+        )
 
     def put_back(self, target: str, kind: str, text: str, aliases: Iterable[str] = (CHAMPION,)) -> None:
         """Ask for aliases of a target to be set again, and raise an alert each time."""
-        with self._store.transaction() as connection:
-            self._store.lock(connection, target)
-            self.ask_again(connection, target, aliases)
-            self._alerts.raise_(connection, target, kind, text, again=True)
-
-    def ask_again(self, connection: "psycopg.Connection[Any]", target: str, aliases: Iterable[str]) -> None:
-        """Ask for aliases to be set where they belong, within a transaction."""
-        expected = self.within(connection, target)
-        self.ask(connection, target, {alias: expected[alias] for alias in aliases})
+        with self._store.transaction():
+            self._store.lock(target)
+            expected = self.expected(target)
+            self.ask(target, {alias: expected[alias] for alias in aliases})
+            self._alerts.add(target, kind, text, again=True)
 
     @contextmanager
     def projecting(self, target: str) -> Iterator[None]:
@@ -99,12 +89,8 @@ class Aliases:
                 ) from None
             yield
 
-    def within(self, connection: "psycopg.Connection[Any]", target: str) -> dict[str, int | None]:
-        """As `expected`, within a transaction."""
-        row = connection.execute(f"{EXPECTED} WHERE newest.thing = %s", [target]).fetchone()
-        return dict(zip(NAMES, row[1:] if row else [None] * len(NAMES), strict=True))
-
-    def ask(self, connection: "psycopg.Connection[Any]", target: str, moves: Mapping[str, int | None]) -> None:
-        """Ask for aliases to be set (None: removed), within a transaction."""
-        for alias, number in moves.items():
-            self._store.insert(connection, "alias_move", {"thing": target, "alias": alias, "number": number})
+    def ask(self, target: str, moves: Mapping[str, int | None]) -> None:
+        """Ask for aliases to be set (None: removed)."""
+        with self._store.transaction():
+            for alias, number in moves.items():
+                self._store.insert("alias_move", {"thing": target, "alias": alias, "number": number})

@@ -51,8 +51,7 @@ class Batches:
 
     def add(self, new: NewBatch) -> None:
         """Enter a batch; the same scores of the same release are entered already, and stay as they are."""
-        with self._store.transaction() as connection:
-            self._store.insert(connection, "batch", asdict(new), "ON CONFLICT (uri, digest, release) DO NOTHING")
+        self._store.insert("batch", asdict(new), "ON CONFLICT (uri, digest, release) DO NOTHING")
 
     def of(self, data_name: str, data_version: str) -> list[Batch]:
         """Batches that a data version is in: as what was scored, or as what the model was made from; oldest first."""

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resources.ledger.aliases import Aliases
 from resources.ledger.records import CANDIDATE, Candidate, NewCandidate
 from resources.ledger.store import Store
-
-if TYPE_CHECKING:
-    import psycopg
 
 
 class Candidates:
@@ -32,23 +29,21 @@ class Candidates:
 
         So the newest candidate of a target is always one that its training has chosen.
         """
-        with self._store.transaction() as connection:
-            return [self._add(connection, each) for each in new]
+        with self._store.transaction():
+            return [self._add(each) for each in new]
 
-    def _add(self, connection: "psycopg.Connection[Any]", new: NewCandidate) -> Candidate:
-        self._store.lock(connection, new.thing)
-        inserted = self._store.insert(connection, "candidate", asdict(new), "ON CONFLICT (thing, number) DO NOTHING")
-        candidate = self._store.one(
-            connection, Candidate, "SELECT * FROM candidate", thing=new.thing, number=new.number
-        )
+    def _add(self, new: NewCandidate) -> Candidate:
+        self._store.lock(new.thing)
+        inserted = self._store.insert("candidate", asdict(new), "ON CONFLICT (thing, number) DO NOTHING")
+        candidate = self.get(new.thing, new.number)
         assert candidate is not None
         if candidate.digest != new.digest:
             raise ValueError(
                 f"{new.thing} has a number {new.number} already, of digest {candidate.digest[:12]},"
                 f" not {new.digest[:12]}"
             )
-        if inserted and self._aliases.within(connection, new.thing)[CANDIDATE] == new.number:
-            self._aliases.ask(connection, new.thing, {CANDIDATE: new.number})
+        if inserted and self._aliases.expected(new.thing)[CANDIDATE] == new.number:
+            self._aliases.ask(new.thing, {CANDIDATE: new.number})
         return candidate
 
     def get(self, target: str, number: int) -> Candidate | None:
@@ -64,7 +59,7 @@ class Candidates:
 
     def newest(self, target: str, **where: Any) -> Candidate | None:
         """A target's newest candidate; of those with such values, where some are given by column."""
-        return self._store.read(Candidate, "SELECT * FROM candidate", "ORDER BY id DESC LIMIT 1", thing=target, **where)
+        return self._store.read(Candidate, "SELECT * FROM candidate", "ORDER BY id DESC", thing=target, **where)
 
     def durations(self, target: str, tier: str, latest: int, variant: str | None = None) -> list[tuple[int, float]]:
         """Rows of the data (all splits) and seconds of the latest trainings on a tier, of one variant if given."""
@@ -75,8 +70,7 @@ class Candidates:
             " WHERE c.thing = %s AND c.tier = %s AND c.seconds IS NOT NULL AND c.variant = coalesce(%s, c.variant)"
             " ORDER BY c.id DESC LIMIT %s"
         )
-        with self._store.transaction() as connection:
-            return connection.execute(statement, [target, tier, variant, latest]).fetchall()
+        return self._store.execute(statement, [target, tier, variant, latest]).fetchall()
 
     def of_data(self, name: str, version: str) -> list[Candidate]:
         """Everything that was made from a data version, newest last."""
@@ -101,5 +95,4 @@ class Candidates:
 
     def targets(self) -> list[str]:
         """Everything that ever had a candidate."""
-        with self._store.transaction() as connection:
-            return [row[0] for row in connection.execute("SELECT DISTINCT thing FROM candidate ORDER BY thing")]
+        return [thing for (thing,) in self._store.execute("SELECT DISTINCT thing FROM candidate ORDER BY thing")]

@@ -1,13 +1,12 @@
 """The ledger's data: which versions there are, and which files they hold."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
 
 from resources.ledger.store import Store
 from resources.registry.version import DataFile, DataVersion
 from workloads.sdk.errors import PlatformError
-
-if TYPE_CHECKING:
-    import psycopg
 
 DIGITS = 6  # of a digest, at least, to find a file by
 
@@ -28,14 +27,14 @@ class Data:
         Raises:
             MovedTag: one is known with another commit or digest.
         """
-        with self._store.transaction() as connection:
+        with self._store.transaction():
             for name in sorted({version.name for version in versions}):
-                self._store.lock(connection, f"data:{name}")
+                self._store.lock(f"data:{name}")
             for version in versions:
-                self._record(connection, version)
+                self._record(version)
 
-    def _record(self, connection: "psycopg.Connection[Any]", version: DataVersion) -> None:
-        known = connection.execute(
+    def _record(self, version: DataVersion) -> None:
+        known = self._store.execute(
             "SELECT commit, digest FROM data_version WHERE name = %s AND version = %s", [version.name, version.version]
         ).fetchone()
         if known:
@@ -48,12 +47,9 @@ class Data:
             return
         fields = ("name", "version", "tag", "commit", "digest", "source")
         values = {field: getattr(version, field) for field in fields} | {"metadata": dict(version.metadata)}
-        inserted = self._store.insert(connection, "data_version", values)
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO data_file (data_version, path, split, sha256, md5, size) VALUES (%s, %s, %s, %s, %s, %s)",
-                [[inserted, file.path, file.split, file.sha256, file.md5, file.size] for file in version.files],
-            )
+        inserted = self._store.insert("data_version", values)
+        for file in version.files:
+            self._store.insert("data_file", {"data_version": inserted, **asdict(file)})
 
     def versions(self, name: str) -> list[DataVersion]:
         """All versions of a dataset, in the order they were entered."""
@@ -81,9 +77,7 @@ class Data:
 
     def commits(self, name: str) -> dict[str, str]:
         """The commit that each version of a dataset had when it was entered."""
-        with self._store.transaction() as connection:
-            rows = connection.execute("SELECT version, commit FROM data_version WHERE name = %s", [name]).fetchall()
-        return dict(rows)
+        return dict(self._store.execute("SELECT version, commit FROM data_version WHERE name = %s", [name]).fetchall())
 
     def by_file(self, digest: str) -> list[DataVersion]:
         """The data versions of a digest (their own, or a file's SHA-256 or MD5), or of its first six digits or more."""
@@ -106,12 +100,8 @@ class Data:
         )
 
     def _read(self, statement: str, values: Any) -> list[DataVersion]:
-        from psycopg.rows import dict_row
+        return self._store.query(_version, statement, values)
 
-        with self._store.transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(statement, values).fetchall()
-        names = ("name", "version", "tag", "commit", "digest", "source", "metadata")
-        return [
-            DataVersion(**{name: row[name] for name in names}, files=[DataFile(**file) for file in row["files"]])
-            for row in rows
-        ]
+
+def _version(id: int, created_at: datetime, files: list[dict[str, Any]], **columns: Any) -> DataVersion:
+    return DataVersion(**columns, files=[DataFile(**file) for file in files])

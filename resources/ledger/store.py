@@ -1,7 +1,8 @@
 """What the ledger's parts share: a transaction in its schema, locks, and rows read as objects."""
 
 import json
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,66 +28,72 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.schema = settings.schema_of("ledger")
+        self._inside = threading.local()  # `connection`: of the transaction that this thread is in
 
     def migrate(self) -> None:
         """Create schema and tables where they are missing."""
         from psycopg import sql
 
         with self.transaction() as connection:
-            self.lock(connection, "")
+            self.lock("")
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
             connection.execute(SCHEMA.read_text())
 
     @contextmanager
     def transaction(self) -> "Iterator[psycopg.Connection[Any]]":
-        """A connection whose names are the ledger's; all is committed at the end, or nothing."""
+        """A connection whose names are the ledger's; all is committed at the end, or nothing.
+
+        Within another transaction of the same thread it is that one, so that what is asked of any part of the ledger
+        belongs to it.
+        """
         from psycopg import errors
 
+        if (outer := getattr(self._inside, "connection", None)) is not None:
+            yield outer
+            return
         try:
             with transaction(self.settings) as connection:
                 connection.execute("SELECT set_config('search_path', %s, true)", [self.schema])
+                self._inside.connection = connection
                 yield connection
         except errors.UndefinedTable:
             raise NoLedger(
                 f"the ledger of the environment {self.settings.env} has no tables yet; run `mlops up`"
             ) from None
+        finally:
+            self._inside.connection = None
 
-    def lock(self, connection: "psycopg.Connection[Any]", what: str) -> None:
-        """Let one transaction at a time decide about a target."""
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{self.schema}:{what}"])
+    def lock(self, what: str) -> None:
+        """Let one transaction at a time decide about a target, until the one around this ends."""
+        self.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{self.schema}:{what}"])
 
-    # Rows as objects. `select` is a statement of ours; columns are names of ours; values are always parameters.
+    # `select` is a statement of ours; columns are names of ours; values are always parameters.
 
-    def insert(
-        self, connection: "psycopg.Connection[Any]", table: str, values: Mapping[str, Any], conflict: str = ""
-    ) -> Any:
+    def execute(self, statement: str, values: Any = None) -> "psycopg.Cursor[Any]":
+        with self.transaction() as connection:
+            return connection.execute(statement, values)
+
+    def insert(self, table: str, values: Mapping[str, Any], conflict: str = "") -> Any:
         """Write a row; its id, or None where it stands there already (`conflict`). Lists and mappings become JSON."""
         columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
-        row = connection.execute(
+        row = self.execute(
             f"INSERT INTO {table} ({columns}) VALUES ({places}) {conflict} RETURNING id",  # noqa: S608 - names of ours
             {name: jsonb(value) if isinstance(value, dict | list) else value for name, value in values.items()},
         ).fetchone()
         return row[0] if row else None
 
-    def query(self, row: type[Row], statement: str, values: Any = None) -> list[Row]:
-        from psycopg.rows import class_row
+    def query(self, row: Callable[..., Row], statement: str, values: Any = None) -> list[Row]:
+        """Rows as objects: `row` is called with the columns by name."""
+        from psycopg.rows import kwargs_row
 
-        with self.transaction() as connection, connection.cursor(row_factory=class_row(row)) as cursor:
+        with self.transaction() as connection, connection.cursor(row_factory=kwargs_row(row)) as cursor:
             return cursor.execute(statement, values).fetchall()
 
-    def one(
-        self, connection: "psycopg.Connection[Any]", row: type[Row], select: str, order: str = "", **where: Any
-    ) -> Row | None:
-        from psycopg.rows import class_row
+    def read(self, row: Callable[..., Row], select: str, order: str = "", **where: Any) -> Row | None:
+        """The first row where columns have these values."""
+        return next(iter(self.query(row, f"{select}{_where(where)} {order} LIMIT 1", where)), None)
 
-        with connection.cursor(row_factory=class_row(row)) as cursor:
-            return cursor.execute(f"{select}{_where(where)} {order}", where).fetchone()
-
-    def read(self, row: type[Row], select: str, order: str = "", **where: Any) -> Row | None:
-        with self.transaction() as connection:
-            return self.one(connection, row, select, order, **where)
-
-    def read_all(self, row: type[Row], select: str, **where: Any) -> list[Row]:
+    def read_all(self, row: Callable[..., Row], select: str, **where: Any) -> list[Row]:
         return self.query(row, f"{select}{_where(where)} ORDER BY id", where)
 
 

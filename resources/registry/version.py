@@ -1,9 +1,9 @@
-"""What the data registry answers with: versions of datasets, their files, and how tags are written."""
+"""What the data registry answers with: versions of datasets, their files; how tags and versions are written."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 from workloads.sdk.errors import PlatformError
 
@@ -115,13 +115,37 @@ def version_order(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
+class Version(NamedTuple):
+    """`major.minor.patch`, ordered."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `1.2.0` or `v1.2.0`; raises ValueError for anything else."""
+        if not (match := re.fullmatch(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})", text.strip())):
+            raise ValueError(f"{text!r} is not a version such as 1.2.0")
+        return cls(*(int(part) for part in match.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+def following(current: Version | None, bump: Bump, given: Iterable[Version] = ()) -> Version:
+    """The version after `current`, above every one ever given in that line, so that none is used twice.
+
+    After a rollback `current` is below the highest: a patch of 1.0.3 is 1.0.7 where 1.0.6 was given before.
+    """
+    given = [*given, *([current] if current else [])]
+    if current is None or bump == "major":
+        return Version(max((v.major for v in given), default=0) + 1, 0, 0)
+    if bump == "minor":
+        return Version(current.major, max(v.minor for v in given if v.major == current.major) + 1, 0)
+    return Version(current.major, current.minor, max(v.patch for v in given if v[:2] == current[:2]) + 1)
+
+
 def next_version(versions: Sequence[str], bump: Bump) -> str:
     """The version after the highest; the first is 1.0.0."""
-    if not versions:
-        return "1.0.0"
-    major, minor, patch = max(map(version_order, versions))
-    return {
-        "major": f"{major + 1}.0.0",
-        "minor": f"{major}.{minor + 1}.0",
-        "patch": f"{major}.{minor}.{patch + 1}",
-    }[bump]
+    return str(following(max(map(Version.parse, versions), default=None), bump))

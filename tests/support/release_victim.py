@@ -16,7 +16,6 @@ from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.release.mechanism import Releasing
 from resources.ledger import AliasMove, Ledger
 from resources.ledger.aliases import Aliases
-from resources.ledger.store import Store
 from resources.settings import Settings
 from resources.tracking import Tracking
 from resources.tracking.registry import Registry
@@ -68,7 +67,7 @@ def main(test: Path, steps: dict[str, str]) -> None:
         resources = type("Resources", (), {"settings": settings, "registry": Splits(test)})()
         resources.ledger, resources.tracking = MortalLedger(settings), Tracking(settings)
         resources.tracking.registry = MortalRegistry(Server(settings))
-        resources.ledger.aliases = MortalAliases(Store(settings), resources.ledger.alerts)
+        resources.ledger.aliases = MortalAliases(resources.ledger._store, resources.ledger.alerts)
         releasing = Releasing(target, resources.ledger, resources.tracking, ModelEvaluator(echo, resources))
         if step.startswith("repair: "):
             step = step.removeprefix("repair: ")

@@ -14,8 +14,7 @@ import pytest
 
 from resources.ledger import Candidate, ChampionMoved, Ledger, MovedTag, NewCandidate, NoLedger
 from resources.ledger.reports import Check, GateReport, overall
-from resources.ledger.versions import Version, following
-from resources.registry.version import DataFile, DataVersion
+from resources.registry.version import DataFile, DataVersion, Version, following
 from resources.settings import Settings
 
 DIGEST = "a" * 64
