@@ -9,15 +9,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from resources.database import connect
 from resources.files import write_atomically
 from resources.settings import Settings
-
-if TYPE_CHECKING:
-    from workloads.sdk.programs.embedding.table import Vectors, VectorTable
+from workloads.sdk.programs.embedding.table import METADATA, Vectors, VectorTable, prepared
 
 
 class VectorStore:
@@ -25,22 +23,19 @@ class VectorStore:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-
-    @property
-    def schema(self) -> str:
-        return self.settings.schema_of("vectors")
+        self.schema = settings.schema_of("vectors")
 
     def migrate(self) -> None:
         """Create the schema and its catalogue; idempotent."""
         with self.opened() as vectors:
             vectors.migrate()
 
-    def table(self, name: str) -> "VectorTable | None":
+    def table(self, name: str) -> VectorTable | None:
         """What is known of a table, whole (`chunks` is a number) or not; None for none."""
         with self.opened() as vectors:
             return vectors.table(name)
 
-    def tables(self, index: str) -> "list[VectorTable]":
+    def tables(self, index: str) -> list[VectorTable]:
         """An index' tables that are whole, newest first."""
         with self.opened() as vectors:
             return vectors.tables(index)
@@ -54,8 +49,6 @@ class VectorStore:
         """A chunk's row without its vector; None where the table has none of this id, or there is no such table."""
         from psycopg import errors, sql
         from psycopg.rows import dict_row
-
-        from workloads.sdk.programs.embedding.table import METADATA
 
         try:
             wanted = UUID(str(identity))
@@ -78,9 +71,7 @@ class VectorStore:
         return file
 
     @contextmanager
-    def opened(self) -> "Iterator[Vectors]":
+    def opened(self) -> Iterator[Vectors]:
         """A connection for what is written: tables, rows and indexes."""
-        from workloads.sdk.programs.embedding.table import Vectors, prepared
-
         with connect(self.settings, autocommit=True, application_name="mlops vectors") as connection:
             yield Vectors(prepared(connection), self.schema)

@@ -8,15 +8,15 @@ the last checkpoint), how the log is followed, and how long a job may wait for r
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from resources.compute.capacity import Capacity, asked, bundle, fits, nearest, wanted
 from resources.compute.folder import Job, JobFolder, import_path
 from resources.compute.parallel import run_all
-from resources.compute.ray_jobs import ComputeUnavailable, RayJobs, State, Status
+from resources.compute.ray_jobs import PATIENCE, ComputeUnavailable, RayJobs, State, Status
 from resources.settings import Settings
 from workloads.sdk.contract import Tier
 from workloads.sdk.errors import PlatformError
@@ -41,23 +41,12 @@ class NotPlaceable(JobFailed):
     """There is no room for a job; the message names what is wanted and what is free."""
 
 
-class Jobs(Protocol):
-    """A place that runs jobs. Every method may raise `ComputeUnavailable`."""
-
-    def submit(self, name: str, command: str, env: dict[str, str], resources: Mapping[str, float]) -> None: ...
-    def status(self, name: str, patience: float = ...) -> Status: ...
-    def output(self, name: str, seen: int) -> bytes | None: ...
-    def stop(self, name: str) -> None: ...
-    def capacity(self) -> Capacity: ...
-    def waiting(self, name: str) -> bool | None: ...
-
-
 class Compute:
     """Jobs. Cheap to construct; nothing is contacted before it is needed."""
 
-    def __init__(self, settings: Settings, jobs: Jobs | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._jobs: Jobs = jobs or RayJobs(settings)
+        self._jobs = RayJobs(settings)
 
     def run(self, job: Job, log: Callable[[str], None] = print, given_up: threading.Event | None = None) -> Any:
         """Do the job, or take what was done before for the same root run and spec: what its spec calls a result.
@@ -79,7 +68,7 @@ class Compute:
                 name = found or self.submit(job)
             log(f"attached to the job {name}" if found else f"submitted the job {name}")
             last = self._wait(job, name, log, given_up)
-            status = self._status(name, AWAY_SECONDS)
+            status = self.status(name, AWAY_SECONDS)
             if (result := folder.result(job)) is not None:
                 return result
             if status.state is not State.UNKNOWN:
@@ -124,9 +113,14 @@ class Compute:
         name = folder.name(folder.latest)
         return name if folder.latest and self.status(name).state.live else None
 
-    def status(self, name: str) -> Status:
-        """Where a job stands."""
-        return self._status(name)
+    def status(self, name: str, patience: float = PATIENCE) -> Status:
+        """Where a job stands. `patience`: seconds that Ray may be away."""
+        status = self._jobs.status(name, patience)
+        if status.state is State.PENDING and (found := JobFolder.find(self._settings, name)):
+            folder, number = found
+            if folder.stopped(number).exists():
+                return Status(State.STOPPED, "stopped before it started")
+        return status
 
     def logs(self, name: str) -> Iterator[str]:
         """The job's lines from the first, as they come, until it ends; a lost connection loses and repeats none."""
@@ -136,7 +130,7 @@ class Compute:
         """End a job, and wait until it has ended (10 s at most). One that waits for room will not start."""
         if found := JobFolder.find(self._settings, name):
             folder, number = found
-            folder.mark_stopped(number)
+            folder.stopped(number).touch()
         self._jobs.stop(name)
         end = time.monotonic() + STOP_SECONDS
         while self.status(name).state.live and time.monotonic() < end:
@@ -163,14 +157,6 @@ class Compute:
     def folder(self, job: Job) -> Path:
         """What the job leaves on disk; `out` in it is what its program wrote."""
         return JobFolder.of(self._settings, job).path
-
-    def _status(self, name: str, patience: float | None = None) -> Status:
-        status = self._jobs.status(name) if patience is None else self._jobs.status(name, patience)
-        if status.state is State.PENDING and (found := JobFolder.find(self._settings, name)):
-            folder, number = found
-            if folder.stopped(number):
-                return Status(State.STOPPED, "stopped before it started")
-        return status
 
     # --- waiting ---
 
@@ -209,7 +195,7 @@ class Compute:
     def _follow(self, name: str, check: Callable[[Status], None]) -> Iterator[str]:
         seen, pause = 0, POLL_SECONDS[0]
         while True:
-            status = self._status(name, AWAY_SECONDS)
+            status = self.status(name, AWAY_SECONDS)
             asked = time.monotonic()
             # Asked for from where the last answer ended: there is no stream that could break off.
             output = self._jobs.output(name, seen)

@@ -122,28 +122,23 @@ class JobFolder:
     def log(self) -> Path:
         return self.path / "log.txt"
 
-    def stopped(self, number: int) -> bool:
-        return self._stopped(number).exists()
-
-    def mark_stopped(self, number: int) -> None:
-        self._stopped(number).touch()
+    def stopped(self, number: int) -> Path:
+        """The mark of an attempt that was stopped; it may not be there."""
+        return self.path / f"stopped-{number}"
 
     def prepare(self, job: Job, number: int) -> str:
         """Make the folder ready for an attempt; returns the shell line that runs it."""
         out = self.path / "out"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        self._stopped(number).unlink(missing_ok=True)
+        self.stopped(number).unlink(missing_ok=True)
         spec = job.spec.model_copy(update={"checkpoints": self.path / "checkpoints"})
         (self.path / "spec.json").write_text(spec.model_dump_json(indent=2))
         (self.path / "attempt").write_text(str(number))
         program = [sys.executable, "-m", job.spec.program, "--spec", self.path / "spec.json", "--out", out]
         words = " ".join(shlex.quote(str(word)) for word in program)
         # A job that is stopped while it waits for room would start all the same, for a moment, once there is room.
-        return f"cd {shlex.quote(str(self.path))} && [ ! -e {shlex.quote(str(self._stopped(number)))} ] && exec {words}"
-
-    def _stopped(self, number: int) -> Path:
-        return self.path / f"stopped-{number}"
+        return f"cd {shlex.quote(str(self.path))} && [ ! -e {shlex.quote(str(self.stopped(number)))} ] && exec {words}"
 
 
 def short(root_run: str) -> str:

@@ -4,14 +4,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from resources.compute.capacity import Capacity, asked, fits
 from resources.compute.folder import Job
 
-
-class Run(Protocol):
-    def __call__(self, job: Job, log: Callable[[str], None], given_up: threading.Event) -> Any: ...
+Run = Callable[[Job, Callable[[str], None], threading.Event], Any]
 
 
 def run_all(

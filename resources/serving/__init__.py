@@ -18,12 +18,11 @@ from resources.ledger import Ledger
 from resources.serving.api import IMPORT_PATH, ServeApi, ServingUnavailable
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
+from workloads.sdk.serving.versions.catalogue import Catalogue
+from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans, Version
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-    from workloads.sdk.serving.versions.catalogue import Catalogue
-    from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans, Version
 
 LOADING_SECONDS = 900.0  # most that is waited for replicas that say that they load
 
@@ -38,22 +37,8 @@ class Serving:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.api = ServeApi(settings)
-
-    @property
-    def schema(self) -> str:
-        return self.settings.schema_of("predictions")
-
-    @property
-    def plans(self) -> "Plans":
-        from workloads.sdk.serving.versions.plan import Plans
-
-        return Plans(self.schema)
-
-    @property
-    def catalogue(self) -> "Catalogue":
-        from workloads.sdk.serving.versions.catalogue import Catalogue
-
-        return Catalogue(self.schema)
+        self.schema = settings.schema_of("predictions")
+        self.plans, self.catalogue = Plans(self.schema), Catalogue(self.schema)
 
     def migrate(self) -> None:
         """Create the tables, after the ledger's, of which they have a view; idempotent."""
@@ -86,20 +71,19 @@ class Serving:
         application = self._application(package, name, serves, code_version, dict(settings or {}), replicas)
         self._write_connection()  # also for replicas that run: a secret may have changed
         with self._database() as connection, _one_at_a_time(connection):
-            running = self.api.applications()
+            running, name = self.api.applications(), application["name"]
             wanted = _wanted(running)
-            now = running.get(application["name"])
-            same = now is not None and _asks(wanted.get(application["name"]), application)
-            if now is None or not same or now["status"] in ("DEPLOY_FAILED", "DELETING", "NOT_STARTED"):
-                self.api.put({**wanted, application["name"]: application})
-        self._wait_until_running(application["name"], timeout)
+            there = wanted.get(name, {})
+            same = all(there.get(key) == value for key, value in application.items())
+            if not same or running[name]["status"] in ("DEPLOY_FAILED", "NOT_STARTED"):
+                self.api.put({**wanted, name: application})
+        self._wait_until_running(name, timeout)
 
     def remove(self, endpoint: str, timeout: float = 60) -> None:
         """Have Serve stop an endpoint's application, which takes it some 30 s; its plans and predictions stay."""
         name = self.settings.qualified(endpoint)
         with self._database() as connection, _one_at_a_time(connection):
-            running = self.api.applications()
-            wanted = _wanted(running)
+            wanted = _wanted(self.api.applications())
             if wanted.pop(name, None):
                 self.api.put(wanted)
         deadline = time.monotonic() + timeout
@@ -118,7 +102,7 @@ class Serving:
 
     # --- the plan ---
 
-    def publish(self, endpoint: str, version: "Version") -> int:
+    def publish(self, endpoint: str, version: Version) -> int:
         """Say what the endpoint shall serve; the plan's number.
 
         The same plan again has the same number. Where a newer release is planned already, that stays, with its number.
@@ -126,18 +110,18 @@ class Serving:
         with self._database() as connection:
             return self.plans.publish(connection, endpoint, version)
 
-    def version(self, endpoint: str, release: int) -> "Version | None":
+    def version(self, endpoint: str, release: int) -> Version | None:
         """A release (its id) as a plan names it: all that a replica needs to load it, and to say where it came from."""
         with self._database() as connection:
             return self.catalogue.released(connection, endpoint, release)
 
-    def plan(self, endpoint: str) -> "Plan | None":
+    def plan(self, endpoint: str) -> Plan | None:
         """The plan that holds, if there is any."""
         with self._database() as connection:
             newest = self.plans.newest(connection, endpoint, 1)
         return newest[0] if newest else None
 
-    def wait(self, endpoint: str, number: int, timeout: float = 60) -> list["Ack"]:
+    def wait(self, endpoint: str, number: int, timeout: float = 60) -> list[Ack]:
         """Wait until every live replica serves the plan, or a newer one; what each of them said.
 
         A replica may be silent for `timeout` seconds; one that says that it loads is waited for longer. A plan that
@@ -176,7 +160,7 @@ class Serving:
             why = f"no replica lives; see {self.settings.ray} and deploy the endpoint"
         raise RolloutFailed(f"endpoint {endpoint}, plan {number}: {why}. What was served before is served on.")
 
-    def live(self, endpoint: str) -> dict[str, "Live"]:
+    def live(self, endpoint: str) -> dict[str, Live]:
         """What each live replica serves, by the replica's name."""
         with self._database() as connection:
             return {replica.replica: replica for replica in self.plans.live(connection, endpoint)}
@@ -244,11 +228,6 @@ def _wanted(running: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of each application that is there to stay."""
     here = {name: one["deployed_app_config"] for name, one in running.items() if one["status"] != "DELETING"}
     return {name: config for name, config in here.items() if config}
-
-
-def _asks(running: Mapping[str, Any] | None, application: Mapping[str, Any]) -> bool:
-    """Whether an application runs with all that is asked for."""
-    return running is not None and all(running.get(name) == value for name, value in application.items())
 
 
 def _root_of(package: str) -> Path:

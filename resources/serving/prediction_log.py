@@ -8,6 +8,7 @@ from uuid import UUID
 
 from resources.database import connect
 from resources.settings import Settings
+from workloads.sdk.serving.log import conversations, table
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -60,15 +61,10 @@ class PredictionLog:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-
-    @property
-    def schema(self) -> str:
-        return self.settings.schema_of("predictions")
+        self.schema = settings.schema_of("predictions")
 
     def migrate(self) -> None:
         """Create the tables, those of conversations too; idempotent."""
-        from workloads.sdk.serving.log import conversations, table
-
         with self._database() as connection:
             table.migrate(connection, self.schema)
             conversations.migrate(connection, self.schema)
@@ -89,9 +85,10 @@ class PredictionLog:
 
     def usage(self, releases: list[int], versions: list[tuple[str, int]]) -> Usage:
         """How much some releases (ids) were used, and some versions (endpoint, number) beside any release."""
-        text = self._sql(
+        text = table.statement(
+            self.schema,
             """SELECT count(*), min(at), max(at) FROM {predictions} WHERE release_id = ANY(%s) OR (release_id IS NULL
-               AND (endpoint, number) IN (SELECT * FROM unnest(%s::text[], %s::int[])))"""
+               AND (endpoint, number) IN (SELECT * FROM unnest(%s::text[], %s::int[])))""",
         )
         endpoints, numbers = [endpoint for endpoint, _ in versions], [number for _, number in versions]
         with self._database() as connection:
@@ -101,8 +98,6 @@ class PredictionLog:
 
     def prune(self) -> int:
         """Drop what is older than `log_retention_days`, conversations too; the number of predictions that went."""
-        from workloads.sdk.serving.log import conversations, table
-
         days = self.settings.log_retention_days
         with self._database() as connection:
             table.add_days(connection, self.schema)
@@ -111,22 +106,15 @@ class PredictionLog:
 
     def feedback(self, prediction_id: UUID | str) -> Feedback | None:
         """What somebody thought of an answer, if anybody said."""
-        from workloads.sdk.serving.log.conversations import statement
-
         text = "SELECT thumbs, comment, at FROM {feedback} WHERE prediction_id = %s"
         with self._database() as connection:
-            row = connection.execute(statement(self.schema, text), [prediction_id]).fetchone()
+            row = connection.execute(conversations.statement(self.schema, text), [prediction_id]).fetchone()
         return Feedback(*row) if row else None
 
     def _select(self, text: str, values: list[Any]) -> list[Prediction]:
         with self._database() as connection:
-            rows = connection.execute(self._sql(text), values).fetchall()
+            rows = connection.execute(table.statement(self.schema, text), values).fetchall()
         return [Prediction(*[*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]]) for row in rows]
-
-    def _sql(self, text: str) -> Any:
-        from workloads.sdk.serving.log.table import statement
-
-        return statement(self.schema, text)
 
     def _database(self) -> "Connection[Any]":
         return connect(self.settings, autocommit=True, application_name="mlops prediction log")

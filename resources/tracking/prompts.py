@@ -5,11 +5,11 @@ Aliases, tags and promotion of prompts go through `Registry`, like those of ever
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from resources.tracking.registry import DIGEST, PROMPT, Registry
-from resources.tracking.server import NoSuchVersion, Server, pages
+from resources.tracking.server import NoSuchVersion, Server, allowing, pages
 from workloads.sdk.artifacts import canonical, digest_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class Prompts:
         if same := [each.number for each in self.list(target) if each.digest == identity]:
             return min(same)
         with self._server.answers():
-            self._create(name)
+            with allowing("RESOURCE_ALREADY_EXISTS"):
+                self._server.client.create_prompt(name)
             made = self._server.client.create_prompt_version(
                 name, template, description=why, tags={DIGEST: identity, SETTINGS: written}
             )
@@ -84,19 +85,12 @@ class Prompts:
 
     def list(self, target: str) -> list[Prompt]:
         """All versions, newest first; those that were registered not by this class (in MLflow's UI) too."""
-        from mlflow.exceptions import MlflowException
-
-        versions = pages(self._server.client.search_prompt_versions, self._name(target), max_results=100)
-        with self._server.answers():
-            try:
-                found = [_prompt(target, version) for version in versions]
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                return []
+        versions, found = pages(self._server.client.search_prompt_versions, self._name(target), max_results=100), []
+        with self._server.answers(), allowing("RESOURCE_DOES_NOT_EXIST"):
+            found = [_prompt(target, version) for version in versions]
         aliases = self._registry.aliases(target)
         return [
-            Prompt(**vars(each) | {"aliases": tuple(sorted(name for name, at in aliases.items() if at == each.number))})
+            replace(each, aliases=tuple(sorted(name for name, at in aliases.items() if at == each.number)))
             for each in sorted(found, key=lambda each: -each.number)
         ]
 
@@ -108,15 +102,6 @@ class Prompts:
         if not target.startswith(PROMPT):
             raise ValueError(f"{target!r} is no prompt; a prompt's name begins with {PROMPT}")
         return self._server.name(target)
-
-    def _create(self, name: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._server.client.create_prompt(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
 
 
 def _prompt(target: str, version: "PromptVersion") -> Prompt:

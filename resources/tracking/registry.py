@@ -1,8 +1,9 @@
 """MLflow's registry of versions, with their aliases."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
-from resources.tracking.server import Server, pages, texts
+from resources.tracking.server import Server, allowing, pages, texts
 
 DIGEST = "digest"
 PROMPT = "prompt/"  # how the names of prompts begin: MLflow keeps them beside its models, and asks for them otherwise
@@ -83,31 +84,18 @@ class Registry:
 
     def enter(self, name: str, run_id: str, source: str, tags: Mapping[str, str]) -> int:
         """As `register`, under a name of the registry's."""
-        from mlflow.exceptions import MlflowException
-
-        tags = texts(tags)
+        tags, client = texts(tags), self._server.client
+        create = partial(client.create_model_version, name, source, run_id, tags, await_creation_for=0)
         with self._server.answers():
-            versions = self._server.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+            versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
             same = [int(version.version) for version in versions if version.tags.get(DIGEST) == tags.get(DIGEST)]
             if same:
                 return min(same)
-            try:
-                created = self._server.client.create_model_version(name, source, run_id, tags, await_creation_for=0)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                self._create_model(name)
-                created = self._server.client.create_model_version(name, source, run_id, tags, await_creation_for=0)
-            return int(created.version)
-
-    def _create_model(self, name: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._server.client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
-                raise
+            with allowing("RESOURCE_DOES_NOT_EXIST"):
+                return int(create().version)
+            with allowing("RESOURCE_ALREADY_EXISTS"):
+                client.create_registered_model(name)
+            return int(create().version)
 
 
 def _numbers(aliases: Mapping[str, str]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from resources.cache import used
-from resources.tracking.server import Server, pages, texts
+from resources.tracking.server import Server, allowing, pages, texts
 from workloads.sdk.contract import Trial
 from workloads.sdk.disk import writing
 
@@ -152,15 +152,10 @@ class Runs:
         return f"{self._server.settings.mlflow}/#/experiments/{experiment}/runs/{run_id}"
 
     def _experiment(self, name: str) -> str:
-        from mlflow.exceptions import MlflowException
-
         client = self._server.client
         if found := client.get_experiment_by_name(name):
             return found.experiment_id
-        try:
+        with allowing("RESOURCE_ALREADY_EXISTS"):
             # Without its kind, MLflow's UI shows an experiment as one of language models.
             return client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
-        except MlflowException:  # another process was quicker
-            if found := client.get_experiment_by_name(name):
-                return found.experiment_id
-            raise
+        return client.get_experiment_by_name(name).experiment_id

@@ -158,7 +158,7 @@ def ago(days: int) -> Record:
 
 def where(log: PredictionLog, one: Record) -> str | None:
     """The partition that holds a record."""
-    text = log._sql("SELECT tableoid::regclass::text FROM {predictions} WHERE prediction_id = %s")
+    text = table.statement(log.schema, "SELECT tableoid::regclass::text FROM {predictions} WHERE prediction_id = %s")
     with connect(log.settings) as connection:
         row = connection.execute(text, [one.prediction_id]).fetchone()
     return row[0].rpartition(".")[2].strip('"') if row else None
@@ -207,7 +207,9 @@ def test_a_writer_makes_the_day_that_is_missing(log: PredictionLog, writer: LogW
 
 
 def test_a_prediction_is_looked_for_in_one_partition(log: PredictionLog) -> None:
-    text = log._sql("EXPLAIN (COSTS OFF) SELECT {columns} FROM {predictions} WHERE prediction_id = %s")
+    text = table.statement(
+        log.schema, "EXPLAIN (COSTS OFF) SELECT {columns} FROM {predictions} WHERE prediction_id = %s"
+    )
     with connect(log.settings) as connection:
         lines = [line for (line,) in connection.execute(text, [uuid7()])]
     assert sum("predictions_" in line and "Scan" in line for line in lines) == 1, lines
@@ -233,9 +235,9 @@ def test_a_table_of_before_is_converted_while_replicas_write(log: PredictionLog)
     rows = [ago(days) for days in (0, 1, 5, 5, 29)]
     strange = replace(record(), prediction_id=UUID(int=2**128 - 1))
     with connect(settings, autocommit=True) as connection:
-        connection.execute(old._sql(OLD_TABLE))
+        connection.execute(table.statement(old.schema, OLD_TABLE))
         for one in [*rows, strange]:
-            connection.execute(old._sql(OLD_ROW), [one.prediction_id, one.at])
+            connection.execute(table.statement(old.schema, OLD_ROW), [one.prediction_id, one.at])
     writer = LogWriter(lambda: connect(settings), old.schema, "old")
     more = []
     with ThreadPoolExecutor(3) as pool:
