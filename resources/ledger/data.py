@@ -53,16 +53,16 @@ class Data:
 
     def versions(self, name: str) -> list[DataVersion]:
         """All versions of a dataset, in the order they were entered."""
-        return self._read("SELECT * FROM data_page WHERE name = %s ORDER BY id", [name])
+        return self._store.read_all(_version, "SELECT * FROM data_page", name=name)
 
     def get(self, name: str, version: str) -> DataVersion | None:
         """One version of a dataset, as it was when it was entered."""
-        return next(iter(self._read("SELECT * FROM data_page WHERE name = %s AND version = %s", [name, version])), None)
+        return self._store.read(_version, "SELECT * FROM data_page", name=name, version=version)
 
     def newest(self, name: str) -> DataVersion | None:
         """The highest version of a dataset, by semantic version."""
-        newest = "SELECT * FROM data_page WHERE name = %s ORDER BY string_to_array(version, '.')::int[] DESC LIMIT 1"
-        return next(iter(self._read(newest, [name])), None)
+        highest = "ORDER BY string_to_array(version, '.')::int[] DESC"
+        return self._store.read(_version, "SELECT * FROM data_page", highest, name=name)
 
     def before(self, name: str, version: str, most: int) -> list[DataVersion]:
         """Versions below one, newest first: the latest ones and the lowest, each content under its highest."""
@@ -73,7 +73,7 @@ class Data:
             " SELECT * FROM data_page WHERE id IN ((SELECT id FROM content ORDER BY number DESC LIMIT %s) UNION"
             " (SELECT id FROM content ORDER BY number LIMIT 1)) ORDER BY string_to_array(version, '.')::int[] DESC"
         )
-        return self._read(earlier, [name, version, most - 1])
+        return self._store.query(_version, earlier, [name, version, most - 1])
 
     def commits(self, name: str) -> dict[str, str]:
         """The commit that each version of a dataset had when it was entered."""
@@ -84,7 +84,8 @@ class Data:
         prefix = digest.lower()
         if len(prefix) < DIGITS or any(character not in "0123456789abcdef" for character in prefix):
             return []
-        return self._read(
+        return self._store.query(
+            _version,
             "SELECT * FROM data_page WHERE digest LIKE %(p)s OR id IN"
             " (SELECT data_version FROM data_file WHERE sha256 LIKE %(p)s OR md5 LIKE %(p)s) ORDER BY id",
             {"p": f"{prefix}%"},
@@ -92,15 +93,13 @@ class Data:
 
     def by_path(self, path: str) -> list[DataVersion]:
         """The data versions that hold a file of this path (in the registry) or name."""
-        return self._read(
+        return self._store.query(
+            _version,
             "SELECT * FROM data_page WHERE id IN"
             " (SELECT data_version FROM data_file WHERE path = %(path)s OR right(path, length(%(end)s)) = %(end)s)"
             " ORDER BY id",
             {"path": path, "end": f"/{path}"},
         )
-
-    def _read(self, statement: str, values: Any) -> list[DataVersion]:
-        return self._store.query(_version, statement, values)
 
 
 def _version(id: int, created_at: datetime, files: list[dict[str, Any]], **columns: Any) -> DataVersion:

@@ -36,7 +36,7 @@ Progress = Callable[[str], None]
 
 
 class DataRegistry(Versions):
-    """Reads and releases versions of datasets. Setting up and reading tags stands in `registry/versions.py`."""
+    """Reads and releases versions of datasets. Setting up and reading tags stands in `repository.py`."""
 
     # --- files ------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from resources.files import write_atomically
 from resources.registry.version import DataError, DataFile, DataUnavailable
 
 REMOTE = "data"
@@ -36,9 +37,7 @@ class Store:
             lines += [f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']", f'    url = "{self.remote}"']
         file, text = self.root / ".dvc" / "config.local", "\n".join(lines) + "\n"
         if not file.exists() or file.read_text() != text:
-            partial = file.with_name(f"config.local.{os.getpid()}")
-            partial.write_text(text)
-            os.replace(partial, file)
+            write_atomically(file, text, mode=0o644)
 
     def fetch(self, file: DataFile, out: Path) -> None:
         """Copy a file's content from the remote. Raises DataUnavailable where the remote does not have it."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from resources.registry.version import DataError
@@ -52,8 +53,6 @@ def _with_files(workload: Declared, parameters: DataParameters) -> DataParameter
 
 def write_pipeline(workload: Declared, parameters: DataParameters, root: Path) -> Path:
     """Write `pipelines/<name>/` into the registry at `root`; returns its `dvc.yaml`."""
-    import yaml
-
     name, folder = workload.data.name, Path("pipelines", workload.data.name)
     (root / folder).mkdir(parents=True, exist_ok=True)
     (root / folder / "params.yaml").write_text(yaml.safe_dump(parameters.model_dump(mode="json"), sort_keys=True))
