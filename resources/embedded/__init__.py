@@ -57,10 +57,7 @@ class Platform:
         self.services: list[Part] = [kind(settings) for kind in (Postgres, Mlflow, Ray, Serve)]
         self.dagster: list[Part] = [CodeServers(settings), Webserver(settings), DagsterDaemon(settings)]
         self.playground = Playground(settings)
-
-    @property
-    def parts(self) -> list[Part]:
-        return [*self.services, *self.dagster, self.playground]
+        self.parts: list[Part] = [*self.services, *self.dagster, self.playground]
 
     def up(self, progress: Progress = lambda title, text: None, dagster: bool = True, playground: bool = True) -> bool:
         """Start what does not run and mend what does not answer; what is well is left alone.

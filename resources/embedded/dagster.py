@@ -21,15 +21,12 @@ def dev(settings: Settings) -> Daemon:
 class _Dagster(Part):
     after = ("postgres", "dagster-code")
 
-    def launch(self) -> None:
+    def _run(self, *program: str) -> None:
         prepare_home(self.settings)
         workspace = CodeServers(self.settings).workspace
-        command = [sys.executable, "-m", *self._command(), "--workspace", str(workspace)]
+        command = [sys.executable, "-m", *program, "--workspace", str(workspace)]
         env = environment(self.settings) | {"DAGSTER_DISABLE_TELEMETRY": "1"}
         self.daemon.start(command, env, cwd=REPOSITORY)
-
-    def _command(self) -> list[str]:
-        raise NotImplementedError
 
     def stop(self) -> None:
         self.daemon.stop(signal.SIGINT)  # as by Ctrl-C: it ends its code servers itself
@@ -49,8 +46,8 @@ class Webserver(_Dagster):
         status, _ = request(f"{self.address}/server_info")
         return None if status == 200 else f"Dagster's webserver does not answer on {self.address}"
 
-    def _command(self) -> list[str]:
-        return ["dagster_webserver", "--host", "127.0.0.1", "--port", str(self.settings.dagster_port)]
+    def launch(self) -> None:
+        self._run("dagster_webserver", "--host", "127.0.0.1", "--port", str(self.settings.dagster_port))
 
 
 class DagsterDaemon(_Dagster):
@@ -76,5 +73,5 @@ class DagsterDaemon(_Dagster):
             return f"Dagster's daemon cannot work: {error}"
         return None if beats else "Dagster's daemon has not begun its work"
 
-    def _command(self) -> list[str]:
-        return ["dagster._daemon", "run"]
+    def launch(self) -> None:
+        self._run("dagster._daemon", "run")

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,20 +59,13 @@ def _default_signals() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-@dataclass(frozen=True)
 class Daemon:
     """One part's process: pid and create time in `<home>/run/<name>.json`, output in `<home>/logs/<name>.log`."""
 
-    settings: Settings
-    name: str
-
-    @property
-    def file(self) -> Path:
-        return self.settings.home / "run" / f"{self.name}.json"
-
-    @property
-    def log(self) -> Path:
-        return self.settings.home / "logs" / f"{self.name}.log"
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.settings, self.name = settings, name
+        self.file = settings.home / "run" / f"{name}.json"
+        self.log = settings.home / "logs" / f"{name}.log"
 
     def record(self) -> dict[str, Any]:
         """What the pid file holds; empty where there is none."""

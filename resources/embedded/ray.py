@@ -114,7 +114,6 @@ class Ray(Part):
             return {"RAY_SERVE_ENABLE_HA_PROXY": "0"}
         files = folder / "h"
         files.mkdir(mode=0o700, exist_ok=True)
-        names = ("STATS_PORT", "METRICS_PORT")
         return {
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -126,7 +125,8 @@ class Ray(Part):
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(files / "metrics.sock"),
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(files),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(files / "server-state"),
-            **{f"RAY_SERVE_HAPROXY_{name}": str(port) for name, port in zip(names, ports, strict=False)},
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(ports[0]),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports[1]),
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports[2]),
         }
 

@@ -14,12 +14,8 @@ LONGEST_SOCKET_FOLDER = 24
 
 def setting_variables(settings: Settings) -> dict[str, str]:
     """The settings in force as `MLOPS_*` variables: home always, the rest where it differs from the default."""
-    variables = {"MLOPS_HOME": str(settings.home)}
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        if value is not None and value != field.default:
-            variables[f"MLOPS_{name.upper()}"] = str(value)
-    return variables
+    chosen = {"home": settings.home, **settings.model_dump(exclude_defaults=True, exclude_none=True)}
+    return {f"MLOPS_{name.upper()}": str(value) for name, value in chosen.items()}
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -22,19 +22,11 @@ class Versions:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.root = settings.home / "data-work"
+        self.own = settings.registry_url is None  # else it is an external one, which may name a DVC remote of its own
+        self.remote = settings.data_remote or (str(settings.home / "data-remote") if self.own else None)
         self.store = Store(self.root, self.remote)
 
     # --- setting up -------------------------------------------------------------------------------------------------
-
-    @property
-    def own(self) -> bool:
-        """Whether the registry is this platform's own, not an external one."""
-        return self.settings.registry_url is None
-
-    @property
-    def remote(self) -> str | None:
-        """URL of the DVC remote; None where an external registry names its own."""
-        return self.settings.data_remote or (str(self.settings.home / "data-remote") if self.own else None)
 
     def init(self) -> bool:
         """Make the registry (our own) and the work tree where they are missing; True if anything was made.

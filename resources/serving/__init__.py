@@ -8,9 +8,10 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resources.database import connect
 from resources.files import write_atomically
@@ -20,9 +21,6 @@ from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 from workloads.sdk.serving.versions.catalogue import Catalogue
 from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans, Version
-
-if TYPE_CHECKING:
-    from psycopg import Connection
 
 LOADING_SECONDS = 900.0  # most that is waited for replicas that say that they load
 
@@ -39,6 +37,7 @@ class Serving:
         self.api = ServeApi(settings)
         self.schema = settings.schema_of("predictions")
         self.plans, self.catalogue = Plans(self.schema), Catalogue(self.schema)
+        self._database = partial(connect, settings, autocommit=True, application_name="mlops serving")
 
     def migrate(self) -> None:
         """Create the tables, after the ledger's, of which they have a view; idempotent."""
@@ -70,7 +69,7 @@ class Serving:
         """
         application = self._application(package, name, serves, code_version, dict(settings or {}), replicas)
         self._write_connection()  # also for replicas that run: a secret may have changed
-        with self._database() as connection, _one_at_a_time(connection):
+        with self._one_at_a_time():
             running, name = self.api.applications(), application["name"]
             wanted = _wanted(running)
             there = wanted.get(name, {})
@@ -82,7 +81,7 @@ class Serving:
     def remove(self, endpoint: str, timeout: float = 60) -> None:
         """Have Serve stop an endpoint's application, which takes it some 30 s; its plans and predictions stay."""
         name = self.settings.qualified(endpoint)
-        with self._database() as connection, _one_at_a_time(connection):
+        with self._one_at_a_time():
             wanted = _wanted(self.api.applications())
             if wanted.pop(name, None):
                 self.api.put(wanted)
@@ -167,8 +166,15 @@ class Serving:
 
     # --- within ---
 
-    def _database(self) -> "Connection[Any]":
-        return connect(self.settings, autocommit=True, application_name="mlops serving")
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Serve takes all applications together: who changes one reads the others first, and nobody else meanwhile.
+
+        The lock ends with its connection.
+        """
+        with self._database() as connection:
+            connection.execute("SELECT pg_advisory_lock(hashtextextended('mlops serve applications', 0))")
+            yield
 
     @property
     def _connection_file(self) -> Path:
@@ -212,16 +218,6 @@ class Serving:
                 what = f"does not run after {timeout:.0f} s" if late else "cannot be started"
                 raise ServingUnavailable(f"the application {name} {what} ({found['status']}): {why[-2000:]}")
             time.sleep(0.2)
-
-
-@contextmanager
-def _one_at_a_time(connection: "Connection[Any]") -> Iterator[None]:
-    """Serve takes all applications together: who changes one reads the others first, and nobody else meanwhile."""
-    connection.execute("SELECT pg_advisory_lock(hashtextextended('mlops serve applications', 0))")
-    try:
-        yield
-    finally:
-        connection.execute("SELECT pg_advisory_unlock(hashtextextended('mlops serve applications', 0))")
 
 
 def _wanted(running: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,15 +3,13 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from resources.database import connect
 from resources.settings import Settings
 from workloads.sdk.serving.log import conversations, table
-
-if TYPE_CHECKING:
-    from psycopg import Connection
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class PredictionLog:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.schema = settings.schema_of("predictions")
+        self._database = partial(connect, settings, autocommit=True, application_name="mlops prediction log")
 
     def migrate(self) -> None:
         """Create the tables, those of conversations too; idempotent."""
@@ -115,6 +114,3 @@ class PredictionLog:
         with self._database() as connection:
             rows = connection.execute(table.statement(self.schema, text), values).fetchall()
         return [Prediction(*[*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]]) for row in rows]
-
-    def _database(self) -> "Connection[Any]":
-        return connect(self.settings, autocommit=True, application_name="mlops prediction log")

@@ -53,4 +53,4 @@ class Tracking:
             return number, there
         with self._server.answers(f"version {number} of {self._server.name(target)}"):
             source = self.client.get_model_version(self._server.name(target), str(number))
-        return self.registry.enter(there, str(source.run_id), str(source.source), tags), there
+        return elsewhere.registry.register(target, str(source.run_id), str(source.source), tags), there

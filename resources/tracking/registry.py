@@ -18,7 +18,18 @@ class Registry:
 
     def register(self, target: str, run_id: str, artifacts_uri: str, tags: Mapping[str, str]) -> int:
         """A version for a run's artifacts (which lie within the run's own); the one it has already, if it has one."""
-        return self.enter(self._server.name(target), run_id, artifacts_uri, tags)
+        name, tags, client = self._server.name(target), texts(tags), self._server.client
+        create = partial(client.create_model_version, name, artifacts_uri, run_id, tags, await_creation_for=0)
+        with self._server.answers():
+            versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+            same = [int(version.version) for version in versions if version.tags.get(DIGEST) == tags.get(DIGEST)]
+            if same:
+                return min(same)
+            with allowing("RESOURCE_DOES_NOT_EXIST"):
+                return int(create().version)
+            with allowing("RESOURCE_ALREADY_EXISTS"):
+                client.create_registered_model(name)
+            return int(create().version)
 
     def unregister(self, target: str, run_id: str, keep: Collection[int]) -> None:
         """Remove the versions of a run, but for the numbers to keep."""
@@ -81,21 +92,6 @@ class Registry:
     def _where(self, target: str) -> str:
         """A filter for searches; prompts are found only by one that names their tag."""
         return f"name = '{self._server.name(target)}'{OF_PROMPTS if target.startswith(PROMPT) else ''}"
-
-    def enter(self, name: str, run_id: str, source: str, tags: Mapping[str, str]) -> int:
-        """As `register`, under a name of the registry's."""
-        tags, client = texts(tags), self._server.client
-        create = partial(client.create_model_version, name, source, run_id, tags, await_creation_for=0)
-        with self._server.answers():
-            versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-            same = [int(version.version) for version in versions if version.tags.get(DIGEST) == tags.get(DIGEST)]
-            if same:
-                return min(same)
-            with allowing("RESOURCE_DOES_NOT_EXIST"):
-                return int(create().version)
-            with allowing("RESOURCE_ALREADY_EXISTS"):
-                client.create_registered_model(name)
-            return int(create().version)
 
 
 def _numbers(aliases: Mapping[str, str]) -> dict[str, int]:

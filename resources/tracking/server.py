@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 LONGEST = 5000  # characters of a tag or parameter
 # A server that is away is told from a slow one within some ten seconds; MLflow's own defaults take many minutes.
-PATIENCE = {
+DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # commands answer there, some of them in JSON
 }
-QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}  # commands answer there, some of them in JSON
 
 
 class TrackingUnavailable(PlatformError):
@@ -46,7 +46,7 @@ class Server:
     @cached_property
     def client(self) -> "MlflowClient":
         """MLflow's own client, for what the methods below do not cover (reading)."""
-        for name, value in {**PATIENCE, **QUIET}.items():
+        for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
