@@ -54,13 +54,12 @@ class VectorStore:
             wanted = UUID(str(identity))
         except ValueError:
             return None
-        text = "SELECT langchain_id::text AS id, {} FROM {} WHERE langchain_id = %s"
+        text = sql.SQL("SELECT langchain_id::text AS id, {} FROM {} WHERE langchain_id = %s")
         columns = sql.SQL(", ").join(map(sql.Identifier, ("content", *METADATA)))
+        query = text.format(columns, sql.Identifier(self.schema, table))
         with connect(self.settings, autocommit=True, row_factory=dict_row) as connection:
             try:
-                return connection.execute(
-                    sql.SQL(text).format(columns, sql.Identifier(self.schema, table)), [wanted]
-                ).fetchone()
+                return connection.execute(query, [wanted]).fetchone()
             except errors.UndefinedTable:
                 return None
 

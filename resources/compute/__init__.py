@@ -5,6 +5,7 @@ any place that runs jobs: the order (a valid result is taken, a live job attache
 the last checkpoint), how the log is followed, and how long a job may wait for room.
 """
 
+import shutil
 import threading
 import time
 from collections import deque
@@ -191,7 +192,7 @@ class Compute:
         deleted = 0
         for folder in JobFolder.all(self._settings):
             if folder.touched < time.time() - days * 86400 and not self.status(folder.name(folder.latest)).state.live:
-                folder.delete()
+                shutil.rmtree(folder.path, ignore_errors=True)
                 deleted += 1
         return deleted
 
@@ -204,18 +205,11 @@ class Compute:
     def _wait(self, job: Job, name: str, log: Callable[[str], None], given_up: threading.Event | None) -> list[str]:
         """Until the job ends; returns its last lines."""
         last: deque[str] = deque(maxlen=LAST_LINES)
-        check_capacity = self._capacity_check(job, name)
-
-        def check(status: Status) -> None:
-            if given_up and given_up.is_set():
-                raise JobFailed(f"{job.title} was given up (job {name})")
-            check_capacity(status)
-
         with (
             self._stopped_on_error(name),
             JobFolder.of(self._settings, job).log().open("w", buffering=1) as copy,
         ):
-            for line in self._follow(name, check):
+            for line in self._follow(name, self._check(job, name, given_up)):
                 copy.write(line + "\n")
                 last.append(line)
                 log(line)
@@ -258,13 +252,15 @@ class Compute:
 
     # --- room ---
 
-    def _capacity_check(self, job: Job, name: str) -> Callable[[Status], None]:
-        """A check to be called while the job lives: raises once it has waited too long for room."""
+    def _check(self, job: Job, name: str, given_up: threading.Event | None) -> Callable[[Status], None]:
+        """To be called while the job lives: raises once it is given up, or has waited too long for room."""
         waiting_since: float | None = None
         patience = self._settings.placement_seconds
 
         def check(status: Status) -> None:
             nonlocal waiting_since
+            if given_up and given_up.is_set():
+                raise JobFailed(f"{job.title} was given up (job {name})")
             waits: bool | None = status.state is State.PENDING
             if job.spec.drives:  # its driver asks for nothing, the workers that it starts do
                 waits = self._jobs.waiting(name)

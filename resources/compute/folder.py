@@ -113,9 +113,6 @@ class JobFolder:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def delete(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
-
     def name(self, number: int) -> str:
         return f"{self.path.name}-{number}"
 

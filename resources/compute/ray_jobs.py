@@ -112,18 +112,10 @@ class RayJobs:
         if not nodes:
             raise ComputeUnavailable(f"Ray at {self._settings.ray} has no node; run `mlops up`")
         # Added up from what runs: Ray itself reports it only with its autoscaler, which a laptop does without.
-        taken = [
-            *((actor["node_id"], actor["required_resources"]) for actor in self._state("actors", state="ALIVE")),
-            *(
-                (task["node_id"], task["required_resources"])
-                for task in self._state("tasks", state="RUNNING", type="NORMAL_TASK")
-            ),
-            *(
-                (part["node_id"], part["unit_resources"])
-                for group in self._state("placement_groups", state="CREATED")
-                for part in group["bundles"]
-            ),
-        ]
+        running = self._state("actors", state="ALIVE") + self._state("tasks", state="RUNNING", type="NORMAL_TASK")
+        reserved = [part for group in self._state("placement_groups", state="CREATED") for part in group["bundles"]]
+        taken = [(one["node_id"], one["required_resources"]) for one in running]
+        taken += [(part["node_id"], part["unit_resources"]) for part in reserved]
         free = {node["node_id"]: dict(node["resources_total"]) for node in nodes}
         for place, resources in taken:
             for resource, value in (resources or {}).items():

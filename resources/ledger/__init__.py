@@ -219,8 +219,7 @@ def _changes(old: Candidate | None, new: Candidate) -> tuple[Bump, list[str]]:
     if old.signature != new.signature:
         bump = "major"
         changes.insert(0, "the form of requests or answers changed")
-    parameters = sorted(old.parameters.keys() | new.parameters.keys())
-    for name in parameters:
+    for name in sorted(old.parameters.keys() | new.parameters.keys()):
         before, after = old.parameters.get(name), new.parameters.get(name)
         if before != after:
             changes.append(f"{name} {before} -> {after}")

@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from resources.registry.version import DataError, DataUnavailable
@@ -18,7 +19,7 @@ QUIET = {
 }
 
 
-def git(*arguments: str, folder: Path | None = None, stdin: bytes | None = None) -> bytes:
+def git(*arguments: str, folder: Path | None = None, stdin: bytes = b"") -> bytes:
     """Output of `git <arguments>`, in `folder` where given.
 
     Raises:
@@ -34,7 +35,7 @@ def git(*arguments: str, folder: Path | None = None, stdin: bytes | None = None)
     try:
         done = subprocess.run(
             ["git", *where, *arguments],
-            input=stdin if stdin is not None else b"",
+            input=stdin,
             capture_output=True,
             env=environment,
             timeout=SECONDS,
@@ -62,28 +63,25 @@ def configure(folder: Path) -> None:
         git("config", name, value, folder=folder)
 
 
-def remote_tags(url: str) -> Iterator[tuple[str, str]]:
+def remote_tags(url: str) -> dict[str, str]:
     """Tags of a repository and the commits they point at; one `git ls-remote`."""
     commits: dict[str, str] = {}
     for line in git("ls-remote", "--tags", url).decode().splitlines():
         commit, _, reference = line.partition("\t")
         commits[reference.removeprefix("refs/tags/").removesuffix("^{}")] = commit  # the peeled line comes second
-    yield from commits.items()
+    return commits
 
 
 def contents(folder: Path, objects: Sequence[str]) -> list[bytes | None]:
     """Contents of objects (`<tag>:<path>`) in one process; None for what does not exist."""
-    answer = git("cat-file", "--batch", folder=folder, stdin="".join(f"{name}\n" for name in objects).encode())
+    names = "".join(f"{name}\n" for name in objects).encode()
+    answer = BytesIO(git("cat-file", "--batch", folder=folder, stdin=names))
     found: list[bytes | None] = []
-    position = 0
     for _ in objects:
-        end = answer.index(b"\n", position)
-        header = answer[position:end].split(b" ")
-        position = end + 1
-        if header[-1] in (b"missing", b"ambiguous"):
+        size = answer.readline().split()[-1]
+        if size in (b"missing", b"ambiguous"):
             found.append(None)
-            continue
-        size = int(header[-1])
-        found.append(answer[position : position + size])
-        position += size + 1
+        else:
+            found.append(answer.read(int(size)))
+            answer.readline()
     return found

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from resources.registry.version import DataError
 from resources.source_code import closure
 from workloads.sdk.contract import DataParameters, Declared
+from workloads.sdk.programs.data_pipeline import fetch_parameters, file_parameters, looks_always
 
 RUNNER = "workloads.sdk.programs.data_pipeline"
 
@@ -28,7 +28,7 @@ def parameters_of(workload: Declared, values: Mapping[str, Any]) -> DataParamete
     """
     model = workload.data.parameters
     try:
-        return _with_files(workload, model(**values))
+        parameters = model(**values)
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
         said = []
@@ -39,11 +39,6 @@ def parameters_of(workload: Declared, values: Mapping[str, Any]) -> DataParamete
             else:
                 said.append(f"{name}={problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
         raise DataError(f"{workload.data.name}: {'; '.join(said)} (parameters: {known})") from error
-
-
-def _with_files(workload: Declared, parameters: DataParameters) -> DataParameters:
-    from workloads.sdk.programs.data_pipeline import file_parameters
-
     files = {name: getattr(parameters, name).expanduser().resolve() for name in file_parameters(type(parameters))}
     for name, file in files.items():
         if not file.is_file():
@@ -53,6 +48,8 @@ def _with_files(workload: Declared, parameters: DataParameters) -> DataParameter
 
 def write_pipeline(workload: Declared, parameters: DataParameters, root: Path) -> Path:
     """Write `pipelines/<name>/` into the registry at `root`; returns its `dvc.yaml`."""
+    import yaml
+
     name, folder = workload.data.name, Path("pipelines", workload.data.name)
     (root / folder).mkdir(parents=True, exist_ok=True)
     (root / folder / "params.yaml").write_text(yaml.safe_dump(parameters.model_dump(mode="json"), sort_keys=True))
@@ -66,8 +63,6 @@ def write_pipeline(workload: Declared, parameters: DataParameters, root: Path) -
 
 
 def _stages(workload: Declared, chosen: DataParameters, folder: Path, code: list[str]) -> dict[str, Any]:
-    from workloads.sdk.programs.data_pipeline import fetch_parameters, file_parameters, looks_always
-
     data, out, parameters = workload.data, f"data/{workload.data.name}", workload.data.parameters
     files = [str(getattr(chosen, name)) for name in file_parameters(parameters)]  # a changed one is fetched again
     every = list(parameters.model_fields)

@@ -81,7 +81,7 @@ class Versions:
         """
         if self.own and not Path(self.settings.registry).exists():
             return {}
-        matches = ((tag, commit, TAG.fullmatch(tag)) for tag, commit in remote_tags(self.settings.registry))
+        matches = ((tag, commit, TAG.fullmatch(tag)) for tag, commit in remote_tags(self.settings.registry).items())
         return {tag: commit for tag, commit, match in matches if match and name in (None, match[1])}
 
     def versions(self, name: str, passed_over: Callable[[str], Any] = lambda line: None) -> list[DataVersion]:
