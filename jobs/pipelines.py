@@ -13,13 +13,8 @@ from workloads.sdk.contract import Declared
 EXECUTOR = dg.in_process_executor
 
 
-def pipeline_name(declared: str) -> str:
-    """Job that takes a data tag to a live endpoint: dataset, what is made from it, releases, endpoints."""
-    return f"{declared}_pipeline"
-
-
-def renewal_name(word: str) -> str:
-    """Job that takes a target which no data tag makes (a prompt, a language model) to a live endpoint."""
+def pipeline_name(word: str) -> str:
+    """Job that takes a data tag of a declaration, or a target that none makes (a prompt), to a live endpoint."""
     return f"{word}_pipeline"
 
 
@@ -44,8 +39,7 @@ def pipelines(declared: Sequence[Declared]) -> list:
 
 
 def _jobs(one: Declared, every: Sequence[Declared]) -> list:
-    name, targets = one.name, targets_of(one)
-    follow = [[target.released, *(endpoint_key(each.name) for each in followers(target, every))] for target in targets]
+    name, jobs, chain = one.name, [], [dg.AssetKey(["datasets", one.name])]
 
     def job(name: str, description: str, *keys: dg.AssetKey, config: dg.ConfigMapping | None = None):
         return dg.define_asset_job(
@@ -57,17 +51,16 @@ def _jobs(one: Declared, every: Sequence[Declared]) -> list:
             tags={"workload": one.name},
         )
 
-    chain = [key for target, keys in zip(targets, follow, strict=True) for key in (target.made, *keys)]
-    dataset = dg.AssetKey(["datasets", name])
-    jobs = [job(pipeline_name(name), f"{name}: from a data tag to the live endpoint.", dataset, *chain)]
-    for target, keys in zip(targets, follow, strict=True):
+    for target in targets_of(one):
+        keys = [target.released, *(endpoint_key(each.name) for each in followers(target, every))]
+        chain += [target.made, *keys]
         approving = f"{target.name}: say yes or no to a candidate that waits for a person, and roll out."
         jobs += [
             job(release_name(target.word), f"{target.name}: decide and roll out.", *keys),
             job(approve_name(target.word), approving, *keys, config=answering(target)),
         ]
         if not target.partitioned:
-            jobs.append(job(renewal_name(target.word), f"{target.name}: judge, decide, roll out.", target.made, *keys))
+            jobs.append(job(pipeline_name(target.word), f"{target.name}: judge, decide, roll out.", target.made, *keys))
     if served([one]):
         jobs.append(job(rollout_name(name), f"{name}: serve what is released.", endpoint_key(name)))
-    return jobs
+    return [job(pipeline_name(name), f"{name}: from a data tag to the live endpoint.", *chain), *jobs]

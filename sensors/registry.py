@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from jobs.pipelines import release_name, renewal_name, rollout_name
+from jobs.pipelines import pipeline_name, release_name, rollout_name
 from mlops_assets.assets.components import unjudged
 from mlops_assets.assets.orphans import reap
 from mlops_assets.assets.releases import adopt_config
 from mlops_assets.gates.evaluators import releasing
-from mlops_assets.release.outcomes import Repair
+from mlops_assets.release.mechanism import Repair
 from mlops_assets.release.projection import Projection
 from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget, served, targets_of
@@ -74,7 +74,7 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
                 found = {"moves": dg.MetadataValue.text(str(len(done.moves))), "differences": differences}
                 yield dg.AssetMaterialization(target.aliases, metadata=found)
             if not target.partitioned and (what := unjudged(target, resources)):
-                yield dg.RunRequest(job_name=renewal_name(target.word), run_key=f"{name}:{what}:{attempt}")
+                yield dg.RunRequest(job_name=pipeline_name(target.word), run_key=f"{name}:{what}:{attempt}")
 
         def followed(one: Workload | Application) -> Iterator[Found]:
             if isinstance(one, Application) and one.name in unsettled:

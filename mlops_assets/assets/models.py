@@ -17,6 +17,7 @@ from mlops_assets.assets.launchpad import chosen, launchpad
 from mlops_assets.assets.orphans import reap
 from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.pictures import pictures
+from mlops_assets.assets.tasks import POOL
 from mlops_assets.assets.training import Trained, Training
 from mlops_assets.assets.trials import trials
 from mlops_assets.assets.variants import compared
@@ -24,7 +25,6 @@ from mlops_assets.lineage.code import training_code
 from mlops_assets.release.rollout import Delivery
 from workloads.sdk.contract import TIERS, Workload
 
-POOL = "training"  # one training at a time on a small machine: see docs/architecture.md
 EXPECTED = "expected"  # tag of a run: what its training is expected to take
 
 
@@ -58,12 +58,13 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         for left in reap(workload, running, resources, context.instance):
             context.log.warning(left)
         data = resources.data(workload.data.name, context.partition_key)
-        training = Training(workload, data, context.run.run_id, context.run.root_run_id or context.run.run_id)
         parameters, tier = chosen(workload, config)
+        run = context.run
+        training = Training(workload, data, tier, run.run_id, run.root_run_id or run.run_id, resources)
         expected = estimate(workload, tier, data.rows, resources.ledger, list(parameters))
         context.log.info(str(expected))
-        context.instance.add_run_tags(context.run.run_id, {EXPECTED: expected.short})
-        judged = training.start(resources, parameters, tier, context.log.info)
+        context.instance.add_run_tags(run.run_id, {EXPECTED: expected.short})
+        judged = training.start(parameters, context.log.info)
         took = Cost.of(TIERS[tier], sum(one.candidate.seconds or 0 for one in judged.variants))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(judged.best.candidate.digest),

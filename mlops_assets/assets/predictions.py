@@ -13,16 +13,15 @@ from pydantic import Field, create_model
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.assets.estimates import Cost
 from mlops_assets.assets.launchpad import tier_field
-from mlops_assets.assets.models import POOL
 from mlops_assets.assets.partitions import partitions_of
+from mlops_assets.assets.tasks import POOL, common
 from mlops_assets.lineage.code import batch_code
 from mlops_assets.release.rollout import Delivery, NothingReleased
 from resources.all import Resources
 from resources.compute import Job
 from resources.ledger import Candidate, NewBatch, Release
-from workloads.sdk.contract import TEST, TIERS, TRAIN, VALIDATION, Workload
+from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Workload
 from workloads.sdk.programs.batch.spec import BatchResult, BatchSpec
-from workloads.sdk.programs.spec import DataFile
 
 PREVIEW = 5  # rows shown
 CELL = 32  # characters of a value shown
@@ -100,17 +99,10 @@ def specification(
 ) -> BatchSpec:
     """What a job is asked for, to score splits of a data version with a model."""
     data = resources.data(workload.data.name, version)
-    files = resources.registry.local(data)
-    digests = {file.split: file.sha256 for file in data.files if file.split}
     code = batch_code(workload)
     address = "-".join(digest[:16] for digest in (data.digest, candidate.digest, code))
     return BatchSpec(
-        package=workload.package,
-        data={split: DataFile(path=files[split], sha256=digests[split]) for split in splits},
-        data_version=data.version,
-        data_digest=data.digest,
-        code_version=code,
-        tier=TIERS[tier],
+        **common(workload, data, code, tier, resources, splits),
         artifacts_uri=candidate.artifacts_uri,
         model_digest=candidate.digest,
         destination=resources.settings.path("predictions", workload.name, address),

@@ -8,10 +8,12 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.orphans import withdraw
+from mlops_assets.assets.tasks import common
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.lineage.code import source, training_code
@@ -25,7 +27,7 @@ from resources.ledger.reports import GateReport
 from resources.registry.version import DataVersion
 from resources.tracking import TrackingUnavailable
 from workloads.sdk.contract import TIERS, VALIDATION, Gates, Metric, Parameters, Workload
-from workloads.sdk.programs.spec import DataFile, Result, Spec
+from workloads.sdk.programs.spec import Result, Spec
 
 
 @dataclass(frozen=True)
@@ -53,27 +55,23 @@ class Judged:
     variants: list[Trained]
 
 
-@dataclass(frozen=True, eq=False)
-class _Tracked:
-    """A variant's job, and its run in MLflow."""
-
-    job: Job
-    run_id: str
-
-
 @dataclass(frozen=True)
 class Training:
-    """One materialization of a model: `root_run` is the same for all retries of it."""
+    """One materialization of a model on a tier (its name): `root_run` is the same for all retries of it."""
 
     workload: Workload
     data: DataVersion
+    tier: str
     run: str
     root_run: str
+    resources: Resources
 
-    def start(
-        self, resources: Resources, parameters: Mapping[str, Parameters], tier: str, log: Callable[[str], Any]
-    ) -> Judged:
-        """Train on a tier (its name), track, register, judge.
+    @cached_property
+    def origin(self) -> Origin:
+        return Origin.of(self.data, training_code(self.workload), source(self.workload.folder), self.run)
+
+    def start(self, parameters: Mapping[str, Parameters], log: Callable[[str], Any]) -> Judged:
+        """Train, track, register, judge.
 
         `parameters` are by variant, which has an empty name where it is the only one.
 
@@ -81,112 +79,91 @@ class Training:
             resources.compute.NotPlaceable: the tier can never be placed here. Nothing was begun then.
             resources.compute.JobFailed: a training ended without a result. Nothing is registered then.
         """
-        resources.compute.require(TIERS[tier], f"Training {self.workload.name} on the tier {tier}")
-        jobs = self._jobs(resources, parameters, tier)
-        origin = Origin.of(self.data, training_code(self.workload), source(self.workload.folder), self.run)
-        tracked = [self._open(resources, job, origin, tier) for job in jobs]
-        left = list(tracked)  # runs in MLflow that nobody has ended
+        compute, runs = self.resources.compute, self.resources.tracking.runs
+        compute.require(TIERS[self.tier], f"Training {self.workload.name} on the tier {self.tier}")
+        jobs = {self._open(job): job for job in self._jobs(parameters)}  # by the run's id in MLflow
+        left = set(jobs)  # runs that nobody has ended
         try:
-            results = dict(zip(tracked, resources.compute.run_all(jobs, log), strict=True))
-            finished = {one: result for one, result in results.items() if isinstance(result, Result)}
-            for one, result in finished.items():
-                self._track(resources, one, result)
+            results = dict(zip(jobs, compute.run_all(list(jobs.values()), log), strict=True))
+            finished = {run: result for run, result in results.items() if isinstance(result, Result)}
+            for run, result in finished.items():
+                runs.log(run, parameters_of(jobs[run]), result.metrics, result.curves)
+                runs.log_trials(run, result.trials)
+                runs.log_files(run, self._made(jobs[run], "plots"), "plots")
             if failures := [result for result in results.values() if isinstance(result, Exception)]:
-                for one in finished:
-                    resources.tracking.runs.close(one.run_id, "FINISHED")
-                    left.remove(one)
+                for run in finished:
+                    runs.close(run, "FINISHED")
+                    left.remove(run)
                 raise failures[0] if len(failures) == 1 else JobFailed("\n\n".join(map(str, failures)))
-            ranked = sorted(finished.items(), key=lambda pair: _worth(pair[1], self.workload.metric))
-            trained = self._register(resources, origin, ranked, tier)
+            trained = self._register(jobs, finished)
         except TrackingUnavailable:
             raise  # nothing can be told to MLflow now; `orphans.reap` does when it is back
         except BaseException as error:
             with suppress(TrackingUnavailable, DatabaseUnavailable):  # what failed first is what is to be said
-                for one in left:
-                    withdraw(self.workload.name, one.run_id, resources)
-                    resources.tracking.runs.close(one.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+                for run in left:
+                    withdraw(self.workload.name, run, self.resources)
+                    runs.close(run, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
-        for one in tracked:
-            resources.tracking.runs.close(one.run_id, "FINISHED")
-        releases = releasing(model_of(self.workload), resources)
+        for run in jobs:
+            runs.close(run, "FINISHED")
+        releases = releasing(model_of(self.workload), self.resources)
         best = trained[-1]
         report = releases.report(best.candidate)
         releases.aliases.project()
-        gates = ModelEvaluator(self.workload, resources).declared(best.candidate).gates
+        gates = ModelEvaluator(self.workload, self.resources).declared(best.candidate).gates
         return Judged(best=best, report=report, gates=gates, variants=trained)
 
-    def _jobs(self, resources: Resources, parameters: Mapping[str, Parameters], tier: str) -> list[Job]:
-        data, files = self.data, resources.registry.local(self.data)
-        digests = {file.split: file.sha256 for file in data.files if file.split}
-        code = training_code(self.workload)
+    def _jobs(self, parameters: Mapping[str, Parameters]) -> list[Job]:
+        asked = common(self.workload, self.data, self.origin.code_version, self.tier, self.resources)
         return [
-            Job(
-                workload=self.workload.name,
-                spec=Spec(
-                    package=self.workload.package,
-                    data={split: DataFile(path=path, sha256=digests[split]) for split, path in files.items()},
-                    data_version=data.version,
-                    data_digest=data.digest,
-                    code_version=code,
-                    parameters=values.model_dump(mode="json"),
-                    tier=TIERS[tier],
-                ),
-                root_run=self.root_run,
-                variant=variant,
-            )
+            Job(self.workload.name, Spec(**asked, parameters=values.model_dump(mode="json")), self.root_run, variant)
             for variant, values in parameters.items()
         ]
 
-    def _open(self, resources: Resources, job: Job, origin: Origin, tier: str) -> _Tracked:
-        """The job's run in MLflow; a retry finds the one that there is by its key."""
-        own = {"dagster.root_run": self.root_run, "seed": str(parameters_of(job)["seed"]), "tier": tier}
-        named = [job.workload, origin.data_version, *([job.variant] if job.variant else [])]
-        key, tags = ":".join([self.root_run, *named]), origin.tags | own | _variant(job)
-        return _Tracked(job, resources.tracking.runs.open(job.workload, key, " ".join(named), tags))
+    def _open(self, job: Job) -> str:
+        """The id of the job's run in MLflow; a retry finds the one that there is by its key."""
+        own = {"dagster.root_run": self.root_run, "seed": str(parameters_of(job)["seed"]), "tier": self.tier}
+        named = [job.workload, self.data.version, *([job.variant] if job.variant else [])]
+        key, tags = ":".join([self.root_run, *named]), self.origin.tags | own | _variant(job)
+        return self.resources.tracking.runs.open(job.workload, key, " ".join(named), tags)
 
-    def _track(self, resources: Resources, one: _Tracked, result: Result) -> None:
-        """What came of a training, in its run."""
-        resources.tracking.runs.log(one.run_id, parameters_of(one.job), result.metrics, result.curves)
-        resources.tracking.runs.log_trials(one.run_id, result.trials)
-        resources.tracking.runs.log_files(one.run_id, resources.compute.folder(one.job) / "out" / "plots", "plots")
+    def _made(self, job: Job, kind: str) -> Path:
+        """The folder of what a job made: `plots`, `artifacts`."""
+        return self.resources.compute.folder(job) / "out" / kind
 
-    def _register(
-        self, resources: Resources, origin: Origin, ranked: list[tuple[_Tracked, Result]], tier: str
-    ) -> list[Trained]:
+    def _register(self, jobs: Mapping[str, Job], results: Mapping[str, Result]) -> list[Trained]:
         """Versions in MLflow, then all candidates at once in the ledger; in order, the best one last."""
-        new = [self._candidate(resources, origin, one, result, tier) for one, result in ranked]
-        candidates = resources.ledger.candidates.add_all(new)
+        ranked = sorted(results.items(), key=lambda pair: _worth(pair[1], self.workload.metric))
+        new = [self._candidate(run, jobs[run], result) for run, result in ranked]
         return [
             Trained(
-                variant=one.job.variant,
+                variant=candidate.variant,
                 candidate=candidate,
                 result=result,
-                plots=[resources.compute.folder(one.job) / "out" / "plots" / name for name in result.plots],
-                run_url=resources.tracking.runs.url(one.run_id),
-                version_url=resources.tracking.registry.url(self.workload.name, candidate.number),
+                plots=[self._made(jobs[run], "plots") / name for name in result.plots],
+                run_url=self.resources.tracking.runs.url(run),
+                version_url=self.resources.tracking.registry.url(self.workload.name, candidate.number),
             )
-            for (one, result), candidate in zip(ranked, candidates, strict=True)
+            for (run, result), candidate in zip(ranked, self.resources.ledger.candidates.add_all(new), strict=True)
         ]
 
-    def _candidate(
-        self, resources: Resources, origin: Origin, one: _Tracked, result: Result, tier: str
-    ) -> NewCandidate:
+    def _candidate(self, run: str, job: Job, result: Result) -> NewCandidate:
         """A version in MLflow, as a candidate."""
         return new_candidate(
             self.workload.name,
-            one.run_id,
-            resources.compute.folder(one.job) / "out" / "artifacts",
-            origin,
-            resources,
-            {"data": origin.data_tag} | _variant(one.job),
+            run,
+            self._made(job, "artifacts"),
+            self.origin,
+            self.resources,
+            {"data": self.data.tag} | _variant(job),
             digest=result.digest,
-            parameters=parameters_of(one.job),
+            parameters=parameters_of(job),
             signature=result.signature,
             metrics=result.metrics,
             parity=result.parity and result.parity.model_dump(),
-            tier=tier,
+            tier=self.tier,
             seconds=sum(result.seconds.values()),
-            variant=one.job.variant,
+            variant=job.variant,
         )
 
 

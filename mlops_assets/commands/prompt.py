@@ -14,7 +14,7 @@ from mlops_assets.commands import release_views as views
 from mlops_assets.commands.release import EXIT, FAILED
 from mlops_assets.commands.shared import AsJson, add, show
 from mlops_assets.release import prompts
-from mlops_assets.release.outcomes import CannotRelease
+from mlops_assets.release.mechanism import CannotRelease
 from resources.all import Resources
 from resources.settings import settings
 from resources.tracking import NoSuchVersion

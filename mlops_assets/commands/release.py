@@ -7,7 +7,7 @@ import typer
 
 from mlops_assets.commands import release_views as views
 from mlops_assets.commands.shared import AsJson, add, show
-from mlops_assets.release.outcomes import CannotRelease, Outcome
+from mlops_assets.release.mechanism import CannotRelease, Outcome
 from resources.all import Resources
 from resources.ledger import Candidate, Ledger
 from resources.settings import settings

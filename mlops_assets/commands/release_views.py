@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from mlops_assets.release.outcomes import Outcome
+from mlops_assets.release.mechanism import Outcome
 from resources.ledger import Candidate, Release
 from resources.ledger.reports import Check, GateReport
 

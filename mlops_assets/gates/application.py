@@ -7,7 +7,6 @@ may be concluded from it.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,13 +19,13 @@ from mlops_assets.gates.evaluations import Scores
 from mlops_assets.gates.scores import broken_champion, compared, floor, reaches, sentence
 from mlops_assets.gates.statistics import paired
 from mlops_assets.release.composition import Chosen, chosen, composition
-from mlops_assets.release.outcomes import CannotRelease
+from mlops_assets.release.mechanism import CannotRelease
 from resources.all import Resources
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.registry.version import DataVersion
 from resources.serving.services import PlatformServices
-from workloads.sdk.artifacts import BrokenArtifacts, canonical, digest_of, sha256
+from workloads.sdk.artifacts import BrokenArtifacts, digest_of, sha256
 from workloads.sdk.contract import OnInconclusive, Services
 from workloads.sdk.contract.applications import Application, Component, Composition
 from workloads.sdk.errors import PlatformError
@@ -65,15 +64,10 @@ def judge(
     """
     judging = Judging(application, role, candidate, champion, questions, services)
     found = asyncio.run(judging.checks())
-    return report(
-        judging.part(candidate),
-        judging.part(champion) if champion else None,
-        found,
-        environment=environment,
-        rules=rules(application, role, candidate, sha256(questions)),
-        test=sha256(questions),
-        n=judging.rows,
-    )
+    test = sha256(questions)
+    asked, n = rules(application, role, candidate, test), judging.rows
+    released = judging.part(champion) if champion else None
+    return report(judging.part(candidate), released, found, environment=environment, rules=asked, test=test, n=n)
 
 
 def rules(application: Application, role: str, around: Composition, questions: str) -> str:
@@ -81,7 +75,7 @@ def rules(application: Application, role: str, around: Composition, questions: s
     others = {name: part.digest for name, part in around.parts.items() if name != role}
     metrics = [asdict(metric) for metric in application.metrics]
     asked = [asdict(application.gates), metrics, application.repeats, others, questions]
-    return hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]
+    return digest_of(asked)[:16]
 
 
 @dataclass
@@ -98,24 +92,20 @@ class Judging:
 
     async def checks(self) -> Found:
         """All checks, and the smallest difference to the champion that the questions can show."""
-        gates, metric, evidence = self.application.gates, self.application.metric, self._answerer()
+        gates, metric, answerer = self.application.gates, self.application.metric, self.candidate.answerer
+        model = self.candidate.language_model.content
+        # What answers, in every report: figures of one answerer say nothing of another.
+        evidence = {"answered by": answerer, "provider": model["provider"], "model": model.get("model")}
         try:
-            app = await self._load(self.candidate)
+            scores, control = await self._scores(self.candidate, controlled=True)
         except UNUSABLE as error:
             text = f"the candidate cannot be used: {sentence(error)}"
             return (Check(name="load", verdict="refuse", text=text, evidence=evidence),), None
-        try:
-            scores = await self._scores(app, self.candidate, self.application.repeats)
-            control = await self._scores(app, self.candidate, 1, shuffled=True)
-        finally:
-            await app.close()
         self.rows = scores.rows
         values = scores.of(metric.name)
         comparison, smallest = await self._champion(values)
         found = (
-            Check(
-                name="load", verdict="pass", text=f"it loads, and {self.candidate.answerer} answers", evidence=evidence
-            ),
+            Check(name="load", verdict="pass", text=f"it loads, and {answerer} answers", evidence=evidence),
             floor(metric, gates.floor, values, evidence | {"metrics": self._means(scores)}),
             *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
             self._latency(scores.of(MILLISECONDS)),
@@ -127,23 +117,23 @@ class Judging:
     def part(self, composition: Composition) -> Component:
         return composition.parts[self.role]
 
-    def _answerer(self) -> dict[str, Any]:
-        """What answers, in every report: figures of one answerer say nothing of another."""
-        model = self.candidate.language_model.content
-        return {"answered by": self.candidate.answerer, "provider": model["provider"], "model": model.get("model")}
-
-    async def _load(self, composition: Composition) -> Any:
-        kind = self.application.resolve(self.application.app)
-        return await asyncio.to_thread(kind.load, composition, self.services)
-
-    async def _scores(self, app: Any, composition: Composition, repeats: int, shuffled: bool = False) -> Scores:
+    async def _scores(self, composition: Composition, controlled: bool = False) -> list[Scores]:
+        """Of all questions; and, if controlled, of those answered once more, from the passages of others."""
         about = f"{self.part(composition).thing} number {self.part(composition).number}"
-        log.info("%s answers%s %d times", about, " from other questions' passages," if shuffled else "", repeats)
-        evaluate = self.application.resolve(self.application.evaluate)
+        kind, evaluate = map(self.application.resolve, (self.application.app, self.application.evaluate))
+        app, found = await asyncio.to_thread(kind.load, composition, self.services), []
         try:
-            return arrays(self.application, await evaluate(app, self.questions, repeats, shuffled, self.services))
+            for repeats, shuffled in [(self.application.repeats, False), (1, True)][: 1 + controlled]:
+                log.info(
+                    "%s answers%s %d times", about, " from other questions' passages," if shuffled else "", repeats
+                )
+                evaluation = await evaluate(app, self.questions, repeats, shuffled, self.services)
+                found.append(arrays(self.application, evaluation))
         except Exception as error:
             raise CannotJudge(f"{about} cannot be judged: {sentence(error)}") from error
+        finally:
+            await app.close()
+        return found
 
     def _means(self, scores: Scores) -> dict[str, Any]:
         """Each metric's mean over the rows that it applies to, and how many these are."""
@@ -195,13 +185,9 @@ class Judging:
         assert self.champion is not None
         assert part is not None
         try:
-            app = await self._load(self.champion)
+            (theirs,) = await self._scores(self.champion)
         except UNUSABLE as error:
             return broken_champion(metric, margin, part.number, "cannot be used", error), None
-        try:
-            theirs = await self._scores(app, self.champion, self.application.repeats)
-        finally:
-            await app.close()
         check, smallest = compared(metric, margin, values, theirs.of(metric.name), part.number)
         same = self.champion.answerer == self.candidate.answerer
         text = check.text if same else f"{check.text}; that one is answered by {self.champion.answerer}"
@@ -217,15 +203,11 @@ def arrays(application: Application, evaluation: Any) -> Scores:
     """
     import numpy as np
 
-    found: Mapping[str, Any] = {
-        **{f"score/{name}": np.asarray(values, dtype=np.float64) for name, values in evaluation.scores.items()},
-        **{f"slice/{name}": np.asarray(values).astype(np.str_) for name, values in evaluation.slices.items()},
-    }
-    scores = Scores(dict(found))
+    scores = Scores.of_evaluation(evaluation)
     decides = scores.of(application.gates.metric)
     for metric in application.metrics:
         scores.of(metric.name)
-    for name, values in found.items():
+    for name, values in scores.arrays.items():
         if values.shape != decides.shape or not values.size:
             raise ValueError(f"{name} has the shape {values.shape}; one value for each question is asked")
     for name in (application.gates.metric, MILLISECONDS):
@@ -253,40 +235,39 @@ class ComponentEvaluator:
             mlops_assets.release.composition.NothingReleased: another part is not there yet.
             CannotJudge: answers failed, so there are no figures.
         """
-        return self._judge(self._around(candidate), champion)
+        return self._judge(Chosen(candidate, None), champion)
 
     def try_out(self, content: Mapping[str, Any]) -> GateReport:
         """Judge content that is no candidate, against what is released; nothing is written down.
 
         Raises: as `judge`.
         """
-        target = self.application.things()[self.role]
-        others = chosen(self.application, self.resources, without=self.role)
+        target, ledger = self.application.things()[self.role], self.resources.ledger
         part = Component(target, None, "dry run", 0, digest_of(dict(content)), data="", content=content)
-        release = self.resources.ledger.current(target)
-        champion = self.resources.ledger.candidates.by_id(release.candidate) if release else None
-        return self._judge(composition(self.application, others, self.resources, {self.role: part}), champion)
+        release = ledger.current(target)
+        return self._judge(part, ledger.candidates.by_id(release.candidate) if release else None)
 
-    def _judge(self, candidate: Composition, champion: Candidate | None) -> GateReport:
+    def _judge(self, candidate: Chosen | Component, champion: Candidate | None) -> GateReport:
         return judge(
             self.application,
             self.role,
-            candidate,
-            self._around(champion) if champion else None,
+            self._around(candidate),
+            self._around(Chosen(champion, None)) if champion else None,
             self._questions(),
             PlatformServices(self.application.name, self.resources.settings),
             self.resources.settings.env,
         )
 
     def rules(self, candidate: Candidate) -> str:
-        return rules(self.application, self.role, self._around(candidate), sha256(self._questions()))
+        around = self._around(Chosen(candidate, None))
+        return rules(self.application, self.role, around, sha256(self._questions()))
 
     def leads_to(self, candidate: Candidate, report: GateReport) -> OnInconclusive:
         return leads_to(report, self.application.gates, self.application.approval)
 
-    def _around(self, candidate: Candidate) -> Composition:
+    def _around(self, part: Chosen | Component) -> Composition:
         others = chosen(self.application, self.resources, without=self.role)
-        return composition(self.application, {**others, self.role: Chosen(candidate, None)}, self.resources)
+        return composition(self.application, {**others, self.role: part}, self.resources)
 
     def _questions(self) -> Path:
         """The newest version of the questions: they are what it is judged by, not what it was made from."""

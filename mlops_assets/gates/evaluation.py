@@ -1,10 +1,10 @@
 """What the evaluations of all kinds of candidates have in common: artifacts that are whole, checks, and the report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from time import perf_counter
+from typing import Any, Protocol
 
-from mlops_assets.gates.latency import CALLS
 from mlops_assets.gates.scores import uncompared
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport, overall
@@ -16,6 +16,7 @@ from workloads.sdk.contract.applications import IndexGates
 
 Found = tuple[tuple[Check, ...], float | None]  # checks, and the smallest difference to the champion that can be shown
 Compared = tuple[Check, float | None]
+WARM_UP, CALLS, ROUNDS = 20, 200, 3  # of what a latency is measured by
 
 
 class Identity(Protocol):
@@ -63,6 +64,31 @@ def verified(candidate: Candidate, settings: Settings) -> Path:
     if manifest.digest != candidate.digest:
         raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
     return folder
+
+
+def fastest(call: Callable[[], Any], budget: float) -> dict[str, float]:
+    """Median and 95th percentile of a call's duration in milliseconds: `p50`, `p95`.
+
+    200 calls after 20 to warm up. Where they are beyond the budget, the best of three such rounds: a budget is about
+    what is called, not about who else uses the machine just now.
+    """
+    import numpy as np
+
+    best: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for _ in range(WARM_UP):
+            call()
+        times = np.empty(CALLS)
+        for number in range(CALLS):
+            start = perf_counter()
+            call()
+            times[number] = (perf_counter() - start) * 1000
+        p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
+        if not best or p95 < best["p95"]:
+            best = {"p50": p50, "p95": p95}
+        if p95 <= budget:
+            break
+    return best
 
 
 def latency(found: Mapping[str, float], budget: float, what: str, n: int = CALLS, by: str = "") -> Check:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mlops_assets.gates.slices import column_of
 from mlops_assets.lineage.code import own_code
@@ -21,6 +21,15 @@ class Scores:
     """Arrays of shape (rows,): `score/<metric>` of float64, `slice/<column>` of strings."""
 
     arrays: dict[str, Any]
+
+    @classmethod
+    def of_evaluation(cls, evaluation: Any) -> Self:
+        """What a workload's `evaluate` returned, as it is."""
+        import numpy as np
+
+        scores = {f"score/{name}": np.asarray(values, dtype=np.float64) for name, values in evaluation.scores.items()}
+        slices = {f"slice/{name}": np.asarray(values).astype(np.str_) for name, values in evaluation.slices.items()}
+        return cls(scores | slices)
 
     @property
     def rows(self) -> int:
@@ -40,12 +49,7 @@ class Scores:
 
 
 def evaluate(
-    workload: Workload,
-    digest: str,
-    load: Callable[[], Predictor],
-    test_split: Path,
-    test_digest: str,
-    cache: Path,
+    workload: Workload, digest: str, load: Callable[[], Predictor], test_split: Path, test_digest: str, cache: Path
 ) -> Scores:
     """Scores of the model with this digest on a test split; from the cache where they were computed before.
 
@@ -66,14 +70,12 @@ def evaluate(
 def _arrays(workload: Workload, evaluation: Any, test_split: Path, rows: int) -> Scores:
     import numpy as np
 
-    arrays = {f"score/{name}": np.asarray(values, dtype=np.float64) for name, values in evaluation.scores.items()}
-    arrays |= {f"slice/{name}": np.asarray(values).astype(np.str_) for name, values in evaluation.slices.items()}
+    scores = Scores.of_evaluation(evaluation)
     for declared in workload.gates.slices:
         if declared.column not in evaluation.slices:
-            arrays[f"slice/{declared.column}"] = column_of(test_split, declared.column)
-    scores = Scores(arrays)
+            scores.arrays[f"slice/{declared.column}"] = column_of(test_split, declared.column)
     scores.of(workload.gates.metric)
-    for name, values in arrays.items():
+    for name, values in scores.arrays.items():
         if values.shape != (rows,) or not rows:
             raise ValueError(f"{name} has the shape {values.shape}; one value for each of {rows} test rows is asked")
         if name.startswith("score/") and not np.isfinite(values).all():

@@ -3,25 +3,22 @@
 Its recall is how many of the chunks that an exact search finds nearest the HNSW index finds too.
 """
 
-import hashlib
 import json
 from dataclasses import asdict
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.gates.evaluation import Compared, Found, latency, leads_to, needless, report, verified
+from mlops_assets.gates.evaluation import Compared, Found, fastest, latency, leads_to, needless, report, verified
 from mlops_assets.gates.index_table import Query, Table
-from mlops_assets.gates.latency import fastest
-from mlops_assets.gates.scores import broken_champion, of_candidate, sentence
+from mlops_assets.gates.scores import broken_champion, comparison, of_candidate, sentence
 from mlops_assets.gates.statistics import mean_interval, paired
 from resources.all import Resources
 from resources.database import connect
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
-from resources.settings import settings as current_settings
-from workloads.sdk.artifacts import canonical
-from workloads.sdk.contract import OnInconclusive
+from workloads.sdk.artifacts import digest_of
+from workloads.sdk.contract import OnInconclusive, Verdict
 from workloads.sdk.contract.applications import PART, Index, IndexGates
 
 if TYPE_CHECKING:
@@ -31,9 +28,7 @@ if TYPE_CHECKING:
 QUERIES = "chunks' own vectors, filtered by each value in turn"  # part of the rules: a report by others does not hold
 
 
-def judge(
-    index: Index, candidate: Candidate, champion: Candidate | None, settings: Settings | None = None
-) -> GateReport:
+def judge(index: Index, candidate: Candidate, champion: Candidate | None, settings: Settings) -> GateReport:
     """Judge a candidate's table, and compare it with what is released now (None: nothing is) on the same queries.
 
     A candidate whose artifacts or table are not whole is refused with the reason; a champion that cannot be asked
@@ -43,26 +38,18 @@ def judge(
         resources.database.DatabaseUnavailable: PostgreSQL does not answer.
         resources.tracking.TrackingUnavailable: the artifacts are to be fetched from MLflow, which does not answer.
     """
-    settings = settings or current_settings()
     judging = Judging(index.gates, candidate, champion, settings)
     with connect(settings, application_name="mlops gate") as connection:
         found = judging.checks(connection)
-    return report(
-        candidate,
-        champion,
-        found,
-        environment=settings.env,
-        rules=rules(index),
-        test=judging.test_digest,
-        n=len(judging.queries),
-    )
+    test, n = digest_of([str(query.id) for query in judging.queries]), len(judging.queries)
+    return report(candidate, champion, found, environment=settings.env, rules=rules(index), test=test, n=n)
 
 
 def rules(index: Index) -> str:
     """Digest of what the declaration asks of a candidate."""
     from workloads.sdk.kits.retrieval.sql import EF_SEARCH, FURTHER
 
-    return hashlib.sha256(canonical([asdict(index.gates), EF_SEARCH, FURTHER, QUERIES]).encode()).hexdigest()[:16]
+    return digest_of([asdict(index.gates), EF_SEARCH, FURTHER, QUERIES])[:16]
 
 
 def content_of(candidate: Candidate, settings: Settings) -> dict[str, Any]:
@@ -76,10 +63,6 @@ class Judging:
     def __init__(self, gates: IndexGates, candidate: Candidate, champion: Candidate | None, settings: Settings):
         self.gates, self.candidate, self.champion, self.settings = gates, candidate, champion, settings
         self.queries: list[Query] = []
-
-    @property
-    def test_digest(self) -> str:
-        return hashlib.sha256(canonical([str(query.id) for query in self.queries]).encode()).hexdigest()
 
     def checks(self, connection: "psycopg.Connection[Any]") -> Found:
         """All checks, and the smallest difference to the champion that the queries can show."""
@@ -108,7 +91,9 @@ class Judging:
                 checks.append(self._recall(recalls[column], column, table.rows))
         if None not in recalls:
             return tuple(checks), None
-        checks.append(self._latency(table))
+        budget, queries = self.gates.latency_ms, cycle(self.queries)
+        best = fastest(lambda: table.nearest(next(queries), None, self.gates.k), budget)
+        checks.append(latency(best, budget, "queries"))
         champion, smallest = self._champion(connection, recalls[None])
         return (*checks, champion), smallest
 
@@ -140,11 +125,6 @@ class Judging:
             found.setdefault(str(query.filters[column]), []).append(float(value))
         return {name: sum(several) / len(several) for name, several in found.items()}
 
-    def _latency(self, table: "Table") -> Check:
-        budget, queries = self.gates.latency_ms, cycle(self.queries)
-        best = fastest(lambda: table.nearest(next(queries), None, self.gates.k), budget)
-        return latency(best, budget, "queries")
-
     def _champion(self, connection: "psycopg.Connection[Any]", recalls: "NDArray[Any]") -> Compared:
         margin, champion = self.gates.margin, self.champion
         if check := needless(self.candidate, champion, None, margin, "the same table"):
@@ -166,28 +146,14 @@ class Judging:
         low, high = found.interval.low, found.interval.high
         side = "better" if found.difference >= 0 else "worse"
         shown = f"recall is {side} by {abs(found.difference):.4g}, in [{low:+.4g}, {high:+.4g}], on {found.n} queries"
+        verdict: Verdict
         if low >= -margin:
             verdict, text = "pass", f"not worse by the margin of {margin:g}: {shown}"
         elif high < -margin:
             verdict, text = "refuse", f"worse by more than the margin of {margin:g}: {shown}"
         else:
             verdict, text = "inconclusive", f"the queries do not show whether the margin of {margin:g} is kept: {shown}"
-        evidence = {
-            "champion": champion.number,
-            "interval": [low, high],
-            "differing_queries": found.differing,
-            "smallest_difference": found.smallest,
-        }
-        check = Check(
-            name="champion",
-            verdict=verdict,
-            value=found.difference,
-            threshold=-margin,
-            n=found.n,
-            text=text,
-            evidence=evidence,
-        )
-        return check, found.smallest
+        return comparison(found, margin, verdict, text, champion=champion.number, differing_queries=found.differing)
 
 
 def _of_table(error: Exception) -> Exception:

@@ -4,22 +4,19 @@ Nothing here knows what a row or a score means. A workload evaluates its own out
 what the declaration asks, and with the champion's scores on the same frozen rows, both computed now.
 """
 
-import hashlib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mlops_assets.gates import golden, slices
-from mlops_assets.gates.evaluation import Compared, Found, latency, leads_to, needless, report, verified
+from mlops_assets.gates.evaluation import Compared, Found, fastest, latency, leads_to, needless, report, verified
 from mlops_assets.gates.evaluations import Scores, evaluate
-from mlops_assets.gates.latency import fastest
 from mlops_assets.gates.scores import broken_champion, compared, floor, of_candidate, sentence
 from resources.all import Resources
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
-from resources.settings import settings as current_settings
-from workloads.sdk.artifacts import canonical, sha256
+from workloads.sdk.artifacts import digest_of, sha256
 from workloads.sdk.contract import TEST, OnInconclusive, Parity, Predictor, Services, Workload
 from workloads.sdk.programs.training.run import NoServices
 
@@ -30,7 +27,7 @@ def judge(
     champion: Candidate | None,
     test_split: Path,
     services: Services,
-    settings: Settings | None = None,
+    settings: Settings,
 ) -> GateReport:
     """Judge a candidate on the frozen test rows, against what is released now (None: nothing is).
 
@@ -40,17 +37,10 @@ def judge(
     Raises:
         workloads.sdk.errors.PlatformError, OSError, MemoryError: something outside of both is away; nothing was judged.
     """
-    judging = Judging(workload, candidate, champion, test_split, services, settings or current_settings())
+    judging = Judging(workload, candidate, champion, test_split, services, settings)
     found = judging.checks()
-    return report(
-        candidate,
-        champion,
-        found,
-        environment=judging.settings.env,
-        rules=rules(workload),
-        test=judging.test_digest,
-        n=judging.rows,
-    )
+    test, n = judging.test_digest, judging.rows
+    return report(candidate, champion, found, environment=settings.env, rules=rules(workload), test=test, n=n)
 
 
 def rules(workload: Workload) -> str:
@@ -58,7 +48,7 @@ def rules(workload: Workload) -> str:
     gates = workload.gates
     rows = sha256(workload.folder / gates.golden) if gates.golden else ""
     asked = [asdict(gates), asdict(workload.metric), rows, asdict(workload.parity) if workload.parity else None]
-    return hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]
+    return digest_of(asked)[:16]
 
 
 @dataclass
@@ -86,14 +76,11 @@ class Judging:
             text = f"the candidate cannot be loaded and evaluated: {sentence(of_candidate(error))}"
             return (Check(name="load", verdict="refuse", text=text),), None
         self.rows = scores.rows
-        gates = self.workload.gates
+        gates, metric, values = self.workload.gates, self.workload.metric, scores.of(self.workload.metric.name)
         checks = [
             Check(name="load", verdict="pass", text="artifacts are whole, and the served form answers"),
-            floor(self.workload.metric, gates.floor, scores.of(gates.metric)),
-            *(
-                slices.check(scores.of(gates.metric), scores.slice(declared.column), self.workload.metric, declared)
-                for declared in gates.slices
-            ),
+            floor(metric, gates.floor, values),
+            *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
         ]
         if gates.golden:
             checks.append(golden.compare(self.workload.folder / gates.golden, predictor))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.gates.statistics import mean_interval, paired
+from mlops_assets.gates.statistics import Paired, mean_interval, paired
 from resources.ledger.reports import Check
 from workloads.sdk.artifacts import BrokenArtifacts
 from workloads.sdk.contract import Metric, Verdict
@@ -84,23 +84,25 @@ def compared(
         verdict, text = "pass", f"not worse by the margin of {margin:g}: {shown}"
     else:
         verdict, text = "refuse", f"may be worse by more than the margin of {margin:g}: {shown}"
+    said = {"metric": metric.name, "champion": number, "differing_rows": found.differing}
+    means = {"candidate_value": float(ours.mean()), "champion_value": float(theirs.mean())}
+    return comparison(found, margin, verdict, text, metric.unit, **said, **means)
+
+
+def comparison(
+    found: Paired, margin: float, verdict: Verdict, text: str, unit: str = "", **evidence: Any
+) -> tuple[Check, float | None]:
+    """The check of a comparison that was made, and the smallest difference that its rows can show."""
+    shown = {"interval": [found.interval.low, found.interval.high], "smallest_difference": found.smallest}
     check = Check(
         name="champion",
         verdict=verdict,
         value=found.difference,
         threshold=-margin,
-        unit=metric.unit,
+        unit=unit,
         n=found.n,
         text=text,
-        evidence={
-            "metric": metric.name,
-            "champion": number,
-            "candidate_value": float(ours.mean()),
-            "champion_value": float(theirs.mean()),
-            "interval": [low, high],
-            "differing_rows": found.differing,
-            "smallest_difference": found.smallest,
-        },
+        evidence=evidence | shown,
     )
     return check, found.smallest
 

@@ -16,7 +16,7 @@ from mlops_assets.release.registration import Origin, register_candidate
 from resources.all import Resources
 from resources.ledger import Candidate, ChampionMoved, Release
 from workloads.sdk.artifacts import Manifest, signature_of
-from workloads.sdk.contract.applications import PART, ROLES, Application, Component, Composition
+from workloads.sdk.contract.applications import PART, Application, Component, Composition
 from workloads.sdk.errors import PlatformError
 
 ATTEMPTS = 5
@@ -34,75 +34,54 @@ class Chosen:
     release: Release | None
 
 
-def released(application: Application, resources: Resources) -> dict[str, Chosen]:
+def chosen(application: Application, resources: Resources, without: str | None = None) -> dict[str, Chosen]:
     """What is released of each part, by role.
 
-    Raises:
-        NothingReleased: of one of them nothing is; names it.
-    """
-    return _complete(application, {role: _current(target, resources) for role, target in application.things().items()})
-
-
-def chosen(application: Application, resources: Resources, without: str) -> dict[str, Chosen]:
-    """What a candidate for the role `without` is put among: what is released, else the newest candidate, by role.
+    Args:
+        without: the role that a candidate is put into: of the others it may be the newest candidate, too, where nothing
+            is released.
 
     Raises:
-        NothingReleased: of one of them there is neither; names it.
+        NothingReleased: of one of them there is nothing; names it.
     """
-    targets = {role: target for role, target in application.things().items() if role != without}
-    return _complete(
-        application,
-        {role: _current(target, resources) or _newest(target, resources) for role, target in targets.items()},
-    )
-
-
-def _complete(application: Application, found: Mapping[str, Chosen | None]) -> dict[str, Chosen]:
-    missing = [application.things()[role] for role, one in found.items() if one is None]
+    ledger, found, missing = resources.ledger, {}, []
+    for role, target in application.things().items():
+        if role == without:
+            continue
+        if release := ledger.current(target):
+            found[role] = Chosen(_candidate(release, resources), release)
+        elif without and (newest := ledger.candidates.newest(target)):
+            found[role] = Chosen(newest, None)
+        else:
+            missing.append(target)
     if missing:
         raise NothingReleased(
             f"{application.name} is put together of {', '.join(application.things().values())}, and nothing of "
             f"{' and '.join(missing)} is released yet: `mlops gate {missing[0]}` says why"
         )
-    return {role: one for role, one in found.items() if one}
+    return found
 
 
-def _current(target: str, resources: Resources) -> Chosen | None:
-    release = resources.ledger.current(target)
-    return Chosen(_candidate(release, resources), release) if release else None
-
-
-def _newest(target: str, resources: Resources) -> Chosen | None:
-    candidate = resources.ledger.candidates.newest(target)
-    return Chosen(candidate, None) if candidate else None
-
-
-def composition(
-    application: Application,
-    parts: Mapping[str, Chosen],
-    resources: Resources,
-    given: Mapping[str, Component] | None = None,
-) -> Composition:
+def composition(application: Application, parts: Mapping[str, Chosen | Component], resources: Resources) -> Composition:
     """What an application is put together of: each part's content read from its artifacts, or as it is given.
 
     Raises:
         workloads.sdk.artifacts.BrokenArtifacts: an artifact folder is not what was registered.
         resources.tracking.TrackingUnavailable: MLflow, which knows where it is, does not answer.
     """
-    given = given or {}
-    return Composition(
-        application.name, **{role: given.get(role) or component_of(parts[role], resources) for role in ROLES}
-    )
+    read = {role: component_of(one, resources) if isinstance(one, Chosen) else one for role, one in parts.items()}
+    return Composition(application.name, **read)
 
 
 def compose(application: Application, resources: Resources) -> Release:
     """The release of the composition of what is released now; entered where a part has changed since. Idempotent.
 
     Raises:
-        NothingReleased: as `released`.
+        NothingReleased: as `chosen`.
     """
     ledger = resources.ledger
     for _ in range(ATTEMPTS):
-        pieces = released(application, resources)
+        pieces = chosen(application, resources)
         parts = {role: one.release.id for role, one in pieces.items() if one.release}
         current = ledger.current(application.name)
         before = _candidate(current, resources) if current else None

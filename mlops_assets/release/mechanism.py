@@ -5,28 +5,68 @@ The ledger decides in one transaction; aliases are set afterwards, and whatever 
 next `repair`, which the registry sensor calls at every tick.
 """
 
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
-from mlops_assets.release.outcomes import CannotRelease, Outcome, Repair, Result
-from mlops_assets.release.projection import Projection, log
-from resources.ledger import CHAMPION, Action, Candidate, ChampionMoved, DecidedMeanwhile, Decision, Ledger, Release
+from mlops_assets.release.projection import Difference, Projection, log
+from resources.ledger import (
+    CHAMPION,
+    Action,
+    AliasMove,
+    Candidate,
+    ChampionMoved,
+    DecidedMeanwhile,
+    Decision,
+    Ledger,
+    Release,
+)
 from resources.ledger.reports import GateReport
 from resources.tracking import Tracking, TrackingUnavailable
 from workloads.sdk.contract import OnInconclusive
+from workloads.sdk.errors import PlatformError
 
-__all__ = ["CannotRelease", "Evaluator", "Outcome", "Releasing", "Repair"]
+Result = Literal["released", "unchanged", "held", "refused", "rejected"]
 
 MLFLOW = "mlflow"  # who decides where an alias was moved by hand: MLflow does not say who it was
 RESULTS: dict[str, Result] = {"release": "released", "hold": "held", "refuse": "refused"}
 ATTEMPTS = 5
 
 
+class CannotRelease(PlatformError):
+    """What was asked makes no sense now; the message says why and what can be done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of considering a candidate.
+
+    Attributes:
+        result: `released`; `unchanged`: it is released already, or was and was replaced; `held`: a person must approve;
+            `refused`: by its gate; `rejected`: by a person.
+        release: the target's current release afterwards, if any.
+        report: what it was decided on, if anything.
+        why: one sentence.
+    """
+
+    result: Result
+    release: Release | None
+    report: GateReport | None
+    why: str = ""
+
+
+@dataclass
+class Repair:
+    """What a repair found and did."""
+
+    moves: list[AliasMove] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    adopted: list[Outcome] = field(default_factory=list)
+
+
 class Evaluator(Protocol):
     """How the candidates of one target are judged."""
 
-    def judge(self, candidate: Candidate, champion: Candidate | None) -> GateReport:
-        """Judge now."""
-        ...
+    def judge(self, candidate: Candidate, champion: Candidate | None) -> GateReport: ...
 
     def rules(self, candidate: Candidate) -> str:
         """Digest of what is asked of a candidate; a report under other rules is stale."""
@@ -143,18 +183,9 @@ class Releasing:
         champion = self._champion(current)
         report = self._report(candidate, champion)
         refused = report.verdict == "refuse"
-        try:
-            release = self.ledger.decide(
-                candidate.id,
-                "refuse" if refused else "approve",
-                actor=actor,
-                why=why,
-                report=report,
-                against=champion.id if champion else None,
-                after=hold,
-            )
-        except (ChampionMoved, DecidedMeanwhile) as moved:
-            raise CannotRelease(f"{moved}; look at `mlops live {self.target}` and decide again") from None
+        action: Action = "refuse" if refused else "approve"
+        against = champion.id if champion else None
+        release = self._answer(candidate.id, action, actor, why, report=report, against=against, after=hold)
         reasons = "; ".join(report.reasons())
         return self._done(Outcome("refused" if refused else "released", release, report, reasons))
 
@@ -166,10 +197,7 @@ class Releasing:
         """
         candidate, hold = self._waiting(number)
         report = self.ledger.report(candidate.id)
-        try:
-            current = self.ledger.decide(candidate.id, "reject", actor=actor, why=why, report=report, after=hold)
-        except DecidedMeanwhile as decided:
-            raise CannotRelease(f"{decided}; look at `mlops live {self.target}` and decide again") from None
+        current = self._answer(candidate.id, "reject", actor, why, report=report, after=hold)
         return self._done(Outcome("rejected", current, report, f"version {candidate.number}, by {actor}: {why}"))
 
     def _waiting(self, number: int | None) -> tuple[Candidate, int]:
@@ -201,18 +229,12 @@ class Releasing:
         else:
             target = next((each for each in self.ledger.releases(self.target) if each.version == to), None)
         if target is None:
-            what = (
-                f"{self.target} {to} was never released"
-                if to
-                else f"{self.target} {current.version} is the first release"
-            )
-            raise CannotRelease(f"{what}; released so far: {', '.join(self._versions())}")
+            what = f"{to} was never released" if to else f"{current.version} is the first release"
+            versions = dict.fromkeys(release.version for release in self.ledger.releases(self.target))
+            raise CannotRelease(f"{self.target} {what}; released so far: {', '.join(versions)}")
         if target.candidate == current.candidate:
             return self._done(Outcome("unchanged", current, None, f"{current.version} is what is released"))
-        try:
-            release = self.ledger.decide(target.candidate, "rollback", actor=actor, why=why, against=current.candidate)
-        except ChampionMoved as moved:
-            raise CannotRelease(f"{moved}; look at `mlops live {self.target}` and decide again") from None
+        release = self._answer(target.candidate, "rollback", actor, why, against=current.candidate)
         return self._done(Outcome("released", release, self.ledger.report(target.candidate), why))
 
     def override(self, candidate: Candidate, actor: str, why: str) -> Outcome:
@@ -257,11 +279,15 @@ class Releasing:
 
     # What these share.
 
+    def _answer(self, candidate: int, action: Action, actor: str, why: str, **on: Any) -> Release | None:
+        """Enter what a person decides; raises CannotRelease where something else was decided meanwhile."""
+        try:
+            return self.ledger.decide(candidate, action, actor=actor, why=why, **on)
+        except (ChampionMoved, DecidedMeanwhile) as moved:
+            raise CannotRelease(f"{moved}; look at `mlops live {self.target}` and decide again") from None
+
     def _champion(self, current: Release | None) -> Candidate | None:
         return self.ledger.candidates.by_id(current.candidate) if current else None
-
-    def _versions(self) -> list[str]:
-        return list(dict.fromkeys(release.version for release in self.ledger.releases(self.target)))
 
     def _done(self, outcome: Outcome) -> Outcome:
         """Project what was decided. The decision stands without MLflow; its aliases follow at the next tick."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlops_assets.release.outcomes import CannotRelease
+from mlops_assets.release.mechanism import CannotRelease
 from resources.all import Resources
 from workloads.sdk.contract.applications import Application
 

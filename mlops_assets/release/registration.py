@@ -94,7 +94,7 @@ def register_candidate(
     Args:
         experiment, title: of that run.
         digest: of the files.
-        said: as of `versioned`; `tags` too.
+        said: as of `new_candidate`; `tags` too.
     """
     tracking, tags = resources.tracking, said.pop("tags", {})
     key = ":".join([target, digest, str(said.get("number"))])
@@ -111,8 +111,7 @@ def register_component(
 ) -> Candidate:
     """The candidate of a part of an application: the one that there is of this content, else a new one.
 
-    Args:
-        said: as of `entered`.
+    `said` is as of `register_candidate`.
     """
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, PART).write_text(json.dumps(dict(content), indent=2, sort_keys=True) + "\n")
@@ -120,7 +119,7 @@ def register_component(
         numbered = {"number": said["number"]} if said.get("number") else {}
         if known := resources.ledger.candidates.newest(target.name, digest=digest, **numbered):
             return known
-        said |= {"kind": target.role}
+        said["kind"] = target.role
         return register_candidate(
             target.name, target.declared.name, title, Path(folder), digest, origin, resources, **said
         )

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 from graph_fixtures import World, until
 
-from jobs.pipelines import pipeline_name, renewal_name
+from jobs.pipelines import pipeline_name
 from mlops_assets.lineage import trace as lineage
 from workloads.sdk.contract.applications import Application, Index
 from workloads.sdk.contract.loading import declared_of
@@ -169,7 +169,7 @@ def test_a_registered_prompt_is_judged_by_itself_and_a_worse_one_changes_nothing
     prompts, before = world.resources.tracking.prompts, ask(world)["version"]
     newest = prompts.list("prompt/rag")[0]
     worse = prompts.register("prompt/rag", newest.template, {**newest.settings, "refuse_below": 1.0}, "a mistake")
-    filters = dg.RunsFilter(job_name=renewal_name("prompt_rag"), tags={"dagster/sensor_name": "registry"})
+    filters = dg.RunsFilter(job_name=pipeline_name("prompt_rag"), tags={"dagster/sensor_name": "registry"})
     run = world.by_sensor("registry", filters)
     assert not run.is_success
     candidate = world.resources.ledger.candidates.get("prompt/rag", worse)

@@ -77,12 +77,13 @@ class Started:
         self.lines: list[str] = []
         self.judged: Judged | None = None
         self.error: Exception | None = None
-        training = Training(GRAPES, world.resources.data("wine", version), f"run of {root}", root)
+        data = world.resources.data("wine", version)
+        training = Training(GRAPES, data, GRAPES.tier, f"run of {root}", root, world.resources)
         sets = parameter_sets(GRAPES, asked(GRAPES, **values))
 
         def start() -> None:
             try:
-                self.judged = training.start(world.resources, sets, GRAPES.tier, self.lines.append)
+                self.judged = training.start(sets, self.lines.append)
             except Exception as error:
                 self.error = error
 
