@@ -15,40 +15,31 @@ from resources.database import address
 
 def shown(resources: Resources, delivery: Delivery) -> dict[str, dg.ResourceDefinition]:
     """The resources of the definitions, by the names that steps, sensors and schedules ask for."""
-    chosen = resources.settings
-    remote = resources.registry.remote or "as the repository's own DVC configuration says"
-    database = f"{address(chosen)}/mlops, schema {chosen.schema_of('ledger')}"
-    return {
-        "registry": _shown(
-            resources.registry,
-            "Versions of data: tags of a Git repository, and the DVC remote with their files.",
-            MLOPS_REGISTRY_URL=chosen.registry,
-            MLOPS_DATA_REMOTE=remote,
-        ),
-        "compute": _shown(
-            resources.compute,
-            "Ray: the jobs that train, embed and predict, with the CPUs, GPUs and memory of their tier.",
-            MLOPS_RAY_URL=chosen.ray,
-        ),
-        "tracking": _shown(
-            resources.tracking,
-            "MLflow: runs, traces, and the list of registered models and prompts.",
-            MLOPS_MLFLOW_URL=chosen.mlflow,
-        ),
-        "ledger": _shown(
-            resources.ledger,
-            "PostgreSQL: data versions, candidates with their gate reports, releases and alerts.",
-            MLOPS_POSTGRES_URL=database,
-        ),
-        "delivery": _shown(
-            delivery,
-            "Ray Serve: the endpoints, and which release each of them answers with.",
-            MLOPS_SERVE_URL=chosen.serve,
-        ),
+    chosen, registry = resources.settings, resources.registry
+    data = {
+        "MLOPS_REGISTRY_URL": chosen.registry,
+        "MLOPS_DATA_REMOTE": registry.remote or "as the repository's own DVC configuration says",
     }
+    database = {"MLOPS_POSTGRES_URL": f"{address(chosen)}/mlops, schema {chosen.schema_of('ledger')}"}
+    all_of_them = {
+        "registry": (
+            registry,
+            data,
+            "Versions of data: tags of a Git repository, and the DVC remote with their files.",
+        ),
+        "compute": (resources.compute, {"MLOPS_RAY_URL": chosen.ray}, "Ray: jobs, with what their tier asks for."),
+        "tracking": (
+            resources.tracking,
+            {"MLOPS_MLFLOW_URL": chosen.mlflow},
+            "MLflow: runs, registered models, prompts.",
+        ),
+        "ledger": (resources.ledger, database, "Data versions, candidates with gate reports, releases and alerts."),
+        "delivery": (delivery, {"MLOPS_SERVE_URL": chosen.serve}, "Ray Serve: endpoints, and what each answers with."),
+    }
+    return {name: _shown(*one) for name, one in all_of_them.items()}
 
 
-def _shown(made: object, description: str, **settings: str) -> dg.ResourceDefinition:
+def _shown(made: object, settings: dict[str, str], description: str) -> dg.ResourceDefinition:
     """A resource that is made already, with the settings that say where it points."""
     values = {name: _without_user(value) for name, value in settings.items()}
 
