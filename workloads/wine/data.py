@@ -12,7 +12,7 @@ import numpy as np
 
 from workloads.sdk.contract import Fetched
 from workloads.sdk.dataset import download
-from workloads.sdk.kits.tables import csvfile
+from workloads.sdk.kits.tables import tablefile
 from workloads.sdk.kits.tables.tabular import Table, bundled, example, rows, schema_of, targets
 from workloads.wine.data_parameters import WineData
 
@@ -77,7 +77,7 @@ def _read_quality(raw: Path) -> tuple[np.ndarray, list[str]]:
     """Values of shape (rows, features) float64, and targets."""
     columns, values, targets = TABLES["quality"].columns, [], []
     for kind, (name, (expected, _)) in enumerate(QUALITY_FILES.items()):  # 0: red, 1: white
-        file = csvfile.read(raw / name)
+        file = tablefile.read(raw / name)
         if [*(column.replace(" ", "_") for column in file.header[:-1]), "wine_type"] != list(columns):
             raise ValueError(f"{name} has columns {file.header}; expected the published ones")
         if len(file.rows) != expected:

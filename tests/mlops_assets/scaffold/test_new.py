@@ -33,7 +33,8 @@ from workloads.sdk.artifacts import sha256
 from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Workload
 from workloads.sdk.contract.loading import load, workload_of
 from workloads.sdk.dataset import read_split
-from workloads.sdk.kits.tables import csvfile, examine
+from workloads.sdk.kits.tables import examine, tablefile
+from workloads.sdk.kits.tables.columns import Number
 from workloads.sdk.programs.spec import DataFile, Result, Spec
 from workloads.sdk.programs.training.run import NoServices, run
 from workloads.sdk.serving.http.model import Endpoint
@@ -258,10 +259,10 @@ def test_a_file_that_cannot_be_taken_is_refused_with_the_line(tmp_path: Path, te
     assert not (tmp_path / "team").exists()
 
 
-def test_bytes_that_are_no_text_are_refused_with_the_line(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_bytes(b"a,target\n1,x\n2,\xe4\n")
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"a,target\n1,x\n2,\0\n")
     said = refused("broken", "--csv", tmp_path / "rows.csv", "--target", "target", "--into", tmp_path)
-    assert said == "rows.csv, line 3: not UTF-8; save the file as UTF-8"
+    assert said == "rows.csv: not a table of text; CSV, TSV, JSON lines and Parquet are read"
     said = refused("broken", "--csv", tmp_path / "nowhere.csv", "--target", "target", "--into", tmp_path)
     assert said.endswith("nowhere.csv cannot be read: No such file or directory")
 
@@ -313,7 +314,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), m
 @property_settings(max_examples=25, deadline=None)
 @given(
     names=st.lists(
-        NAMES.filter(lambda name: name and csvfile.number(name) is None), min_size=2, max_size=4, unique=True
+        NAMES.filter(lambda name: name and Number().read(name) is None), min_size=2, max_size=4, unique=True
     ),
     classes=st.lists(NAMES.filter(bool), min_size=2, max_size=3, unique=True),
     low=st.floats(-1e9, 1e9),
@@ -338,7 +339,7 @@ def test_any_names_and_numbers_make_a_folder_that_reads_its_file(names, classes,
         exec(compile(code.partition("def fetch")[0], "data.py", "exec"), values)
         assert list(values["TABLE"].columns) == columns
         assert (values["TABLE"].target, values["TABLE"].classes) == (target, sorted(classes))
-        read = csvfile.read(own)
+        read = tablefile.read(own)
         for name, (least, most) in values["TABLE"].columns.items():
             assert least <= min(read.numbers(name))
             assert max(read.numbers(name)) <= most
@@ -350,7 +351,7 @@ def test_regression_splits_are_harmed_with_wrong_numbers(tmp_path: Path) -> None
     from workloads.sdk.kits.tables.tabular import Table
 
     own = table(tmp_path / "rows.csv")
-    read = csvfile.read(own)
+    read = tablefile.read(own)
     prices = Table("price", {"size": (0, 300), "rooms": (0, 10)})
     raw, parts = tmp_path / "raw", []
     raw.mkdir()

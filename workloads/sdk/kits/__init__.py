@@ -1,6 +1,7 @@
 """What workloads of a kind share: plain machine learning, no platform. A workload may use a kit, or none.
 
-Data:        `csvfile` (a CSV file, read strictly), `tabular` (rows of numbers, and what is to be told from them),
+Data:        `tablefile` (CSV, TSV, Parquet, JSON lines), `columns` (what cells mean), `understand` (tells that from
+             them), `tabular` (rows of numbers, and what is to be told from them),
              `texts` (with `duplicates` and `docstrings`), `pictures` and `idx`,
              `parameters` (of their pipelines; imports nothing heavy, so that a declaration may name them).
 Training:    `sklearn` (any scikit-learn estimator), `plain` (NumPy alone), `lightning` (any network), `transformers`

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from workloads.sdk.kits.tables.csvfile import Csv, number, read
+from workloads.sdk.kits.tables.columns import Number
+from workloads.sdk.kits.tables.tablefile import Cells, read
 
 Task = Literal["classification", "regression"]
 FEWEST_ROWS = 50
@@ -48,7 +49,7 @@ def numbers(file: Path, target: str, task: Task) -> Examined:
     """A table: the target, and features that are numbers. Columns that hold mostly something else are left out."""
     table = _table(file, target)
     others = [name for name in table.header if name != target]
-    left_out = [name for name in others if table.wordy(name)]
+    left_out = [name for name in others if _wordy(table.column(name))]
     features = [name for name in others if name not in left_out]
     if not features:
         raise ValueError(f"{table.name} has no column of numbers beside {target!r}")
@@ -82,25 +83,30 @@ def texts(file: Path, target: str, task: Task) -> Examined:
     return Examined(target, rows, {}, None, 0.0, 10 * _tolerance(table, target), text, left_out)
 
 
-def _table(file: Path, target: str) -> Csv:
+def _wordy(cells: list[str]) -> bool:
+    """Whether most cells are something else than numbers."""
+    return sum(Number().read(cell) is None for cell in cells if cell) > len(cells) / 2
+
+
+def _table(file: Path, target: str) -> Cells:
     table = read(file)
     table.texts(target)  # there, and nowhere empty
     return table
 
 
-def _enough(table: Csv, rows: int) -> None:
+def _enough(table: Cells, rows: int) -> None:
     if rows < FEWEST_ROWS:
         raise ValueError(
             f"{table.name} has {rows} different rows; at least {FEWEST_ROWS} are needed to learn, choose and judge"
         )
 
 
-def _classes(table: Csv, target: str) -> tuple[list[str], float]:
+def _classes(table: Cells, target: str) -> tuple[list[str], float]:
     counts = Counter(table.texts(target))
     if len(counts) < 2:
         raise ValueError(f"{table.name}: {target!r} is {next(iter(counts))!r} in all rows; there is nothing to tell")
     if len(counts) > MOST_CLASSES:
-        numeric = all(number(name) is not None for name in counts)
+        numeric = all(Number().read(name) is not None for name in counts)
         hint = "; for a number that is to be estimated, say --task regression" if numeric else ""
         raise ValueError(
             f"{table.name}: {target!r} has {len(counts)} different values, and at most {MOST_CLASSES} classes are "
@@ -109,7 +115,7 @@ def _classes(table: Csv, target: str) -> tuple[list[str], float]:
     return sorted(counts), math.floor(max(counts.values()) / len(table.rows) * 100) / 100
 
 
-def _tolerance(table: Csv, target: str) -> float:
+def _tolerance(table: Cells, target: str) -> float:
     """How much of a number that is told may be lost by rounding to float32."""
     wanted = table.numbers(target)
     mean = sum(wanted) / len(wanted)

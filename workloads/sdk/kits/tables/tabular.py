@@ -18,7 +18,7 @@ from workloads.sdk.contract import Fetched
 from workloads.sdk.dataset import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
 from workloads.sdk.kits import splits
 from workloads.sdk.kits.parameters import TableParameters
-from workloads.sdk.kits.tables import csvfile
+from workloads.sdk.kits.tables import tablefile
 
 SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
@@ -45,7 +45,7 @@ class Table:
     def process(self, parameters: TableParameters, raw: Path, out: Path) -> None:
         """Write the splits of the CSV file in `raw`. Raises ValueError naming the line that is wrong."""
         (file,) = sorted(raw.glob("*.csv"))
-        table = csvfile.read(file)
+        table = tablefile.read(file)
         values = np.column_stack([table.numbers(name) for name in self.columns])
         targets = table.numbers(self.target) if self.classes is None else table.texts(self.target)
         self.split(values, targets, parameters, out)

@@ -16,7 +16,7 @@ from workloads.sdk.contract import TEST, Fetched
 from workloads.sdk.dataset import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
 from workloads.sdk.kits import splits
 from workloads.sdk.kits.parameters import TableParameters
-from workloads.sdk.kits.tables import csvfile
+from workloads.sdk.kits.tables import tablefile
 from workloads.sdk.kits.tables.tabular import copied, targets
 from workloads.sdk.kits.texts import duplicates
 
@@ -46,7 +46,7 @@ class Texts:
     ) -> None:
         """Write the splits of the CSV file in `raw`. Raises ValueError naming the line that is wrong."""
         (file,) = sorted(raw.glob("*.csv"))
-        table = csvfile.read(file)
+        table = tablefile.read(file)
         given = table.numbers(self.target) if self.classes is None else table.texts(self.target)
         self.split(table.texts(self.text), given, parameters, out, findings=findings)
 

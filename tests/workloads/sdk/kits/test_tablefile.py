@@ -1,0 +1,110 @@
+"""Files of tables are read whatever wrote them: dialects, encodings, line ends, typed files."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from workloads.sdk.kits.tables.columns import Number
+from workloads.sdk.kits.tables.tablefile import read
+
+HEADER = ["name", "größe", "a note"]
+# A cell of its own: no spaces around it, which are cut off, and no control signs but line breaks.
+CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp", "Zs"]), max_size=12)
+WITH_BREAKS = st.tuples(CELLS.filter(bool), CELLS.filter(bool)).map("\n".join)
+
+
+def written(folder: Path, content: bytes, name: str = "rows.csv") -> Path:
+    file = folder / name
+    file.write_bytes(content)
+    return file
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(st.tuples(CELLS.filter(bool), CELLS, CELLS | WITH_BREAKS), min_size=2, max_size=12),
+    delimiter=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+def test_what_any_program_writes_is_read_as_it_was(rows, delimiter, encoding, end, quoting) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    writer.writerows([HEADER, *rows])
+    with TemporaryDirectory() as folder:
+        found = read(written(Path(folder), stream.getvalue().encode(encoding)))
+    assert found.header == HEADER
+    assert [tuple(row) for row in found.rows] == rows
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("latin-1", ["Straße"]),
+        ("cp1252", ["10 €", "naïve"]),
+        ("cp1251", ["Москва", "город", "Новосибирск"]),
+        ("koi8-r", ["Москва", "город", "Новосибирск"]),
+        ("cp932", ["東京都", "大阪府", "北海道", "さくら", "データ"]),
+        ("utf-16-le", ["city"]),
+    ],
+)
+def test_encodings_without_a_mark_are_told_by_their_letters(tmp_path: Path, encoding: str, words: list[str]) -> None:
+    text = "city;count\n" + "".join(f"{words[number % len(words)]};{number}\n" for number in range(60))
+    found = read(written(tmp_path, text.encode(encoding)))
+    assert set(found.column("city")) == set(words)
+    assert "UTF-8" not in found.read_as
+
+
+def test_quoted_line_breaks_and_windows_line_ends_keep_the_number_of_the_line(tmp_path: Path) -> None:
+    text = 'a,b\r\n"first\r\nsecond",1\r\n"x ""y""",2\r\nz,many\r\n'
+    found = read(written(tmp_path, text.encode()))
+    assert found.rows == [["first\r\nsecond", "1"], ['x "y"', "2"], ["z", "many"]]
+    with pytest.raises(ValueError, match=r"rows\.csv, line 5: 'b' is 'many', which is no finite number"):
+        found.values("b", Number())
+
+
+def test_typed_files_say_the_same_as_text(tmp_path: Path) -> None:
+    rows = [
+        {"day": "2026-03-01", "n": 9007199254740993, "x": 0.1, "ok": True, "word": "pro"},
+        {"day": "2026-03-02", "n": 2, "x": None, "ok": False, "word": None},
+    ]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    days = [datetime.fromisoformat(str(day)).date() for day in columns["day"]]
+    parquet.write_table(pa.table({**columns, "day": days}), tmp_path / "rows.parquet")
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    text = "day,n,x,ok,word\n2026-03-01,9007199254740993,0.1,true,pro\n2026-03-02,2,,false,\n"
+    expected = read(written(tmp_path, text.encode())).rows
+    assert read(tmp_path / "rows.parquet").rows == expected
+    assert read(written(tmp_path, lines.encode(), "rows.jsonl")).rows == expected
+
+
+def test_a_time_with_a_zone_keeps_it(tmp_path: Path) -> None:
+    moments = pa.array([datetime(2026, 3, 1, 12, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    parquet.write_table(pa.table({"at": moments, "b": ["x"]}), tmp_path / "rows.parquet")
+    assert read(tmp_path / "rows.parquet").column("at") == ["2026-03-01T12:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("rows.jsonl", b'{"a": 1}\n{"a": [1]}\n', "line 2: 'a' holds lists; a table has one value in a cell"),
+        ("rows.jsonl", b'{"a": 1}\n[1]\n', "line 2: not an object"),
+        ("rows.jsonl", b'{"a": 1}\n{"a"\n', "line 2: "),
+        ("rows.parquet", b"PAR1", "is no Parquet file"),
+        ("rows.csv", b"\xff\xfea\0,\0b\0\n\0\x00\xd8\n\0", "not utf-16, as its first bytes say"),
+        ("rows.csv", b"a,b\n1,2\n\0\0\0\0\n", "not a table of text"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match="rows") as error:
+        read(written(tmp_path, content, name))
+    assert message in str(error.value)

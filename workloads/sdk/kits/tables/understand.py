@@ -1,0 +1,324 @@
+"""What the columns of a table most likely hold, told from their cells; and why, for people to look over.
+
+Nothing is guessed silently: each column gets a kind of `columns.py`, the reason, and what becomes of it. A person's
+word (`kinds`) goes before all of it.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from workloads.sdk.kits.tables.columns import (
+    ISO,
+    Boolean,
+    Category,
+    Column,
+    Date,
+    Identifier,
+    LeftOut,
+    Number,
+    Text,
+    missing,
+    moment,
+)
+from workloads.sdk.kits.tables.tablefile import Cells
+
+KINDS = ("number", "boolean", "category", "date", "text", "identifier", "out")
+BUCKETS = 64  # of a text that is learned from
+NEARLY_EMPTY = 0.95  # share of missing cells from which on a column is left out
+NEARLY_UNIQUE = 0.9  # share of different texts from which on they are names
+SENTENCE = 4  # words on average, from which on texts are no names of anything
+LARGEST_WHOLE = 2**53  # from here on not every whole number is a double
+SHOWN = 3
+PAIRS = {
+    ("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("on", "off"), ("1", "0"), ("ja", "nein"), ("j", "n"),
+    ("wahr", "falsch"), ("oui", "non"), ("o", "n"), ("vrai", "faux"), ("si", "no"), ("sí", "no"), ("s", "n"),
+    ("verdadero", "falso"), ("sim", "não"), ("vero", "falso"), ("ja", "nee"), ("ja", "nej"), ("tak", "nie"),
+    ("да", "нет"), ("evet", "hayır"), ("はい", "いいえ"), ("是", "否"), ("✓", "✗"), ("✔", "✘"), ("+", "-"), ("x", "o"),
+}  # fmt: skip
+NAMED_ID = re.compile(r"(^|[\W_])(id|uuid|guid|key|nr|no|serial|index|rowid)\.?$|[a-z](Id|ID)$", re.IGNORECASE)
+# A letter before digits makes a name of them, as in T000123; so only signs and codes of currencies may stand there.
+AFFIXED = re.compile(
+    r"[-+(\N{MINUS SIGN}]?(?P<before>[^\w\s.,()+-]{1,2}|[A-Z]{3}(?=\s)|)\s*[-+\N{MINUS SIGN}]?"
+    r"[\d.,' \u00a0\u202f’]*\d[.,]?(?:[eE][-+]?\d+)?\s*(?P<behind>[^\d\s.,()+-]{0,5})-?\)?"
+)
+CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+DAYS = ("%d.%m.%Y", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d",
+        "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%Y%m%d")  # fmt: skip
+FORMATS = (*DAYS, *(f"{day} {clock}" for day, clock in product(DAYS, CLOCKS)))
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A column, what it is taken for, and why.
+
+    Attributes:
+        kind: one of `KINDS`.
+        column: how its cells are read, and what is learned from them.
+        missing: share of rows without a value.
+        examples: some cells as the file has them.
+        why: a clause for people.
+    """
+
+    name: str
+    kind: str
+    column: Column
+    missing: float
+    examples: tuple[str, ...]
+    why: str
+
+    def facts(self) -> dict[str, object]:
+        """For people and programs: what was understood, in words."""
+        return {
+            "column": self.name,
+            "kind": self.kind,
+            "missing": round(self.missing, 4),
+            "examples": list(self.examples),
+            "becomes": self.column.becomes,
+            "why": self.why,
+        }
+
+
+def understand(table: Cells, target: str | None = None, kinds: Mapping[str, str] | None = None) -> list[Understood]:
+    """Each column but the target, in the order of the file.
+
+    Args:
+        kinds: what a person says that columns are: one of `KINDS`; for a date also `date:<format>`.
+
+    Raises:
+        ValueError: a name is of no column, a kind is none, or a column cannot be read as what a person says it is.
+    """
+    asked = dict(kinds or {})
+    for name in asked:
+        table.column(name)
+    decimals = _decimals(table)
+    return [
+        _one(name, table.columns[name], asked.get(name), decimals, table.name)
+        for name in table.header
+        if name != target
+    ]
+
+
+def _one(name: str, cells: Sequence[str], asked: str | None, decimal: str | None, file: str) -> Understood:
+    counts = Counter(cell for cell in cells if not missing(cell))
+    rows = sum(counts.values())
+    share = 1 - rows / len(cells) if cells else 1.0
+    kind, column, why = (
+        _asked(name, asked, counts, decimal, file) if asked else _found(name, cells, counts, share, decimal)
+    )
+    examples = tuple(cell for cell, _ in counts.most_common(SHOWN))
+    return Understood(name, kind, column, share, examples, why)
+
+
+def _asked(name: str, asked: str, counts: Counter[str], decimal: str | None, file: str) -> tuple[str, Column, str]:
+    kind, _, written = asked.partition(":")
+    made: Column | None
+    match kind:
+        case "number":
+            made = number(counts, decimal)
+        case "boolean":
+            made = boolean(counts) or _two(counts)
+        case "date":
+            made = _dated(counts, written) if written else date(counts)
+        case "category" | "identifier":
+            made = Category() if kind == "category" else Identifier()
+        case "text":
+            made = Text(BUCKETS)
+        case "out":
+            made = LeftOut("as asked for")
+        case _:
+            raise ValueError(f"{name}={asked}: a column is one of {', '.join(KINDS)}, or date:%d.%m.%Y and the like")
+    if made is None:
+        few = ", ".join(map(repr, list(counts)[:SHOWN]))
+        raise ValueError(f"{file}: the column {name!r} cannot be read as {asked}; it holds {few} and the like")
+    return kind, made, "as asked for"
+
+
+def _found(
+    name: str, cells: Sequence[str], counts: Counter[str], share: float, decimal: str | None
+) -> tuple[str, Column, str]:
+    rows = sum(counts.values())
+    if share >= NEARLY_EMPTY:
+        why = "no cell holds a value" if not rows else f"{share:.1%} of its cells are empty"
+        return "out", LeftOut(why), why
+    if len(counts) == 1 and not share:
+        why = f"the same in all rows: {next(iter(counts))[:40]!r}"
+        return "out", LeftOut(why), why
+    if made := boolean(counts):
+        return "boolean", made, f"only {made.true!r} and {made.false!r}"
+    if dated := date(counts):
+        return "date", dated, _date_why(dated, counts)
+    if all(re.fullmatch(r"[0-9]+", cell) for cell in counts):
+        if any(cell.startswith("0") and len(cell) > 1 for cell in counts):
+            return "identifier", Identifier(), "digits with leading zeros are names"
+        if named := _numbered(name, counts):
+            return "identifier", Identifier(), named
+    if numeric := number(counts, decimal):
+        return "number", numeric, _number_why(numeric, counts)
+    words = sum(len(cell.split()) * count for cell, count in counts.items()) / rows
+    if words >= SENTENCE and len(counts) > rows / 2:
+        return "text", Text(), f"free text, {words:.0f} words on average"
+    if len(counts) >= NEARLY_UNIQUE * rows and rows > 1:
+        return "identifier", Identifier(), f"{len(counts)} different texts in {rows} rows are names"
+    repeated = sum(count for count in counts.values() if count > 1)
+    if repeated < rows / 2:
+        return "identifier", Identifier(), f"most of its {len(counts)} texts stand in one row only"
+    return "category", Category(), f"{len(counts)} different texts"
+
+
+# --- each kind ------------------------------------------------------------------------------------------------------
+
+
+def boolean(counts: Mapping[str, int]) -> Boolean | None:
+    """Two spellings of yes and no, whatever their case."""
+    spelled = {cell.lower(): cell for cell in sorted(counts, reverse=True)}
+    pair = next((pair for pair in sorted(PAIRS) if set(pair) == set(spelled)), None)
+    return Boolean(*(spelled[word] for word in pair)) if pair else None
+
+
+def _two(counts: Mapping[str, int]) -> Boolean | None:
+    """Any two words: the first in the alphabet is false."""
+    return Boolean(*sorted(counts, reverse=True)) if len(counts) == 2 else None
+
+
+def number(counts: Mapping[str, int], decimal: str | None = None) -> Number | None:
+    """The way of writing by which all cells are numbers; the values' range with room around it.
+
+    Args:
+        decimal: the decimal sign of the file's other columns, for cells such as `1,234` that may be either.
+    """
+    affixes: set[str] = {_affix(cell) for cell in counts}
+    affix = max(affixes, default="")
+    if len(affixes - {""}) > 1 or (affix[-1:].isalpha() and "" in affixes):
+        return None
+    if any(re.match(r"\D*0[0-9]", cell) for cell in counts):  # names, such as 0012
+        return None
+    ways = [Number(decimal=point, thousands=group, affix=affix)
+            for point, group in ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"),
+                                 (",", "'"), (".", "\u00a0"), (",", "\u00a0"), (".", "\u202f"), (",", "\u202f"),
+                                 (".", "’"))]  # fmt: skip
+    able = [way for way in ways if all(way.read(cell) is not None for cell in counts)]
+    if not able:
+        return None
+    chosen = able[0]
+    if _undecided(counts):  # 1,234 or 1.234 everywhere: what is between may group or divide
+        sign = "," if any("," in cell for cell in counts) else "."
+        grouped = decimal not in (None, sign)
+        fits = (way for way in able if sign == (way.thousands if grouped else way.decimal))
+        chosen = next(fits, chosen)
+    values = [value for cell in counts if (value := chosen.read(cell)) is not None]
+    if not all(abs(value) <= 3e38 for value in values):
+        return None
+    low, high = _range(values)
+    return replace(chosen, low=low, high=high)
+
+
+def date(counts: Mapping[str, int]) -> Date | None:
+    """The way of writing by which all cells are dates."""
+    if not all(re.search(r"[0-9]", cell) and 6 <= len(cell) <= 40 for cell in counts):
+        return None
+    for written in _formats(counts):
+        if made := _dated(counts, written):
+            return made
+    return None
+
+
+def _dated(counts: Mapping[str, int], written: str) -> Date | None:
+    try:
+        moments = [moment(cell, written) for cell in counts]
+    except ValueError:
+        return None
+    if not all(1800 <= one.year <= 2200 for one in moments):
+        return None
+    by_hour = any((one.hour, one.minute, one.second) != (0, 0, 0) for one in moments)
+    return Date(written, ("days", "month", "weekday", *(["hour"] if by_hour else [])))
+
+
+def _formats(counts: Mapping[str, int]) -> Iterator[str]:
+    """Those worth a try for all cells: the ones that fit a first cell."""
+    first = next(iter(counts), "")
+    if all(re.fullmatch(r"[0-9]+", cell) for cell in counts):
+        yield from ["%Y%m%d"] if len(first) == 8 else []
+        return
+    for written in (ISO, *FORMATS):
+        try:
+            moment(first, written)
+        except ValueError:
+            continue
+        yield written
+
+
+def _date_why(found: Date, counts: Mapping[str, int]) -> str:
+    pairs = {"%m/%d": "%d/%m", "%d/%m": "%m/%d", "%m-%d": "%d-%m", "%d-%m": "%m-%d", "%d.%m": "%m.%d"}
+    swapped = next((found.written.replace(one, other) for one, other in pairs.items() if one in found.written), "")
+    why = "ISO dates" if found.written == ISO else f"dates written {found.written}"
+    if swapped and "." not in swapped and _dated(counts, swapped):
+        why += f"; {swapped} would fit too: --column 'NAME=date:{swapped}'"
+    return why
+
+
+def _number_why(found: Number, counts: Mapping[str, int]) -> str:
+    if _undecided(counts):
+        way = f"{found.thousands!r} groups" if found.thousands else f"{found.decimal!r} divides"
+        return f"numbers, where {way} digits"
+    return "whole numbers" if all(re.fullmatch(r"[-+]?[0-9]+", cell) for cell in counts) else "numbers"
+
+
+def _numbered(name: str, counts: Mapping[str, int]) -> str | None:
+    """Why whole numbers are names of rows, if they are."""
+    values = [int(cell) for cell in counts]
+    if max(values) >= LARGEST_WHOLE:
+        return "whole numbers beyond 2**53, of which a model's numbers would lose digits"
+    unique = len(counts) >= NEARLY_UNIQUE * sum(counts.values())
+    if unique and len(values) > 20:
+        if max(values) - min(values) < 1.1 * len(values):
+            return "numbers of the rows"
+        if NAMED_ID.search(name.strip()):
+            return "nearly unique, and named as a key"
+    return None
+
+
+def _undecided(counts: Mapping[str, int]) -> bool:
+    """Whether all cells with a sign in them could be of thousands or have three decimals: `1,234`."""
+    marked = [cell for cell in counts if "," in cell or "." in cell]
+    signs = {"," if "," in cell else "." for cell in marked}
+    return len(signs) == 1 and all(
+        re.search(r"(?<![0-9])[1-9][0-9]{0,2}[,.][0-9]{3}(?![0-9,.])", cell) for cell in marked
+    )
+
+
+def _decimals(table: Cells) -> str | None:
+    """The decimal sign of those columns that leave no doubt, where they agree."""
+    signs = set()
+    for cells in table.columns.values():
+        counts = Counter(cell for cell in cells if not missing(cell))
+        doubtless = counts and not _undecided(counts) and any("," in cell or "." in cell for cell in counts)
+        if doubtless and (found := number(counts)) and any(found.decimal in cell for cell in counts):
+            signs.add(found.decimal)
+    return signs.pop() if len(signs) == 1 else None
+
+
+def _affix(cell: str) -> str:
+    """What stands before or behind a number: a sign such as `$` or `%`, a currency's code, or a unit behind it."""
+    match = AFFIXED.fullmatch(cell)
+    return match["before"] or match["behind"] or "" if match else ""
+
+
+def _range(values: list[float]) -> tuple[float, float]:
+    """Smallest and largest value with room around them, as much as they span; what is never negative stays so."""
+    low, high = min(values), max(values)
+    span = (high - low) or abs(high) or 1.0
+    least = 0.0 if low >= 0 else rounded(low - span, math.floor)
+    return least, rounded(high + span, math.ceil)
+
+
+def rounded(value: float, way: Callable[[float], int]) -> float:
+    """A number of two digits, rounded up or down (`math.ceil`, `math.floor`)."""
+    if abs(value) < 1e-300:  # ten to its exponent would be 0
+        return value
+    exponent = math.floor(math.log10(abs(value))) - 1
+    digits = way(round(value / 10.0**exponent, 6))
+    return float(f"{digits}e{exponent}")
