@@ -10,17 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workloads.sdk.kits.tables.columns import (
-    Boolean,
-    Category,
-    Column,
-    Date,
-    Identifier,
-    Number,
-    Text,
-    WrongCell,
-    column_of,
-)
+from workloads.sdk.kits.tables.column import Column, WrongCell
+from workloads.sdk.kits.tables.columns import Boolean, Category, Identifier, Number, Text, column_of
+from workloads.sdk.kits.tables.dates import Date
 from workloads.sdk.kits.tables.tablefile import Cells
 from workloads.sdk.kits.tables.understand import DAYS, Understood, date, number, understand
 

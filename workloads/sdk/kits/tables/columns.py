@@ -6,86 +6,22 @@ missing). Nothing here is fitted; what is learned from the training rows stands 
 """
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
 
+from workloads.sdk.kits.tables.column import Column, WrongCell, each, missing, refuse, short
+from workloads.sdk.kits.tables.dates import Date
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What people and programs write where there is nothing, in lower case.
-MISSING = frozenset({
-    "", "na", "n/a", "n.a.", "#n/a", "#na", "nan", "-nan", "null", "(null)", "none", "nil", "<na>", "\\n", "-", "--",
-    "?", "missing", "k.a.", "k. a.", "s/o",
-})  # fmt: skip
 LARGEST = float(np.finfo(np.float32).max)
-
-
-class WrongCell(ValueError):
-    """A cell does not hold what its column holds: `position` of the row, and why."""
-
-    def __init__(self, position: int, reason: str):
-        super().__init__(reason)
-        self.position, self.reason = position, reason
-
-
-def missing(cell: str) -> bool:
-    """Whether a cell of a file says that there is no value."""
-    return cell.lower() in MISSING
-
-
-@dataclass(frozen=True)
-class Column(ABC):
-    """A column. `learned`: whether a model gets to see it; `kept`: whether a split holds it."""
-
-    learned: ClassVar[bool] = True
-    kept: ClassVar[bool] = True
-    words: ClassVar[bool] = False  # its feature is the word itself
-    example: ClassVar[Any] = None
-
-    @property
-    @abstractmethod
-    def becomes(self) -> str:
-        """What a model makes of it, for people."""
-
-    @abstractmethod
-    def parse(self, cells: Sequence[str]) -> np.ndarray:
-        """The values of a file's cells, shape (rows,). Raises WrongCell."""
-
-    @abstractmethod
-    def take(self, values: list[Any]) -> np.ndarray:
-        """The values of a request's cells (JSON), shape (rows,). Raises WrongCell."""
-
-    @abstractmethod
-    def stored(self, values: np.ndarray) -> "pa.Array":
-        """The values as a split holds them."""
-
-    @abstractmethod
-    def loaded(self, column: "pa.Array") -> np.ndarray:
-        """The values that a split holds."""
-
-    def features(self, name: str) -> list[str]:
-        """Names of the numbers that a model gets of it."""
-        return [name]
-
-    def numbers(self, values: np.ndarray) -> list[np.ndarray]:
-        """These numbers, float32 of shape (rows,) each, NaN where the cell is missing."""
-        return [values.astype(np.float32)]
-
-    def json_schema(self) -> dict[str, Any]:
-        """What a request's cell is; null where it is missing."""
-        return {"type": ["number", "null"]}
-
-    def declared(self) -> dict[str, Any]:
-        """As JSON, for `column_of`."""
-        return {"kind": type(self).__name__, **asdict(self)}
 
 
 def column_of(declared: dict[str, Any]) -> Column:
@@ -124,7 +60,7 @@ class Number(Column):
         return ", ".join(["a number", *written])
 
     def parse(self, cells: Sequence[str]) -> np.ndarray:
-        return np.asarray(_each(cells, self._number))
+        return np.asarray(each(cells, self._number))
 
     def _number(self, cell: str) -> float:
         if missing(cell):
@@ -155,7 +91,7 @@ class Number(Column):
 
     def take(self, values: list[Any]) -> np.ndarray:
         if not {int, float, type(None)}.issuperset(map(type, values)):
-            _refuse(values, (int, float), "a number")
+            refuse(values, (int, float), "a number")
         try:
             numbers = np.asarray(values, np.float64)
         except OverflowError:
@@ -206,7 +142,7 @@ class Boolean(Column):
                 raise ValueError(f"{short(cell)}, which is neither {self.true!r} nor {self.false!r}")
             return float("nan") if found is None else found
 
-        return np.asarray(_each(cells, value))
+        return np.asarray(each(cells, value))
 
     def take(self, values: list[Any]) -> np.ndarray:
         known = {
@@ -254,7 +190,7 @@ class _Words(Column):
         if not {str, type(None)}.issuperset(map(type, values)):
             # Who reads 12 from a column of codes means the word; a float has several spellings.
             if not {str, int, bool, type(None)}.issuperset(map(type, values)):
-                _refuse(values, (str, int, bool), "a text")
+                refuse(values, (str, int, bool), "a text")
             values = [str(value) if value is not None else "" for value in values]
         return np.asarray(["" if value is None or missing(value) else value for value in values], object)
 
@@ -336,126 +272,3 @@ class LeftOut(_Words):
     @property
     def becomes(self) -> str:
         return "left out"
-
-
-# --- dates ----------------------------------------------------------------------------------------------------------
-
-ISO = "ISO"
-EPOCH = np.datetime64("2000-01-01", "D")
-
-
-@dataclass(frozen=True)
-class Date(Column):
-    """A date or a point in time; one with a zone counts in UTC.
-
-    Attributes:
-        written: how the file writes it: `ISO`, or as `strptime` has it, such as `%d.%m.%Y`.
-        parts: numbers that a model gets of it: `days` (since the year 2000, its age), `month`, `day`, `weekday`
-            (0: Monday), `hour` (with the minutes as a fraction).
-    """
-
-    written: str = ISO
-    parts: tuple[str, ...] = ("days", "month", "weekday")
-
-    @property
-    def becomes(self) -> str:
-        return ", ".join(f"days since {EPOCH}" if part == "days" else part for part in self.parts)
-
-    def parse(self, cells: Sequence[str]) -> np.ndarray:
-        @cache
-        def value(cell: str) -> datetime | None:
-            if missing(cell):
-                return None
-            try:
-                return moment(cell, self.written)
-            except ValueError:
-                how = "an ISO date" if self.written == ISO else f"written as {self.written}"
-                raise ValueError(f"{short(cell)}, which is not {how}") from None
-
-        return np.asarray(_each(cells, value), "datetime64[us]")
-
-    def take(self, values: list[Any]) -> np.ndarray:
-        if not {str, type(None)}.issuperset(map(type, values)):
-            _refuse(values, (str,), "a date as text")
-        found: list[datetime | None] = []
-        for at, text in enumerate(values):
-            try:
-                found.append(None if text is None or missing(text) else _either(text, self.written))
-            except ValueError:
-                also = "" if self.written == ISO else f" or as {self.written}"
-                raise WrongCell(at, f"must be a date such as 2026-01-31{also}, got {short(text)}") from None
-        return np.asarray(found, "datetime64[us]")
-
-    def stored(self, values: np.ndarray) -> "pa.Array":
-        import pyarrow as pa
-
-        return pa.array(values, pa.timestamp("us"))
-
-    def loaded(self, column: "pa.Array") -> np.ndarray:
-        return column.to_numpy(zero_copy_only=False).astype("datetime64[us]")
-
-    def features(self, name: str) -> list[str]:
-        return [f"{name}: {part}" for part in self.parts]
-
-    def numbers(self, values: np.ndarray) -> list[np.ndarray]:
-        days, months = values.astype("datetime64[D]"), values.astype("datetime64[M]")
-        whole = {
-            "days": lambda: (values - EPOCH) / np.timedelta64(1, "D"),
-            "month": lambda: months.astype(int) % 12 + 1,
-            "day": lambda: (days - months).astype(int) + 1,
-            "weekday": lambda: (days.astype(int) + 3) % 7,  # 1 January 1970 was a Thursday
-            "hour": lambda: (values - days) / np.timedelta64(1, "h"),
-        }
-        absent = np.isnat(values)
-        return [np.where(absent, np.nan, whole[part]()).astype(np.float32) for part in self.parts]
-
-    def json_schema(self) -> dict[str, Any]:
-        how = "ISO 8601" if self.written == ISO else f"ISO 8601, or {self.written}"
-        return {"type": ["string", "null"], "description": f"a date: {how}"}
-
-
-def moment(cell: str, written: str) -> datetime:
-    """A point in time, in UTC where it has a zone, else as it is. Raises ValueError."""
-    found = datetime.fromisoformat(cell) if written == ISO else datetime.strptime(cell, written)
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
-
-
-def _either(cell: str, written: str) -> datetime:
-    try:
-        return moment(cell, ISO)
-    except ValueError:
-        return moment(cell, written)
-
-
-# --- what is wrong --------------------------------------------------------------------------------------------------
-
-
-def _each(cells: Sequence[str], value: Callable[[str], Any]) -> list[Any]:
-    found = []
-    for at, cell in enumerate(cells):
-        try:
-            found.append(value(cell))
-        except ValueError as error:
-            raise WrongCell(at, f"is {error}") from None
-    return found
-
-
-def _refuse(values: list[Any], types: tuple[type, ...], what: str) -> None:
-    """Raises WrongCell for the first value of another type; true and false are of their own."""
-    kinds = {
-        bool: "true or false",
-        str: "a text",
-        dict: "an object",
-        list: "a list",
-        int: "a number",
-        float: "a number",
-    }
-    for at, value in enumerate(values):
-        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
-            shown = short(value) if isinstance(value, str) else kinds.get(type(value), type(value).__name__)
-            raise WrongCell(at, f"must be {what}, not {shown}")
-
-
-def short(text: str) -> str:
-    """A text for a message, cut where it is long."""
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from workloads.sdk.kits.tables.columns import Column, Number, WrongCell, short
+from workloads.sdk.kits.tables.column import Column, WrongCell, short
+from workloads.sdk.kits.tables.columns import Number
 
 DELIMITERS = [",", ";", "\t", "|"]
 LARGEST_FILE = 2**30  # bytes; all of it is held in memory

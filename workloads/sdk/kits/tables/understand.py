@@ -11,19 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from workloads.sdk.kits.tables.columns import (
-    ISO,
-    Boolean,
-    Category,
-    Column,
-    Date,
-    Identifier,
-    LeftOut,
-    Number,
-    Text,
-    missing,
-    moment,
-)
+from workloads.sdk.kits.tables.column import Column, missing
+from workloads.sdk.kits.tables.columns import Boolean, Category, Identifier, LeftOut, Number, Text
+from workloads.sdk.kits.tables.dates import ISO, Date, moment
 from workloads.sdk.kits.tables.tablefile import Cells
 
 KINDS = ("number", "boolean", "category", "date", "text", "identifier", "out")
