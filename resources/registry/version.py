@@ -98,8 +98,7 @@ class ReleasedData:
 def tag_of(name: str, version: str) -> str:
     """`wine-v1.2.0`. Raises DataError for what is no dataset's name or no version."""
     tag = f"{name}-v{version}"
-    if not TAG.fullmatch(tag):
-        raise DataError(f"{tag!r} is no data tag; one is written <dataset>-v<major>.<minor>.<patch>, wine-v1.2.0")
+    split_tag(tag)
     return tag
 
 
