@@ -74,13 +74,10 @@ class PredictionLog:
             identity = UUID(str(prediction_id))
         except ValueError:
             return None
-        found = self._select("SELECT {columns} FROM {predictions} WHERE prediction_id = %s", [identity])
-        return found[0] if found else None
-
-    def recent(self, endpoint: str, count: int = 100) -> list[Prediction]:
-        """The last predictions of an endpoint, newest first."""
-        text = "SELECT {columns} FROM {predictions} WHERE endpoint = %s ORDER BY at DESC LIMIT %s"
-        return self._select(text, [endpoint, count])
+        text = table.statement(self.schema, "SELECT {columns} FROM {predictions} WHERE prediction_id = %s")
+        with self._database() as connection:
+            row = connection.execute(text, [identity]).fetchone()
+        return row and Prediction(*[*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]])
 
     def usage(self, releases: list[int], versions: list[tuple[str, int]]) -> Usage:
         """How much some releases (ids) were used, and some versions (endpoint, number) beside any release."""
@@ -109,8 +106,3 @@ class PredictionLog:
         with self._database() as connection:
             row = connection.execute(conversations.statement(self.schema, text), [prediction_id]).fetchone()
         return Feedback(*row) if row else None
-
-    def _select(self, text: str, values: list[Any]) -> list[Prediction]:
-        with self._database() as connection:
-            rows = connection.execute(table.statement(self.schema, text), values).fetchall()
-        return [Prediction(*[*row[:8], None if row[8] is None else json.loads(row[8]), *row[9:]]) for row in rows]

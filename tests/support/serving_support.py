@@ -10,12 +10,15 @@ from typing import Any
 import orjson
 from shift.predict import Predictor
 
+from resources.database import connect
 from resources.ledger import Ledger, NewCandidate
 from resources.serving import Serving
+from resources.serving.prediction_log import Prediction, PredictionLog
 from resources.settings import Settings
 from workloads.sdk.artifacts import Manifest, write_golden
 from workloads.sdk.programs.training.run import NoServices
 from workloads.sdk.serving.http.model import Endpoint
+from workloads.sdk.serving.log import table
 from workloads.sdk.serving.replica import Config, Replica
 from workloads.sdk.serving.versions.plan import Version
 
@@ -53,6 +56,14 @@ def enter(settings: Settings, endpoint: str, versions: Iterable[Version]) -> Non
                     "INSERT INTO release (thing, candidate, version, decision, changes) VALUES (%s, %s, %s, %s, '[]')"
                 )
                 connection.execute(text, [endpoint, candidate.id, one.version, decision[0]])
+
+
+def recent(log: PredictionLog, endpoint: str, count: int = 100) -> list[Prediction]:
+    """The last predictions of an endpoint, newest first."""
+    text = "SELECT prediction_id FROM {predictions} WHERE endpoint = %s ORDER BY at DESC LIMIT %s"
+    with connect(log.settings) as connection:
+        found = connection.execute(table.statement(log.schema, text), [endpoint, count]).fetchall()
+    return [prediction for (identity,) in found if (prediction := log.find(identity))]
 
 
 def replica(serving: Serving, folder: Path, name: str, endpoint: str, **config: Any) -> Replica:

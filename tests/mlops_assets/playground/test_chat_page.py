@@ -8,6 +8,7 @@ from browser_fixtures import needs_browser
 from chat_support import Front, playground
 from graph_fixtures import until
 from rag_support import Endpoint, Model, chunks, composition, make_table, migrate, running
+from serving_support import recent
 
 from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
@@ -93,7 +94,7 @@ def test_an_answer_streams_in_and_is_opened_rated_and_found_again(page: "Page", 
     page.keyboard.press("Escape")
     drawer.wait_for(state="hidden")
 
-    (prediction,) = until(lambda: chat.log.recent("chat"))
+    (prediction,) = until(lambda: recent(chat.log, "chat"))
     thumbs = last(page).get_by_test_id("stFeedback").locator("button")
     thumbs.nth(1).click()
     until(lambda: (found := chat.log.feedback(prediction.prediction_id)) and found.thumbs == "down")
@@ -143,7 +144,7 @@ def test_an_answer_that_is_stopped_is_worked_on_no_more(page: "Page", chat: Chat
     assert chat.model.open == 1
     page.get_by_test_id("stChatInputStopButton").click()
     until(lambda: chat.model.open == 0)
-    (logged,) = until(lambda: chat.log.recent("chat_endless"))
+    (logged,) = until(lambda: recent(chat.log, "chat_endless"))
     assert logged.outputs[0]["interrupted"]
     ask(page, "x" * 1001, "chat_endless")
     page.get_by_text("This answer was interrupted").wait_for()

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from serving_support import call, replica, version
+from serving_support import call, recent, replica, version
 
 from resources.database import connect
 from resources.serving import Serving
@@ -63,7 +63,7 @@ def test_every_prediction_is_found_again(log: PredictionLog, writer: LogWriter) 
     assert found.at == records[17].at
     assert log.find(uuid4()) is None
     assert log.find("no id") is None
-    assert len(log.recent(found.endpoint, 3)) == 3
+    assert len(recent(log, found.endpoint, 3)) == 3
 
 
 def test_usage_of_releases(log: PredictionLog, writer: LogWriter) -> None:
@@ -81,7 +81,7 @@ def test_usage_of_versions_that_were_never_released(log: PredictionLog, writer: 
     for release, number in ((None, 9_000_001), (None, 9_000_002), (9_000_003, 9_000_001)):
         writer.put(replace(record(release_id=release), number=number))
     written(writer)
-    endpoint = log.recent(writer._endpoint, 1)[0].endpoint
+    endpoint = recent(log, writer._endpoint, 1)[0].endpoint
     assert log.usage([], [(endpoint, 9_000_001)]).count == 1
     assert log.usage([], [(endpoint, 9_000_001), (endpoint, 9_000_002)]).count == 2
     assert log.usage([9_000_003], [(endpoint, 9_000_001)]).count == 2
@@ -255,7 +255,7 @@ def test_a_table_of_before_is_converted_while_replicas_write(log: PredictionLog)
     assert where(old, strange) == "predictions_default"
     assert old.usage([1], []).count == 6
     assert old.usage([2], []).count == len(more)
-    assert old.recent("old", 1)[0].number == 3
+    assert recent(old, "old", 1)[0].number == 3
     with connect(settings) as connection:
         assert len(table.partitions(connection, old.schema)) == 6  # four days of rows, and the next two
     old.migrate()
