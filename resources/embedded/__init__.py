@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from threading import Lock
@@ -204,11 +204,9 @@ def _seconds(processes: list[psutil.Process]) -> dict[int, float]:
     """CPU seconds used so far, by pid."""
     used = {}
     for process in processes:
-        try:
+        with suppress(psutil.Error):
             times = process.cpu_times()
             used[process.pid] = times.user + times.system
-        except psutil.Error:
-            continue
     return used
 
 

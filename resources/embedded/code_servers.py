@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +56,17 @@ class CodeServers(Part):
     def fault(self) -> str | None:
         if not self.workspace.exists() or yaml.safe_load(self.workspace.read_text()) != self._rendered():
             return f"{self.source} has changed since Dagster started"
-        for number, location in self._python_locations():
+        for number, location in enumerate(self._python_locations()):
             with socket.socket(socket.AF_UNIX) as client:
                 try:
                     client.settimeout(2)
                     client.connect(str(self._socket(number)))
                 except OSError:
-                    return f"the code location `{_name(location)}` has no code server"
+                    return f"the code location `{location['name']}` has no code server"
         return None
 
     def running(self) -> bool:
-        return all(self._daemon(number).process() is not None for number, _ in self._python_locations())
+        return all(self._daemon(number).process() is not None for number in range(len(self._python_locations())))
 
     def processes(self) -> list[psutil.Process]:
         return [process for daemon in self._daemons() for process in daemon.members() if alive(process)]
@@ -75,11 +74,11 @@ class CodeServers(Part):
     def launch(self) -> None:
         prepare_home(self.settings)
         self.workspace.write_text(yaml.safe_dump(self._rendered()))
-        for number, location in self._python_locations():
+        for number, location in enumerate(self._python_locations()):
             self._socket(number).unlink(missing_ok=True)
             env = environment(self.settings) | {"DAGSTER_DISABLE_TELEMETRY": "1"}
             command = [location.get("executable_path", sys.executable), "-m", "dagster", "code-server", "start"]
-            command += ["--socket", self._socket(number), "--location-name", _name(location), *location["target"]]
+            command += ["--socket", self._socket(number), "--location-name", location["name"], *location["target"]]
             if "attribute" in location:
                 command += ["--attribute", location["attribute"]]
             folder = self.folder / location.get("working_directory", ".")
@@ -112,25 +111,23 @@ class CodeServers(Part):
             found.append((kind, dict(options)))
         return found
 
-    def _python_locations(self) -> list[tuple[int, Mapping[str, Any]]]:
-        """(number, options and the flags that name the code) of each location that needs a server of ours."""
-        locations = [(kind, options) for kind, options in self._locations() if kind in FLAGS]
-        result: list[tuple[int, Mapping[str, Any]]] = []
-        for number, (kind, options) in enumerate(locations):
+    def _python_locations(self) -> list[dict[str, Any]]:
+        """Options, name and the flags that name the code (`target`) of each location that needs a server of ours."""
+        found = []
+        for kind, options in self._locations():
+            if kind not in FLAGS:
+                continue
             option, flag = FLAGS[kind]
             if option not in options:
                 raise PartFailed(f"{self.source}: {kind} lacks {option}")
             value = str(self.folder / options[option]) if kind == "python_file" else options[option]
-            result.append((number, {**options, "target": [flag, value], "code": options[option]}))
-        return result
+            name = str(options.get("location_name") or options[option])
+            found.append({**options, "name": name, "target": [flag, value]})
+        return found
 
     def _rendered(self) -> dict[str, Any]:
         ours = [
-            {"grpc_server": {"socket": str(self._socket(number)), "location_name": _name(location)}}
-            for number, location in self._python_locations()
+            {"grpc_server": {"socket": str(self._socket(number)), "location_name": location["name"]}}
+            for number, location in enumerate(self._python_locations())
         ]
         return {"load_from": ours + [{kind: options} for kind, options in self._locations() if kind not in FLAGS]}
-
-
-def _name(location: Mapping[str, Any]) -> str:
-    return str(location.get("location_name") or location["code"])

@@ -32,6 +32,10 @@ class Finding:
     mend: str = ""
 
 
+def _either(well: bool, subject: str, good: str, bad: str, mend: str) -> Finding:
+    return Finding("ok", subject, good) if well else Finding("problem", subject, bad, mend)
+
+
 def examine(settings: Settings) -> list[Finding]:
     """All findings, in a fixed order; a check that itself fails is a problem, never an exception."""
     checks = (_python, _programs, _disk, _memory, _ports, _services, _dagster_event, _vector, _token, _open, _settings)
@@ -51,19 +55,15 @@ def _run(check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> 
 
 def _python(settings: Settings) -> Iterator[Finding]:
     found = ".".join(map(str, sys.version_info[:3]))
-    if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        yield Finding("ok", "Python", found)
-    else:
-        yield Finding("problem", "Python", f"{found} is not 3.11 to 3.13", "remove .venv and run `make .venv` with one")
+    well, mend = (3, 11) <= sys.version_info[:2] <= (3, 13), "remove .venv and run `make .venv` with one"
+    yield _either(well, "Python", found, f"{found} is not 3.11 to 3.13", mend)
 
 
 def _programs(settings: Settings) -> Iterator[Finding]:
     for name, purpose in (("git", "the data registry"), ("dvc", "the data's pipelines and cache")):
         place = shutil.which(name, path=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]))
-        if place:
-            yield Finding("ok", name, place)
-        else:
-            yield Finding("problem", name, f"not found; {purpose} cannot work without it", f"install {name}")
+        bad = f"not found; {purpose} cannot work without it"
+        yield _either(place is not None, name, str(place), bad, f"install {name}")
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -100,11 +100,8 @@ def _services(settings: Settings) -> Iterator[Finding]:
     for part in Platform(settings).parts:
         fault = part.trouble()
         whose = "external, " if part.external else ""
-        if fault is None:
-            yield Finding("ok", part.title, f"{whose}answers on {part.address}")
-        else:
-            mend = "check that service and its setting" if part.external else f"mlops up; its log is {part.daemon.log}"
-            yield Finding("problem", part.title, fault, mend)
+        mend = "check that service and its setting" if part.external else f"mlops up; its log is {part.daemon.log}"
+        yield _either(fault is None, part.title, f"{whose}answers on {part.address}", str(fault), mend)
 
 
 def _dagster_event(settings: Settings) -> Iterator[Finding]:
@@ -121,22 +118,16 @@ def _dagster_event(settings: Settings) -> Iterator[Finding]:
         storage.store_event(EventLogEntry(None, 10, "doctor", run, 0.0, dagster_event=event))
         read = storage.get_logs_for_run(run)
         storage.delete_events(run)
-    if [entry.run_id for entry in read] == [run]:
-        yield Finding("ok", "Dagster events", "an event was written and read back")
-    else:
-        yield Finding(
-            "problem", "Dagster events", "an event that was written cannot be read back", "see PostgreSQL's log"
-        )
+    well, bad = [entry.run_id for entry in read] == [run], "an event that was written cannot be read back"
+    yield _either(well, "Dagster events", "an event was written and read back", bad, "see PostgreSQL's log")
 
 
 def _vector(settings: Settings) -> Iterator[Finding]:
     with connect(settings) as connection:
         row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    if row:
-        yield Finding("ok", "pgvector", f"version {row[0]}")
-    else:
-        mend = "mlops up, or as administrator: CREATE EXTENSION vector"
-        yield Finding("problem", "pgvector", "the extension `vector` is missing in the database mlops", mend)
+    bad = "the extension `vector` is missing in the database mlops"
+    mend = "mlops up, or as administrator: CREATE EXTENSION vector"
+    yield _either(row is not None, "pgvector", f"version {row and row[0]}", bad, mend)
 
 
 def _token(settings: Settings) -> Iterator[Finding]:

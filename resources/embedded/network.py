@@ -2,6 +2,7 @@
 
 import random
 import socket
+from contextlib import suppress
 
 import psutil
 
@@ -44,10 +45,8 @@ def listeners() -> list[tuple[int, str, str, int | None]]:
     except psutil.AccessDenied:  # macOS tells an ordinary user only of that user's own
         found = []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.Error):
                 found += [(one, process.pid) for one in process.net_connections("tcp")]
-            except psutil.Error:
-                continue
     listening = [(one.laddr, pid) for one, pid in found if one.status == psutil.CONN_LISTEN]
     return [(address.port, address.ip, _owner(pid), pid) for address, pid in listening]
 

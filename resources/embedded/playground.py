@@ -1,14 +1,13 @@
 """The playground: a Streamlit page over the endpoints and their lineage (`mlops_assets/playground`)."""
 
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
-from resources.embedded.part import Part, PartFailed
+from resources.embedded.part import Part
 from resources.embedded.variables import environment
 from resources.http import request
 from resources.settings import REPOSITORY
 
+PAGE = REPOSITORY / "mlops_assets" / "playground" / "page.py"  # of a higher floor: named, and not imported
 FLAGS = (
     "--server.address=127.0.0.1",
     "--server.headless=true",
@@ -43,13 +42,5 @@ class Playground(Part):
 
     def launch(self) -> None:
         port = f"--server.port={self.settings.playground_port}"
-        command = [sys.executable, "-m", "streamlit", "run", str(_page()), port, *FLAGS]
+        command = [sys.executable, "-m", "streamlit", "run", str(PAGE), port, *FLAGS]
         self.daemon.start(command, environment(self.settings), cwd=REPOSITORY)
-
-
-def _page() -> Path:
-    """The page's file: it stands on a higher floor, so that it is found and not imported."""
-    spec = find_spec("mlops_assets")
-    if spec is None or spec.origin is None:
-        raise PartFailed("the package mlops_assets cannot be found, so there is no page to show")
-    return Path(spec.origin).parent / "playground" / "page.py"

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -66,11 +67,9 @@ class Postgres(Part):
             return []
         place, found = str(self.data), []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.Error, OSError):
                 if process.cwd() == place and alive(process):
                     found.append(process)
-            except (psutil.Error, OSError):
-                continue
         return found
 
     @property

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,8 @@ def end(processes: Iterable[psutil.Process], first: int = signal.SIGTERM, patien
     remaining = [process for process in processes if process.pid != os.getpid() and alive(process)]
     for number, seconds in ((first, patience), (signal.SIGKILL, 10)):
         for process in remaining:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue
         deadline = time.monotonic() + seconds
         while remaining and time.monotonic() < deadline:
             # This collects those that are children of this very process, else they would stay as zombies.
@@ -88,14 +87,12 @@ class Daemon:
         session, home = self.record().get("pid"), str(self.settings.home)
         found = []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.Error, OSError):  # another user's, or gone
                 variables = process.environ()
                 own = variables.get("MLOPS_HOME") == home and variables.get(PART) == self.name
                 titled = session is not None and "PATH" not in variables and os.getsid(process.pid) == session
                 if (own or titled) and process.pid != os.getpid() and alive(process):
                     found.append(process)
-            except (psutil.Error, OSError):
-                continue  # another user's, or gone
         return found
 
     def start(
@@ -105,7 +102,7 @@ class Daemon:
         cwd: Path,
         user: str | None = None,
         wait: float | None = None,
-    ) -> psutil.Process:
+    ) -> None:
         """Start it in a session of its own; output is appended to the log.
 
         Args:
@@ -133,10 +130,10 @@ class Daemon:
                 preexec_fn=_default_signals,
                 **as_user(user),
             )
-        process = self.remember(child.pid)
+        self.remember(child.pid)
         if wait is None:
             child.returncode = 0  # it outlives this object on purpose; no warning when it is dropped
-            return process
+            return
         try:
             code = child.wait(timeout=wait)
         except subprocess.TimeoutExpired:
@@ -145,13 +142,10 @@ class Daemon:
             self.stop()
             what = f"did not start within {wait:.0f} s" if code is None else f"failed with exit code {code}"
             raise RuntimeError(f"{self.name} {what}; {self.log} ends with:\n{self.last_lines()}")
-        return process
 
-    def remember(self, pid: int) -> psutil.Process:
+    def remember(self, pid: int) -> None:
         """Write the pid file of a running process."""
-        process = psutil.Process(pid)
-        write_atomically(self.file, json.dumps({"pid": pid, "created": process.create_time()}))
-        return process
+        write_atomically(self.file, json.dumps({"pid": pid, "created": psutil.Process(pid).create_time()}))
 
     def stop(self, first: int = signal.SIGTERM, patience: float = 10) -> None:
         """End the process, then all that it left behind, and remove the pid file. Nothing happens where none runs."""
