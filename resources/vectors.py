@@ -25,11 +25,6 @@ class VectorStore:
         self.settings = settings
         self.schema = settings.schema_of("vectors")
 
-    def migrate(self) -> None:
-        """Create the schema and its catalogue; idempotent."""
-        with self.opened() as vectors:
-            vectors.migrate()
-
     def table(self, name: str) -> VectorTable | None:
         """What is known of a table, whole (`chunks` is a number) or not; None for none."""
         with self.opened() as vectors:

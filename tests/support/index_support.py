@@ -74,11 +74,11 @@ def fill(
 ) -> None:
     """Write the chunks, or others with the same texts, into a new table without indexes."""
     store, encoder = VectorStore(settings), embedder()
-    store.migrate()
-    store.drop(table)
     made = VectorTable(
         table, "of_tests", "1.0.0", "data", "code", encoder.name, encoder.digest, encoder.dimensions, kind
     )
     with store.opened() as tables:
+        tables.migrate()
+        tables.drop(table)
         tables.create(made)
         tables.copy_in(made, (chosen or chunks())[:count], vectors()[:count])

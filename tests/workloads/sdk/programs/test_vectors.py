@@ -164,7 +164,8 @@ def test_killed_in_between_nothing_is_embedded_or_written_twice(
     out.mkdir()
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     command = [sys.executable, "-m", spec.program, "--spec", str(tmp_path / "spec.json"), "--out", str(out)]
-    store.migrate()
+    with store.opened() as vectors:
+        vectors.migrate()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < end and not written(store, spec.table):
