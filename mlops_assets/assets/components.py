@@ -4,8 +4,6 @@ A prompt is registered in MLflow, by `mlops prompt register` or in its UI; the l
 Both are judged by the answers that they lead to, on the newest version of the application's questions.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -15,7 +13,7 @@ from mlops_assets.assets.checks import results, specs
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.gates.application import questions
 from mlops_assets.gates.evaluators import releasing
-from mlops_assets.lineage.code import own_code, source
+from mlops_assets.lineage.code import own_code
 from mlops_assets.release.prompts import first, register, usable
 from mlops_assets.release.registration import Origin, register_component
 from mlops_assets.release.rollout import Delivery
@@ -32,15 +30,6 @@ class PartConfig(dg.Config):
     """What a person asks for; left empty, the newest is judged."""
 
     number: int | None = Field(None, ge=1, description="Number of the registered prompt.")
-
-
-@dataclass(frozen=True)
-class Content:
-    """What is registered of a part; `number` is what it has in the registry already, if it is kept there."""
-
-    content: Mapping[str, Any]
-    shown: Mapping[str, Any]  # what of it is told where two are compared
-    number: int | None = None
 
 
 def part(target: ReleaseTarget) -> dg.AssetsDefinition:
@@ -70,6 +59,8 @@ def part(target: ReleaseTarget) -> dg.AssetsDefinition:
         mechanism = releasing(target, resources)
         report = mechanism.report(candidate)
         mechanism.aliases.project()
+        # What answered when figures were taken: they say nothing of another.
+        answerers = [check.evidence["answered by"] for check in report.checks if "answered by" in check.evidence]
         return dg.MaterializeResult(
             data_version=dg.DataVersion(candidate.digest),
             metadata={
@@ -77,7 +68,7 @@ def part(target: ReleaseTarget) -> dg.AssetsDefinition:
                 "number": candidate.number,
                 "questions": data.tag,
                 **{name: str(value) for name, value in candidate.parameters.items()},
-                **answerer(report.checks),
+                **({"answered by": answerers[0]} if answerers else {}),
                 "registered version": dg.MetadataValue.url(
                     resources.tracking.registry.url(target.name, candidate.number)
                 ),
@@ -99,21 +90,10 @@ def candidate_of(target: ReleaseTarget, resources: Resources, run: str = "", num
     application = target.declared
     assert isinstance(application, Application)
     data = questions(application, resources)
-    ready(target, data, resources, run)
-    return enter(target, _content(target, resources, number), data, resources, run)
-
-
-def answerer(checks: Any) -> dict[str, str]:
-    """What answered when figures were taken: they say nothing of another."""
-    said = next((check.evidence["answered by"] for check in checks if "answered by" in check.evidence), None)
-    return {"answered by": said} if said else {}
-
-
-def ready(target: ReleaseTarget, data: DataVersion, resources: Resources, run: str) -> None:
-    """See that a prompt has a language model to be judged with, and the other way round, before any is released."""
-    for other in targets_of(target.declared):
+    for other in targets_of(application):  # a prompt needs a language model to be judged with, and that a prompt
         if other.name != target.name and not resources.ledger.candidates.newest(other.name):
-            enter(other, _content(other, resources, None), data, resources, run)
+            _enter(other, None, data, resources, run)
+    return _enter(target, number, data, resources, run)
 
 
 def configured(settings: Settings) -> dict[str, Any]:
@@ -128,14 +108,6 @@ def configured(settings: Settings) -> dict[str, Any]:
     }
 
 
-def enter(target: ReleaseTarget, what: Content, data: DataVersion, resources: Resources, run: str) -> Candidate:
-    """The candidate of a content: the one that there is, else a new one, first judged on this version of the data."""
-    application = target.declared
-    origin = Origin.of(data, own_code(application), source(application.folder), run)
-    said = {"number": what.number, "parameters": dict(what.shown)}
-    return register_component(target, what.content, target.name, origin, resources, **said)
-
-
 def unjudged(target: ReleaseTarget, resources: Resources) -> str | None:
     """What of a target was registered or configured since its newest candidate; None where nothing was."""
     newest = resources.ledger.candidates.newest(target.name)
@@ -148,19 +120,19 @@ def unjudged(target: ReleaseTarget, resources: Resources) -> str | None:
     return str(latest) if latest and latest > newest.number else None
 
 
-def _content(target: ReleaseTarget, resources: Resources, number: int | None) -> Content:
+def _enter(target: ReleaseTarget, number: int | None, data: DataVersion, resources: Resources, run: str) -> Candidate:
+    """The candidate of a content: the one that there is, else a new one, first judged on this version of the data."""
+    application = target.declared
+    assert isinstance(application, Application)
     if target.role == "language_model":
-        return _content_of_settings(resources.settings)
-    assert isinstance(target.declared, Application)
-    prompts = resources.tracking.prompts
-    if number is None and (number := prompts.latest(target.name)) is None:
-        number = register(target.declared, first(target.declared), {}, "the application's own", resources)
-    prompt = prompts.get(target.name, number)
-    content = usable(target.declared, prompt.template, prompt.settings)
-    shown = {"template": digest_of(prompt.template)[:12], **content["settings"]}
-    return Content(content, shown, number)
-
-
-def _content_of_settings(settings: Settings) -> Content:
-    content = configured(settings)
-    return Content(content, content)
+        number, content = None, configured(resources.settings)
+        shown = content
+    else:
+        prompts = resources.tracking.prompts
+        if number is None and (number := prompts.latest(target.name)) is None:
+            number = register(application, first(application), {}, "the application's own", resources)
+        prompt = prompts.get(target.name, number)
+        content = usable(application, prompt.template, prompt.settings)
+        shown = {"template": digest_of(prompt.template)[:12], **content["settings"]}  # told where two are compared
+    origin = Origin.of(data, own_code(application), application.folder, run)
+    return register_component(target, content, target.name, origin, resources, number=number, parameters=shown)

@@ -110,7 +110,19 @@ def describe(version: DataVersion, files: dict) -> dict:
         "commit": version.commit,
         "source": version.source,
         "size (bytes)": sum(file.size for file in version.files),
-        "files": _files(version, splits),
+        "files": dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "path": file.path,
+                        "rows": splits[file.split]["rows"] if file.split in splits else "",
+                        "bytes": file.size,
+                        "sha256": file.sha256[:16],
+                    }
+                )
+                for file in version.files
+            ]
+        ),
         "splits": dg.JsonMetadataValue(splits),
         "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
     }
@@ -132,18 +144,3 @@ def _pictured(
         file = Path(folder, "distributions.png")
         draw(panels(sample(files), before), version.tag, against, file)
         return pictures([file])
-
-
-def _files(version: DataVersion, splits: dict) -> dg.MetadataValue:
-    records = [
-        dg.TableRecord(
-            {
-                "path": file.path,
-                "rows": splits[file.split]["rows"] if file.split in splits else "",
-                "bytes": file.size,
-                "sha256": file.sha256[:16],
-            }
-        )
-        for file in version.files
-    ]
-    return dg.MetadataValue.table(records)

@@ -18,7 +18,7 @@ from mlops_assets.assets.launchpad import TIER, fields_of, tier_field
 from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.tasks import POOL, common
 from mlops_assets.gates.evaluators import releasing
-from mlops_assets.lineage.code import embedding_code, source
+from mlops_assets.lineage.code import embedding_code
 from mlops_assets.release.registration import Origin, register_component
 from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget
@@ -60,7 +60,7 @@ def embeddings(target: ReleaseTarget) -> dg.AssetsDefinition:
         spec = specification(index, data, parameters, tier, resources)
         job = Job(index.name, spec, run.root_run_id or run.run_id)
         result = filled(job, spec, data, resources, context.log.info)
-        origin = Origin.of(data, spec.code_version, source(index.folder), run.run_id)
+        origin = Origin.of(data, spec.code_version, index.folder, run.run_id)
         candidate = enter(target, spec, result, origin, tier, resources)
         mechanism = releasing(target, resources)
         report = mechanism.report(candidate)

@@ -14,19 +14,13 @@ from workloads.sdk.errors import PlatformError
 
 def clean_errors(body: Callable[..., Any]) -> Callable[..., Any]:
     """An asset's body whose failures are shown as the sentence alone. Other errors keep their traceback."""
-    if isgeneratorfunction(body):
+    if not isgeneratorfunction(body):
+        return _sentence()(body)
 
-        @wraps(body)
-        def said(*args: Any, **values: Any) -> Iterator[Any]:
-            with _sentence():
-                yield from body(*args, **values)
-
-    else:
-
-        @wraps(body)
-        def said(*args: Any, **values: Any) -> Any:
-            with _sentence():
-                return body(*args, **values)
+    @wraps(body)
+    def said(*args: Any, **values: Any) -> Iterator[Any]:
+        with _sentence():
+            yield from body(*args, **values)
 
     return said
 

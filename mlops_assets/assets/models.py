@@ -23,21 +23,19 @@ from mlops_assets.assets.trials import trials
 from mlops_assets.assets.variants import compared
 from mlops_assets.lineage.code import training_code
 from mlops_assets.release.rollout import Delivery
+from mlops_assets.release.targets import model_of
 from workloads.sdk.contract import TIERS, Workload
 
 EXPECTED = "expected"  # tag of a run: what its training is expected to take
 
 
-def model_key(workload: str) -> dg.AssetKey:
-    return dg.AssetKey(["models", workload])
-
-
 def model(workload: Workload) -> dg.AssetsDefinition:
     """The asset of a workload's trained models, one partition per data version."""
     config_type: Any = launchpad(workload)
+    key = model_of(workload).made
 
     @dg.asset(
-        key=model_key(workload.name),
+        key=key,
         group_name=workload.name,
         description=workload.description,
         partitions_def=partitions_of(workload),
@@ -45,7 +43,7 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         kinds={"model", "mlflow", *workload.kinds},
         owners=list(workload.owners),
         code_version=training_code(workload),
-        check_specs=specs(workload, model_key(workload.name)),
+        check_specs=specs(workload, key),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=workload.retrain_after_hours)),
         pool=POOL,
     )

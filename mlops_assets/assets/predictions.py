@@ -19,7 +19,7 @@ from mlops_assets.lineage.code import batch_code
 from mlops_assets.release.rollout import Delivery, NothingReleased
 from resources.all import Resources
 from resources.compute import Job
-from resources.ledger import Candidate, NewBatch, Release
+from resources.ledger import Candidate, NewBatch
 from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Workload
 from workloads.sdk.programs.batch.spec import BatchResult, BatchSpec
 
@@ -55,7 +55,10 @@ def batch(workload: Workload) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
     ) -> dg.MaterializeResult:
         resources, run = delivery.resources, context.run
-        release, candidate = _released(workload, resources)
+        if (release := resources.ledger.current(workload.name)) is None:
+            raise NothingReleased(f"nothing of {workload.name} is released yet, so there is nothing to predict with")
+        candidate = resources.ledger.candidates.by_id(release.candidate)
+        assert candidate is not None
         splits = (TRAIN, VALIDATION, TEST) if config.split == "all" else (config.split,)
         spec = specification(workload, context.partition_key, candidate, splits, config.tier, resources)
         if set(spec.scored()) == set(splits):
@@ -107,14 +110,6 @@ def specification(
         model_digest=candidate.digest,
         destination=resources.settings.path("predictions", workload.name, address),
     )
-
-
-def _released(workload: Workload, resources: Resources) -> tuple[Release, Candidate]:
-    release = resources.ledger.current(workload.name)
-    candidate = resources.ledger.candidates.by_id(release.candidate) if release else None
-    if release is None or candidate is None:
-        raise NothingReleased(f"nothing of {workload.name} is released yet, so there is nothing to predict with")
-    return release, candidate
 
 
 def describe(spec: BatchSpec, result: BatchResult, cost: Cost) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mlops_assets.gates.evaluators import releasing
 from mlops_assets.release.mechanism import Outcome
 from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget
-from resources.ledger import Candidate, Ledger, Release
+from resources.ledger import Release
 
 
 class Answer(dg.Config):
@@ -91,7 +91,8 @@ def release(target: ReleaseTarget) -> dg.AssetsDefinition:
         ledger, tracking = delivery.resources.ledger, delivery.resources.tracking
         mechanism = releasing(target, delivery.resources)
         about = newest(context.instance, target.declared.name) if target.partitioned else None
-        candidate, outcome = _candidate(target, about, ledger), None
+        of_version = {"data_version": about} if target.partitioned else {}
+        candidate, outcome = ledger.candidates.newest(target.name, **of_version), None
         if config.adopt is not None:
             outcome = mechanism.adopt(config.adopt)
         elif answer := config.answer:
@@ -142,10 +143,3 @@ def describe(current: Release, outcome: Outcome | None, waiting: list[int], addr
         "changes": dg.MetadataValue.md("\n".join(f"- {change}" for change in current.changes)),
         "registered version": dg.MetadataValue.url(address),
     }
-
-
-def _candidate(target: ReleaseTarget, version: str | None, ledger: Ledger) -> Candidate | None:
-    """The newest candidate, of a data version where the target has such."""
-    if not target.partitioned:
-        return ledger.candidates.newest(target.name)
-    return ledger.candidates.newest(target.name, data_version=version) if version else None

@@ -108,7 +108,7 @@ class Judging:
             Check(name="load", verdict="pass", text=f"it loads, and {answerer} answers", evidence=evidence),
             floor(metric, gates.floor, values, evidence | {"metrics": self._means(scores)}),
             *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
-            self._latency(scores.of(MILLISECONDS)),
+            latency(scores.of(MILLISECONDS), gates.latency_ms, "single answers", f"; by {answerer}"),
             self._control(values, control.of(metric.name)),
             comparison,
         )
@@ -145,13 +145,6 @@ class Judging:
             there = values[~np.isnan(values)]
             found[metric.name] = {"value": float(there.mean()) if len(there) else None, "n": len(there)}
         return found
-
-    def _latency(self, milliseconds: "NDArray[Any]") -> Check:
-        import numpy as np
-
-        budget, by = self.application.gates.latency_ms, f"; by {self.candidate.answerer}"
-        p50, p95 = (float(value) for value in np.percentile(milliseconds, [50, 95]))
-        return latency({"p50": p50, "p95": p95}, budget, "single answers", len(milliseconds), by)
 
     def _control(self, values: "NDArray[Any]", control: "NDArray[Any]") -> Check:
         """Whether answers from other questions' passages fail, as they must."""

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from resources.registry import DataRegistry
 from resources.registry.version import DataError, DataVersion, FileCheck
@@ -54,7 +54,7 @@ def inspect(
     earlier: Sequence[DataVersion],
 ) -> list[GateResult]:
     """Run all gates on a version whose splits lie in `files`, `earlier` before it; in the order of `GATES`."""
-    contents = _once(lambda: _contents(files))
+    contents = cache(lambda: _contents(files))
     gates: dict[str, Callable[[], GateResult]] = {
         "checksums": lambda: checksums(version, files, registry),
         "schema": lambda: schema(workload, files),
@@ -73,17 +73,6 @@ def refusal(version: DataVersion, results: Sequence[GateResult]) -> str | None:
     return f"{version.tag} fails {len(failed)} of {len(results)} data gates, and nothing is made from it. " + ". ".join(
         failed
     )
-
-
-def _once(make: Callable[[], Any]) -> Callable[[], Any]:
-    kept: list[Any] = []
-
-    def get() -> Any:
-        if not kept:
-            kept.append(make())
-        return kept[0]
-
-    return get
 
 
 def _run(name: str, gate: Callable[[], GateResult]) -> GateResult:
@@ -127,9 +116,7 @@ def schema(workload: Declared, files: Mapping[str, Path]) -> GateResult:
     return GateResult("schema", not found, said, rows, found[:EXAMPLES])
 
 
-Contents = Mapping[
-    str, tuple[list[str], list[str]]
-]  # of each split: its rows' identities, and digests of what they hold
+Contents = Mapping[str, tuple[list[str], list[str]]]  # of each split: its rows' identities, digests of what they hold
 
 
 def _contents(files: Mapping[str, Path]) -> Contents:

@@ -10,18 +10,16 @@ from workloads.sdk.contract import Workload
 from workloads.sdk.contract.applications import Application, Index
 
 
-def evaluator(target: ReleaseTarget, resources: Resources) -> Evaluator:
-    """The evaluator of a target's kind."""
+def releasing(target: ReleaseTarget, resources: Resources) -> Releasing:
+    """The mechanism of release for a target, with the evaluator of its kind."""
+    evaluator: Evaluator
     match target.declared:
         case Workload():
-            return ModelEvaluator(target.declared, resources)
+            evaluator = ModelEvaluator(target.declared, resources)
         case Index():
-            return IndexEvaluator(target.declared, resources)
+            evaluator = IndexEvaluator(target.declared, resources)
         case Application():
-            return ComponentEvaluator(target.declared, target.role, resources)
-    raise TypeError(f"nothing says how {target.name} is judged")
-
-
-def releasing(target: ReleaseTarget, resources: Resources) -> Releasing:
-    """The mechanism of release for a target."""
-    return Releasing(target.name, resources.ledger, resources.tracking, evaluator(target, resources))
+            evaluator = ComponentEvaluator(target.declared, target.role, resources)
+        case _:
+            raise TypeError(f"nothing says how {target.name} is judged")
+    return Releasing(target.name, resources.ledger, resources.tracking, evaluator)

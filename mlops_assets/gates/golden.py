@@ -5,6 +5,7 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
+from mlops_assets.gates.scores import sentence
 from resources.ledger.reports import Check
 from workloads.sdk.contract import Predictor
 
@@ -20,7 +21,7 @@ def compare(file: Path, predictor: Predictor) -> Check:
         try:
             answer = predictor.predict(predictor.Request.model_validate(row["request"]))[0]
         except Exception as error:
-            wrong.append({"row": number, "error": " ".join(f"{type(error).__name__}: {error}".split())[:300]})
+            wrong.append({"row": number, "error": sentence(error)[:300]})
             continue
         if not contains(answer, row["answer"]):
             found = {field: answer.get(field) for field in row["answer"]}
@@ -45,19 +46,12 @@ def contains(found: Any, expected: Any) -> bool:
             field in found and contains(found[field], value) for field, value in expected.items()
         )
     if isinstance(expected, list):
-        found = list(found) if hasattr(found, "__len__") and not isinstance(found, str) else None
-        return (
-            found is not None
-            and len(found) == len(expected)
-            and all(contains(one, other) for one, other in zip(found, expected, strict=True))
-        )
+        sized = hasattr(found, "__len__") and not isinstance(found, str) and len(found) == len(expected)
+        return sized and all(map(contains, found, expected))
     if isinstance(expected, float):
-        return _number(found) and isclose(float(found), expected, rel_tol=0, abs_tol=TOLERANCE)
+        number = not isinstance(found, str | bool) and hasattr(found, "__float__")
+        return number and isclose(float(found), expected, rel_tol=0, abs_tol=TOLERANCE)
     return bool(found == expected)
-
-
-def _number(value: Any) -> bool:
-    return not isinstance(value, str | bool) and hasattr(value, "__float__")
 
 
 def _plain(value: Any) -> Any:

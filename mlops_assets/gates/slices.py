@@ -74,11 +74,9 @@ def grouped(values: list[Any]) -> "NDArray[Any]":
     bounds = sorted(set(np.quantile(known, [0.25, 0.5, 0.75], method="lower").tolist()))
     between = [f"above {low:.4g} to {high:.4g}" for low, high in pairwise(bounds)]
     names = [f"to {bounds[0]:.4g}", *between, f"above {bounds[-1]:.4g}"]
-    return np.asarray(
-        [names[bisect_left(bounds, value)] if number and value == value else MISSING
-         for value, number in zip(values, numbers, strict=True)],
-        dtype=np.str_,
-    )  # fmt: skip
+    pairs = zip(values, numbers, strict=True)
+    named = [names[bisect_left(bounds, one)] if number and one == one else MISSING for one, number in pairs]
+    return np.asarray(named, dtype=np.str_)
 
 
 def groups(scores: "NDArray[Any]", names: "NDArray[Any]", metric: Metric, minimum: int) -> list[Group]:

@@ -6,7 +6,6 @@ numpy and scipy are imported where they are used.
 
 from dataclasses import dataclass
 from math import sqrt
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -144,11 +143,10 @@ def difference(first: float, of_first: Interval, second: float, of_second: Inter
 
 def wilson(successes: int, n: int) -> Interval:
     """Score interval of a share (Wilson 1927)."""
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share = successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    from scipy import stats
+
+    found = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 def _scores(values: Any) -> "NDArray[np.float64]":

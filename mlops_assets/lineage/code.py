@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -67,19 +66,11 @@ def _content(file: Path, changed: int) -> bytes:
     return hashlib.sha256(file.read_bytes()).digest()
 
 
-@dataclass(frozen=True)
-class Source:
-    """State of the Git checkout that a run's code came from; commit is empty outside of one."""
-
-    commit: str
-    dirty: bool
-
-
-def source(folder: Path) -> Source:
-    """The Git commit of the checkout that holds a folder, and whether files differ from it."""
+def source(folder: Path) -> tuple[str, bool]:
+    """The Git commit of the checkout that holds a folder, empty outside of one, and whether files differ from it."""
 
     def git(*arguments: str) -> str:
         run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
         return run.stdout.strip() if run.returncode == 0 else ""
 
-    return Source(commit=git("rev-parse", "HEAD"), dirty=bool(git("status", "--porcelain", "--untracked-files=normal")))
+    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=normal"))

@@ -105,7 +105,7 @@ def _enter(
 ) -> Candidate:
     """The composition as a version in MLflow, and as a candidate; its data are those of the index."""
     index, served = held["index"].candidate, application.resolve(application.app)
-    code, commit = serving_code(application), source(application.folder)
+    code = serving_code(application)
     versions = {role: one.release.version for role, one in held.items() if one.release}
     with tempfile.TemporaryDirectory() as folder:
         composition(application, held, resources).write(Path(folder))
@@ -115,7 +115,7 @@ def _enter(
             " ".join(f"{role} {version}" for role, version in versions.items()),
             Path(folder),
             Manifest.write(Path(folder), application.package, served).digest,
-            Origin(index.data_name, index.data_version, index.data_digest, code, commit),
+            Origin(index.data_name, index.data_version, index.data_digest, code, *source(application.folder)),
             resources,
             kind="composition",
             tags=versions,

@@ -26,7 +26,8 @@ def prune_index(target: str, resources: Resources) -> list[str]:
             dropped.
         resources.tracking.TrackingUnavailable: as it does where MLflow is away.
     """
-    old = [table.name for table in resources.vectors.tables(target.removeprefix(PREFIX)) if _old(table.finished_at)]
+    tables, before = resources.vectors.tables(target.removeprefix(PREFIX)), datetime.now(UTC) - KEPT
+    old = [table.name for table in tables if table.finished_at and table.finished_at < before]
     if not old:
         return []
     ledger, candidates = resources.ledger, resources.ledger.candidates.of(target)
@@ -39,7 +40,3 @@ def prune_index(target: str, resources: Resources) -> list[str]:
     for name in dropped:
         resources.vectors.drop(name)
     return dropped
-
-
-def _old(finished_at: datetime | None) -> bool:
-    return finished_at is not None and finished_at < datetime.now(UTC) - KEPT

@@ -3,11 +3,11 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from mlops_assets.lineage.code import Source
+from mlops_assets.lineage.code import source
 from mlops_assets.release.targets import ReleaseTarget
 from resources.all import Resources
 from resources.ledger import Candidate, NewCandidate
@@ -24,13 +24,15 @@ class Origin:
     data_version: str
     data_digest: str
     code_version: str
-    commit: Source
-    run: str = ""
+    git_commit: str
+    git_dirty: bool
+    dagster_run: str = ""
     data_source: str = ""
 
     @classmethod
-    def of(cls, data: DataVersion, code_version: str, commit: Source, run: str) -> Self:
-        return cls(data.name, data.version, data.digest, code_version, commit, run, data.source)
+    def of(cls, data: DataVersion, code_version: str, folder: Path, run: str) -> Self:
+        """Code of this digest, which lies in a folder of a Git checkout."""
+        return cls(data.name, data.version, data.digest, code_version, *source(folder), run, data.source)
 
     @property
     def data_tag(self) -> str:
@@ -43,10 +45,10 @@ class Origin:
             "data.tag": self.data_tag,
             "data.digest": self.data_digest,
             "data.source": self.data_source,
-            "code.commit": self.commit.commit,
-            "code.dirty": str(self.commit.dirty).lower(),
+            "code.commit": self.git_commit,
+            "code.dirty": str(self.git_dirty).lower(),
             "code.digest": self.code_version,
-            "dagster.run": self.run,
+            "dagster.run": self.dagster_run,
         }
 
 
@@ -62,19 +64,14 @@ def new_candidate(
     number = said.pop("number", None) or resources.tracking.registry.register(
         target, run_id, uri, {"digest": said["digest"], **tags}
     )
+    made = {field: value for field, value in asdict(origin).items() if field != "data_source"}
     return NewCandidate(
         thing=target,
         number=number,
         run_id=run_id,
         artifacts_uri=uri,
         model_uri=resources.tracking.registry.uri(target, number),
-        data_name=origin.data_name,
-        data_version=origin.data_version,
-        data_digest=origin.data_digest,
-        code_version=origin.code_version,
-        git_commit=origin.commit.commit,
-        git_dirty=origin.commit.dirty,
-        dagster_run=origin.run,
+        **made,
         **said,
     )
 

@@ -17,6 +17,7 @@ from resources.database import connect
 from resources.serving import RolloutFailed, Serving, ServingUnavailable
 from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
+from workloads.sdk.serving.log import table
 
 pytestmark = pytest.mark.platform
 
@@ -104,7 +105,7 @@ def test_no_request_fails_while_versions_switch(serving: Serving, tmp_path: Path
     with connect(serving.settings) as connection:
 
         def complete() -> bool:
-            logged.update({row[0]: row[1:] for row in connection.execute(log._sql(text))})
+            logged.update({row[0]: row[1:] for row in connection.execute(table.statement(log.schema, text))})
             return {one.identity for one in answers} <= set(logged)
 
         until(complete)
