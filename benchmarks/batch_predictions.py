@@ -23,7 +23,7 @@ from workloads.sdk.contract.loading import workload_of
 from workloads.sdk.dataset import ROW_ID, read_split, write_split
 from workloads.sdk.programs.batch import score
 from workloads.sdk.programs.batch.spec import BatchSpec
-from workloads.sdk.programs.spec import DataFile, Spec
+from workloads.sdk.programs.spec import InputFile, Spec
 from workloads.sdk.programs.training.run import run
 
 
@@ -35,7 +35,7 @@ def wine_with(rows: int, trees: int, folder: Path) -> BatchSpec:
     wine.resolve(wine.data.fetch)(wine.data.parameters(), folder / "raw")
     wine.resolve(wine.data.process)(wine.data.parameters(), folder / "raw", folder / "processed")
     files = {split: folder / "processed" / f"{split}.parquet" for split in (TRAIN, VALIDATION, TEST)}
-    data = {split: DataFile(path=file, sha256=sha256(file)) for split, file in files.items()}
+    data = {split: InputFile(path=file, sha256=sha256(file)) for split, file in files.items()}
     training = Spec(package="workloads.wine", data=data, parameters={"trees": trees})
     trained = run(training, folder / "out", lambda share, text: None)
     random, table = np.random.default_rng(7), read_split(files[TRAIN])
@@ -49,7 +49,7 @@ def wine_with(rows: int, trees: int, folder: Path) -> BatchSpec:
     write_split({ROW_ID: [f"{number:064x}" for number in range(rows)], **columns}, many)
     return BatchSpec(
         package="workloads.wine",
-        data={TEST: DataFile(path=many, sha256=sha256(many))},
+        data={TEST: InputFile(path=many, sha256=sha256(many))},
         artifacts_uri=str(folder / "out" / "artifacts"),
         model_digest=trained.digest,
         destination=folder / "scored",

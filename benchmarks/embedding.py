@@ -39,7 +39,7 @@ from workloads.sdk.kits.retrieval.embedder import DIGEST, DIMENSIONS, LONGEST, N
 from workloads.sdk.programs.embedding.embed import Worker, run
 from workloads.sdk.programs.embedding.spec import EmbeddingSpec
 from workloads.sdk.programs.embedding.table import METADATA, VectorTable
-from workloads.sdk.programs.spec import DataFile
+from workloads.sdk.programs.spec import InputFile
 
 EVERY = 3  # of the texts, sentence-transformers encodes one in so many: it is slow
 WRITTEN = 5000  # chunks that LangChain writes
@@ -58,7 +58,7 @@ def documents(most: int, folder: Path) -> Path:
 def specification(file: Path, store: VectorStore, table: str, tier: Tier) -> EmbeddingSpec:
     return EmbeddingSpec(
         package="workloads.corpus",
-        data={"documents": DataFile(path=file, sha256=sha256(file))},
+        data={"documents": InputFile(path=file, sha256=sha256(file))},
         tier=tier,
         index=table,  # an index of its own: so nothing is taken from another table
         parameters=CorpusParameters().model_dump(),

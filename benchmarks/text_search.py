@@ -15,7 +15,7 @@ from mlops_assets.gates.statistics import paired
 from workloads.sdk.artifacts import in_parts, sha256
 from workloads.sdk.contract import TIERS
 from workloads.sdk.contract.loading import workload_of
-from workloads.sdk.programs.spec import DataFile, Result, Spec
+from workloads.sdk.programs.spec import InputFile, Result, Spec
 from workloads.sdk.programs.training.run import NoServices, run
 
 SPLITS = ("train", "validation", "test")
@@ -52,7 +52,7 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-def splits(text: Any, folder: Path, rows: int | None) -> dict[str, DataFile]:
+def splits(text: Any, folder: Path, rows: int | None) -> dict[str, InputFile]:
     """The workload's own data, made by its own pipeline."""
     raw, processed = folder / "raw", folder / "processed"
     if not (processed / "test.parquet").exists():
@@ -62,7 +62,7 @@ def splits(text: Any, folder: Path, rows: int | None) -> dict[str, DataFile]:
         text.resolve(text.data.fetch)(parameters, raw)
         text.resolve(text.data.process)(parameters, raw, processed)
     files = {split: processed / f"{split}.parquet" for split in SPLITS}
-    return {split: DataFile(path=file, sha256=sha256(file)) for split, file in files.items()}
+    return {split: InputFile(path=file, sha256=sha256(file)) for split, file in files.items()}
 
 
 def summary(result: Result) -> dict[str, Any]:

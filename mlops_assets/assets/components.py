@@ -15,7 +15,7 @@ from mlops_assets.gates.application import questions
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.lineage.code import own_code
 from mlops_assets.release.prompts import first, register, usable
-from mlops_assets.release.registration import Origin, register_component
+from mlops_assets.release.registration import Provenance, register_component
 from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget, targets_of
 from resources.all import Resources
@@ -134,5 +134,5 @@ def _enter(target: ReleaseTarget, number: int | None, data: DataVersion, resourc
         prompt = prompts.get(target.name, number)
         content = usable(application, prompt.template, prompt.settings)
         shown = {"template": digest_of(prompt.template)[:12], **content["settings"]}  # told where two are compared
-    origin = Origin.of(data, own_code(application), application.folder, run)
+    origin = Provenance.of(data, own_code(application), application.folder, run)
     return register_component(target, content, target.name, origin, resources, number=number, parameters=shown)

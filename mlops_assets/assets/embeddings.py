@@ -19,7 +19,7 @@ from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.tasks import POOL, common
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.lineage.code import embedding_code
-from mlops_assets.release.registration import Origin, register_component
+from mlops_assets.release.registration import Provenance, register_component
 from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget
 from resources.all import Resources
@@ -60,7 +60,7 @@ def embeddings(target: ReleaseTarget) -> dg.AssetsDefinition:
         spec = specification(index, data, parameters, tier, resources)
         job = Job(index.name, spec, run.root_run_id or run.run_id)
         result = filled(job, spec, data, resources, context.log.info)
-        origin = Origin.of(data, spec.code_version, index.folder, run.run_id)
+        origin = Provenance.of(data, spec.code_version, index.folder, run.run_id)
         candidate = enter(target, spec, result, origin, tier, resources)
         mechanism = releasing(target, resources)
         report = mechanism.report(candidate)
@@ -131,7 +131,12 @@ def filled(
 
 
 def enter(
-    target: ReleaseTarget, spec: EmbeddingSpec, result: EmbeddingResult, origin: Origin, tier: str, resources: Resources
+    target: ReleaseTarget,
+    spec: EmbeddingSpec,
+    result: EmbeddingResult,
+    origin: Provenance,
+    tier: str,
+    resources: Resources,
 ) -> Candidate:
     """The candidate of a table: the one that there is, else a new version in MLflow and in the ledger."""
     content = {

@@ -6,7 +6,7 @@ from typing import Any
 from resources.all import Resources
 from resources.registry.version import DataVersion
 from workloads.sdk.contract import TIERS, Declared
-from workloads.sdk.programs.spec import DataFile
+from workloads.sdk.programs.spec import InputFile
 
 POOL = "training"  # one training at a time on a small machine: see docs/architecture.md
 
@@ -19,7 +19,7 @@ def common(
     digests = {file.split: file.sha256 for file in data.files if file.split}
     return {
         "package": declared.package,
-        "data": {split: DataFile(path=files[split], sha256=digests[split]) for split in splits or files},
+        "data": {split: InputFile(path=files[split], sha256=digests[split]) for split in splits or files},
         "data_version": data.version,
         "data_digest": data.digest,
         "code_version": code,

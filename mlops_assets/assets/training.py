@@ -17,7 +17,7 @@ from mlops_assets.assets.tasks import common
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.lineage.code import training_code
-from mlops_assets.release.registration import Origin, new_candidate
+from mlops_assets.release.registration import Provenance, new_candidate
 from mlops_assets.release.targets import model_of
 from resources.all import Resources
 from resources.compute import Job, JobFailed
@@ -67,8 +67,8 @@ class Training:
     resources: Resources
 
     @cached_property
-    def origin(self) -> Origin:
-        return Origin.of(self.data, training_code(self.workload), self.workload.folder, self.run)
+    def origin(self) -> Provenance:
+        return Provenance.of(self.data, training_code(self.workload), self.workload.folder, self.run)
 
     def start(self, parameters: Mapping[str, Parameters], log: Callable[[str], Any]) -> Judged:
         """Train, track, register, judge.

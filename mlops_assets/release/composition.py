@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlops_assets.lineage.code import serving_code, source
 from mlops_assets.release.projection import Projection
-from mlops_assets.release.registration import Origin, register_candidate
+from mlops_assets.release.registration import Provenance, register_candidate
 from resources.all import Resources
 from resources.ledger import Candidate, ChampionMoved, Release
 from workloads.sdk.artifacts import Manifest, signature_of
@@ -115,7 +115,7 @@ def _enter(
             " ".join(f"{role} {version}" for role, version in versions.items()),
             Path(folder),
             Manifest.write(Path(folder), application.package, served).digest,
-            Origin(index.data_name, index.data_version, index.data_digest, code, *source(application.folder)),
+            Provenance(index.data_name, index.data_version, index.data_digest, code, *source(application.folder)),
             resources,
             kind="composition",
             tags=versions,

@@ -17,7 +17,7 @@ from workloads.sdk.contract.applications import PART
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What a candidate was made from and by: a data version, code, and the run of Dagster."""
 
     data_name: str
@@ -53,7 +53,13 @@ class Origin:
 
 
 def new_candidate(
-    target: str, run_id: str, folder: Path, origin: Origin, resources: Resources, tags: Mapping[str, str], **said: Any
+    target: str,
+    run_id: str,
+    folder: Path,
+    origin: Provenance,
+    resources: Resources,
+    tags: Mapping[str, str],
+    **said: Any,
 ) -> NewCandidate:
     """Keep a folder's files in a run, register them as a version with tags; the candidate, not yet in the ledger.
 
@@ -82,7 +88,7 @@ def register_candidate(
     title: str,
     folder: Path,
     digest: str,
-    origin: Origin,
+    origin: Provenance,
     resources: Resources,
     **said: Any,
 ) -> Candidate:
@@ -104,7 +110,7 @@ def register_candidate(
 
 
 def register_component(
-    target: ReleaseTarget, content: Mapping[str, Any], title: str, origin: Origin, resources: Resources, **said: Any
+    target: ReleaseTarget, content: Mapping[str, Any], title: str, origin: Provenance, resources: Resources, **said: Any
 ) -> Candidate:
     """The candidate of a part of an application: the one that there is of this content, else a new one.
 

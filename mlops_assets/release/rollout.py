@@ -18,7 +18,7 @@ ACKNOWLEDGE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Live:
+class RolledOut:
     """What an endpoint answers with now; `seconds` is what the rollout took."""
 
     release: Release
@@ -50,7 +50,7 @@ class Delivery:
         planned = {serving.id, *candidate.parts.values()} if serving and candidate else set()
         return sorted((one for one in releases if one.id not in planned), key=lambda one: one.id)
 
-    def roll_out(self, endpoint: str, log: Callable[[str], Any] = lambda text: None) -> Live:
+    def roll_out(self, endpoint: str, log: Callable[[str], Any] = lambda text: None) -> RolledOut:
         """Make every live replica answer with the current release, and wait until each has said so.
 
         Raises:
@@ -78,7 +78,7 @@ class Delivery:
             # A newer release was rolled out at the same time: what is served is that one.
             release = ledger.release(planned.version.release_id) or release
             candidate = ledger.candidates.by_id(release.candidate) or candidate
-        live = Live(
+        live = RolledOut(
             release=release,
             candidate=candidate,
             plan=number,

@@ -26,7 +26,7 @@ from resources.ledger.records import (
 )
 from resources.ledger.reports import GateReport
 from resources.ledger.store import NoLedger, Store
-from resources.registry.version import Bump, DataFile, DataVersion, Version, following
+from resources.registry.version import Bump, DataFile, DataVersion, SemanticVersion, following
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
@@ -159,8 +159,8 @@ class Ledger:
         if own:
             version, changes = own[-1], [f"{own[-1]} released again", *changes]
         else:
-            before = Version.parse(current.version) if current else None
-            version = str(following(before, bump, (Version.parse(version) for version, _ in given)))
+            before = SemanticVersion.parse(current.version) if current else None
+            version = str(following(before, bump, (SemanticVersion.parse(version) for version, _ in given)))
         previous = current.id if current else None
         values = {"thing": subject.thing, "version": version, "candidate": subject.id, "decision": decision}
         made = self._store.insert("release", values | {"previous": previous, "changes": changes})

@@ -114,7 +114,7 @@ def version_order(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-class Version(NamedTuple):
+class SemanticVersion(NamedTuple):
     """`major.minor.patch`, ordered."""
 
     major: int
@@ -132,19 +132,19 @@ class Version(NamedTuple):
         return f"{self.major}.{self.minor}.{self.patch}"
 
 
-def following(current: Version | None, bump: Bump, given: Iterable[Version] = ()) -> Version:
+def following(current: SemanticVersion | None, bump: Bump, given: Iterable[SemanticVersion] = ()) -> SemanticVersion:
     """The version after `current`, above every one ever given in that line, so that none is used twice.
 
     After a rollback `current` is below the highest: a patch of 1.0.3 is 1.0.7 where 1.0.6 was given before.
     """
     given = [*given, *([current] if current else [])]
     if current is None or bump == "major":
-        return Version(max((v.major for v in given), default=0) + 1, 0, 0)
+        return SemanticVersion(max((v.major for v in given), default=0) + 1, 0, 0)
     if bump == "minor":
-        return Version(current.major, max(v.minor for v in given if v.major == current.major) + 1, 0)
-    return Version(current.major, current.minor, max(v.patch for v in given if v[:2] == current[:2]) + 1)
+        return SemanticVersion(current.major, max(v.minor for v in given if v.major == current.major) + 1, 0)
+    return SemanticVersion(current.major, current.minor, max(v.patch for v in given if v[:2] == current[:2]) + 1)
 
 
 def next_version(versions: Sequence[str], bump: Bump) -> str:
     """The version after the highest; the first is 1.0.0."""
-    return str(following(max(map(Version.parse, versions), default=None), bump))
+    return str(following(max(map(SemanticVersion.parse, versions), default=None), bump))

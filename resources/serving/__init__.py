@@ -20,7 +20,7 @@ from resources.serving.api import IMPORT_PATH, ServeApi, ServingUnavailable
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 from workloads.sdk.serving.versions.catalogue import Catalogue
-from workloads.sdk.serving.versions.plan import Ack, Live, Plan, Plans, Version
+from workloads.sdk.serving.versions.plan import Ack, LiveReplica, Plan, Plans, Version
 
 LOADING_SECONDS = 900.0  # most that is waited for replicas that say that they load
 
@@ -159,7 +159,7 @@ class Serving:
             why = f"no replica lives; see {self.settings.ray} and deploy the endpoint"
         raise RolloutFailed(f"endpoint {endpoint}, plan {number}: {why}. What was served before is served on.")
 
-    def live(self, endpoint: str) -> dict[str, Live]:
+    def live(self, endpoint: str) -> dict[str, LiveReplica]:
         """What each live replica serves, by the replica's name."""
         with self._database() as connection:
             return {replica.replica: replica for replica in self.plans.live(connection, endpoint)}

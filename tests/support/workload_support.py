@@ -10,7 +10,7 @@ import psutil
 from workloads.sdk.artifacts import sha256
 from workloads.sdk.contract import TEST, TRAIN, VALIDATION
 from workloads.sdk.contract.loading import workload_of
-from workloads.sdk.programs.spec import DataFile, Spec
+from workloads.sdk.programs.spec import InputFile, Spec
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def splits_of_wine(folder: Path) -> Path:
 def spec_of(splits: Path, package: str = "workloads.wine", **changed) -> Spec:
     """A spec for the files of a folder; five trees unless changed."""
     data = {
-        split: DataFile(path=splits / f"{split}.parquet", sha256=sha256(splits / f"{split}.parquet"))
+        split: InputFile(path=splits / f"{split}.parquet", sha256=sha256(splits / f"{split}.parquet"))
         for split in (TRAIN, VALIDATION, TEST)
     }
     return Spec(**{"package": package, "data": data, "parameters": {"trees": 5}, **changed})

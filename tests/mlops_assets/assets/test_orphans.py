@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.orphans import reap
-from mlops_assets.release.registration import Origin, register_component
+from mlops_assets.release.registration import Provenance, register_component
 from mlops_assets.release.targets import ReleaseTarget, targets_of
 from resources.all import Resources
 from resources.ledger import Candidate, Ledger
@@ -57,7 +57,7 @@ def instance(ended: str):
 def register(target: ReleaseTarget, run: str, version: str, resources: Resources, **cut) -> Candidate:
     killed = Resources(resources.settings)
     vars(killed).update(cut)
-    origin = Origin(target.declared.data.name, version, "d", "c", "a", False, run)
+    origin = Provenance(target.declared.data.name, version, "d", "c", "a", False, run)
     return register_component(target, {"table": version}, "title", origin, killed)
 
 

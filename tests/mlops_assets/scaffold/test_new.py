@@ -35,7 +35,7 @@ from workloads.sdk.contract.loading import load, workload_of
 from workloads.sdk.dataset import read_split
 from workloads.sdk.kits.tables import examine, tablefile
 from workloads.sdk.kits.tables.columns import Number
-from workloads.sdk.programs.spec import DataFile, Result, Spec
+from workloads.sdk.programs.spec import InputFile, Result, Spec
 from workloads.sdk.programs.training.run import NoServices, run
 from workloads.sdk.serving.http.model import Endpoint
 from workloads.sdk.serving.versions.plan import Version
@@ -61,7 +61,7 @@ def refused(*arguments: object) -> str:
     return done.stderr.strip()
 
 
-def splits(workload: Workload, folder: Path) -> dict[str, DataFile]:
+def splits(workload: Workload, folder: Path) -> dict[str, InputFile]:
     """A workload's splits, made by its own pipeline."""
     parameters, raw, processed = workload.data.parameters(), folder / "raw", folder / "processed"
     for each in (raw, processed):
@@ -69,7 +69,7 @@ def splits(workload: Workload, folder: Path) -> dict[str, DataFile]:
     workload.resolve(workload.data.fetch)(parameters, raw)
     workload.resolve(workload.data.process)(parameters, raw, processed)
     files = {split: processed / f"{split}.parquet" for split in (TRAIN, VALIDATION, TEST)}
-    return {split: DataFile(path=file, sha256=sha256(file)) for split, file in files.items()}
+    return {split: InputFile(path=file, sha256=sha256(file)) for split, file in files.items()}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from resources.ledger import Candidate, ChampionMoved, Ledger, MovedTag, NewCandidate, NoLedger
 from resources.ledger.reports import Check, GateReport, overall
-from resources.registry.version import DataFile, DataVersion, Version, following
+from resources.registry.version import DataFile, DataVersion, SemanticVersion, following
 from resources.settings import Settings
 
 DIGEST = "a" * 64
@@ -298,14 +298,14 @@ def test_a_process_killed_while_it_decides_leaves_nothing(ledger: Ledger, add, t
     ],
 )
 def test_the_following_version(current: str | None, bump: str, given: list[str], expected: str) -> None:
-    before = Version.parse(current) if current else None
-    assert str(following(before, bump, [Version.parse(each) for each in given])) == expected
+    before = SemanticVersion.parse(current) if current else None
+    assert str(following(before, bump, [SemanticVersion.parse(each) for each in given])) == expected
 
 
 @pytest.mark.parametrize("text", ["1.0", "1.0.0.0", "a.b.c", "", "1.0.-1"])
 def test_what_is_no_version(text: str) -> None:
     with pytest.raises(ValueError):
-        Version.parse(text)
+        SemanticVersion.parse(text)
 
 
 def test_one_version_of_data_is_found_and_the_newest_by_its_number(ledger: Ledger, target: str) -> None:

@@ -13,7 +13,7 @@ FAILED = "training failed: "  # begins the last line of a program that failed
 RESULT = "result.json"
 
 
-class DataFile(BaseModel):
+class InputFile(BaseModel):
     """A split's file, and the SHA-256 that it must have."""
 
     path: Path
@@ -39,7 +39,7 @@ class Task(BaseModel):
     verb: ClassVar[str]  # what it does, as the errors begin: "Training"
 
     package: str
-    data: dict[str, DataFile]
+    data: dict[str, InputFile]
     data_version: str = ""
     data_digest: str = ""
     code_version: str = ""

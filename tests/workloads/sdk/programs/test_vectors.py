@@ -26,7 +26,7 @@ from workloads.sdk.kits.retrieval.embedder import DIGEST, DIMENSIONS, NAME, Embe
 from workloads.sdk.programs.embedding.embed import run
 from workloads.sdk.programs.embedding.spec import Counts, EmbeddingResult, EmbeddingSpec
 from workloads.sdk.programs.embedding.table import VectorTable
-from workloads.sdk.programs.spec import RESULT, DataFile
+from workloads.sdk.programs.spec import RESULT, InputFile
 from workloads.sdk.programs.training.run import TrainingError
 
 SIZE = 200
@@ -64,7 +64,7 @@ def asked(
     parameters = CorpusParameters(size=SIZE, overlap=0, type=more.get("type", "vector"))
     spec = EmbeddingSpec(
         package="workloads.corpus",
-        data={"documents": DataFile(path=file, sha256=digest)},
+        data={"documents": InputFile(path=file, sha256=digest)},
         data_version=version,
         data_digest=digest,
         index="corpus",

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from workloads.sdk.artifacts import digest_of, sha256
 from workloads.sdk.contract import TEST, TIERS, TRAIN, VALIDATION, DeclarationError, Workload
 from workloads.sdk.contract.loading import workload_of
-from workloads.sdk.programs.spec import DataFile, Result, Spec
+from workloads.sdk.programs.spec import InputFile, Result, Spec
 from workloads.sdk.programs.training.run import Progress, run, say
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -44,7 +44,7 @@ class Asked:
             return run(self.spec, out, progress)
         with _data(self, progress) as folder:
             data = {
-                split: DataFile(path=folder / f"{split}.parquet", sha256=sha256(folder / f"{split}.parquet"))
+                split: InputFile(path=folder / f"{split}.parquet", sha256=sha256(folder / f"{split}.parquet"))
                 for split in (TRAIN, VALIDATION, TEST)
             }
             spec = Spec(

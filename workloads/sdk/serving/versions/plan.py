@@ -74,7 +74,7 @@ class Ack:
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveReplica:
     """A replica that was heard of within `ALIVE_SECONDS`, what it serves, and whether it loads another version."""
 
     replica: str
@@ -172,7 +172,7 @@ class Plans:
     def leave(self, connection: "Connection[Any]", replica: str) -> None:
         connection.execute(self._sql("DELETE FROM {replicas} WHERE replica = %s"), [replica])
 
-    def live(self, connection: "Connection[Any]", endpoint: str) -> list[Live]:
+    def live(self, connection: "Connection[Any]", endpoint: str) -> list[LiveReplica]:
         """The replicas that live now; those long gone are forgotten."""
         text = "DELETE FROM {replicas} WHERE seen_at < now() - interval '1 hour'"
         connection.execute(self._sql(text))
@@ -180,7 +180,7 @@ class Plans:
                   WHERE endpoint = %s AND seen_at > now() - make_interval(secs => %s) ORDER BY started_at"""
         keys = ("plan", "release_id", "version", "digest", "error", "pid", "loading")
         return [
-            Live(replica, started, seen, log=state.get("log", {}), **{key: state.get(key) for key in keys})
+            LiveReplica(replica, started, seen, log=state.get("log", {}), **{key: state.get(key) for key in keys})
             for replica, started, seen, state in connection.execute(self._sql(text), [endpoint, ALIVE_SECONDS])
         ]
 
