@@ -20,7 +20,7 @@ def new(
     kind: Annotated[str, typer.Option("--kind", help="sklearn, lightning, transformers or plain.")] = "sklearn",
     task: Annotated[str, typer.Option("--task", help="classification or regression.")] = "classification",
     csv: Annotated[
-        Path | None, typer.Option("--csv", help="CSV file with your data; else a small example is taken.")
+        Path | None, typer.Option("--csv", help="Your data: CSV, TSV, Parquet or JSON lines; else a small example.")
     ] = None,
     target: Annotated[str | None, typer.Option("--target", help="Column of the file that is to be told.")] = None,
     into: Annotated[

@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from workloads.sdk.kits.parameters import TableParameters
 from workloads.sdk.kits.tables.columns import Number
 from workloads.sdk.kits.tables.tablefile import read
+from workloads.sdk.kits.tables.tabular import Table, copied, features
 
 HEADER = ["name", "größe", "a note"]
 # A cell of its own: no spaces around it, which are cut off, and no control signs but line breaks.
@@ -85,6 +88,26 @@ def test_typed_files_say_the_same_as_text(tmp_path: Path) -> None:
     expected = read(written(tmp_path, text.encode())).rows
     assert read(tmp_path / "rows.parquet").rows == expected
     assert read(written(tmp_path, lines.encode(), "rows.jsonl")).rows == expected
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "jsonl"])
+def test_a_file_of_any_kind_goes_through_a_tables_pipeline(tmp_path: Path, ending: str) -> None:
+    rows = [{"a": number / 3, "b": number % 7, "target": "xy"[number % 2]} for number in range(80)]
+    file, raw, out = tmp_path / f"rows.{ending}", tmp_path / "raw", tmp_path / "out"
+    if ending == "parquet":
+        parquet.write_table(pa.Table.from_pylist(rows), file)
+    elif ending == "jsonl":
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        lines = [list(rows[0]), *(list(map(str, row.values())) for row in rows)]
+        file.write_text("\n".join({"csv": ",", "tsv": "\t"}[ending].join(line) for line in lines))
+    raw.mkdir()
+    copied(file, raw)
+    (raw / "fetched.json").write_text("{}")
+    Table("target", {"a": (0, 30), "b": (0, 10)}, ["x", "y"]).process(TableParameters(), raw, out)
+    features_of = [features(out / f"{split}.parquet")[0] for split in ("train", "validation", "test")]
+    found = sorted(tuple(row) for part in features_of for row in part.tolist())
+    assert found == sorted((float(np.float32(row["a"])), row["b"]) for row in rows)
 
 
 def test_a_time_with_a_zone_keeps_it(tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ def read(file: Path) -> Cells:
     return _delimited(file.name, *_decoded(file.name, content))
 
 
+def of(raw: Path) -> Path:
+    """The table in a dataset's folder of raw files, beside which stands what is known of its source (JSON)."""
+    (file,) = [file for file in raw.iterdir() if file.suffix != ".json"]
+    return file
+
+
 # --- text -----------------------------------------------------------------------------------------------------------
 
 

@@ -43,9 +43,8 @@ class Table:
         return list(self.columns)
 
     def process(self, parameters: TableParameters, raw: Path, out: Path) -> None:
-        """Write the splits of the CSV file in `raw`. Raises ValueError naming the line that is wrong."""
-        (file,) = sorted(raw.glob("*.csv"))
-        table = tablefile.read(file)
+        """Write the splits of the table's file in `raw`. Raises ValueError naming the line that is wrong."""
+        table = tablefile.read(tablefile.of(raw))
         values = np.column_stack([table.numbers(name) for name in self.columns])
         targets = table.numbers(self.target) if self.classes is None else table.texts(self.target)
         self.split(values, targets, parameters, out)
@@ -110,9 +109,9 @@ def schema_of(*tables: Table) -> Any:
 
 
 def copied(file: Path, out: Path) -> Fetched:
-    """Put a copy of a CSV file into `out`. Raises ValueError where it cannot be read."""
+    """Put a copy of a table's file into `out`. Raises ValueError where it cannot be read."""
     try:
-        shutil.copyfile(file, out / file.with_suffix(".csv").name)
+        shutil.copyfile(file, out / file.name)
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}; name another file") from None
     return Fetched(source="csv", uri=file.resolve().as_uri())

@@ -44,9 +44,8 @@ class Texts:
     def process(
         self, parameters: TableParameters, raw: Path, out: Path, findings: dict[str, Any] | None = None
     ) -> None:
-        """Write the splits of the CSV file in `raw`. Raises ValueError naming the line that is wrong."""
-        (file,) = sorted(raw.glob("*.csv"))
-        table = tablefile.read(file)
+        """Write the splits of the table's file in `raw`. Raises ValueError naming the line that is wrong."""
+        table = tablefile.read(tablefile.of(raw))
         given = table.numbers(self.target) if self.classes is None else table.texts(self.target)
         self.split(table.texts(self.text), given, parameters, out, findings=findings)
 
