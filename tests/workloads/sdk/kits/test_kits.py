@@ -24,6 +24,7 @@ from workloads.sdk.kits.parameters import TableParameters
 from workloads.sdk.kits.tables import examine, sklearn
 from workloads.sdk.kits.tables.onnx import Classifier, Regressor
 from workloads.sdk.kits.tables.tabular import Table, bundled, rows, targets
+from workloads.sdk.kits.tables.understand import with_room
 from workloads.sdk.programs.training.run import NoServices
 
 NUMBERS = st.floats(-1e6, 1e6)
@@ -123,7 +124,7 @@ def test_classes_are_scored_as_scikit_learn_does(data: st.DataObject, classes: i
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
 @example([5e-324])
 def test_ranges_hold_what_was_seen_with_room_and_no_sign_that_never_was(values: list[float]) -> None:
-    low, high = examine._range(values)
+    low, high = with_room(values)
     assert low <= min(values) <= max(values) <= high
     assert (low >= 0) == (min(values) >= 0)
     assert high > max(values)

@@ -5,13 +5,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from workloads.sdk.kits.tables.columns import Number
 from workloads.sdk.kits.tables.tablefile import Cells, read
+from workloads.sdk.kits.tables.understand import rounded, with_room
 
 Task = Literal["classification", "regression"]
 FEWEST_ROWS = 50
@@ -60,7 +60,7 @@ def numbers(file: Path, target: str, task: Task) -> Examined:
     values = {name: table.numbers(name) for name in features}
     rows = len(set(zip(*values.values(), strict=True)))
     _enough(table, rows)
-    columns = {name: _range(column) for name, column in values.items()}
+    columns = {name: with_room(column) for name, column in values.items()}
     if task == "classification":
         classes, floor = _classes(table, target)
         return Examined(target, rows, columns, classes, floor, 1e-5, left_out=left_out)
@@ -122,21 +122,4 @@ def _tolerance(table: Cells, target: str) -> float:
     deviation = math.sqrt(sum((value - mean) ** 2 for value in wanted) / len(wanted))
     if not deviation:
         raise ValueError(f"{table.name}: {target!r} is the same number in all rows; there is nothing to tell")
-    return _rounded(max(1e-4 * deviation, 1e-5 * max(map(abs, wanted))), math.ceil)
-
-
-def _range(values: list[float]) -> tuple[float, float]:
-    """Smallest and largest value with room around them, as much as they span; what is never negative stays so."""
-    low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
-    least = 0.0 if low >= 0 else _rounded(low - span, math.floor)
-    return least, _rounded(high + span, math.ceil)
-
-
-def _rounded(value: float, way: Callable[[float], int]) -> float:
-    """A number of two digits, rounded up or down (`math.ceil`, `math.floor`)."""
-    if abs(value) < 1e-300:  # ten to its exponent would be 0
-        return value
-    exponent = math.floor(math.log10(abs(value))) - 1
-    digits = way(round(value / 10.0**exponent, 6))
-    return float(f"{digits}e{exponent}")
+    return rounded(max(1e-4 * deviation, 1e-5 * max(map(abs, wanted))), math.ceil)

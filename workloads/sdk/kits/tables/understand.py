@@ -202,7 +202,7 @@ def number(counts: Mapping[str, int], decimal: str | None = None) -> Number | No
     values = [value for cell in counts if (value := chosen.read(cell)) is not None]
     if not all(abs(value) <= 3e38 for value in values):
         return None
-    low, high = _range(values)
+    low, high = with_room(values)
     return replace(chosen, low=low, high=high)
 
 
@@ -297,7 +297,7 @@ def _affix(cell: str) -> str:
     return match["before"] or match["behind"] or "" if match else ""
 
 
-def _range(values: list[float]) -> tuple[float, float]:
+def with_room(values: list[float]) -> tuple[float, float]:
     """Smallest and largest value with room around them, as much as they span; what is never negative stays so."""
     low, high = min(values), max(values)
     span = (high - low) or abs(high) or 1.0
