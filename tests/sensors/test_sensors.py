@@ -8,7 +8,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from graph_fixtures import Delivered, World, until
+from graph_fixtures import Delivered, World
+from patience import until
 from psycopg.types.json import Jsonb
 
 from jobs.pipelines import pipelines, release_name, rollout_name

@@ -9,8 +9,9 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
-from graph_fixtures import Delivered, World, until
+from graph_fixtures import Delivered, World
 from homes import kill
+from patience import until
 
 from jobs.pipelines import pipeline_name
 from mlops_assets.assets.partitions import partitions_name

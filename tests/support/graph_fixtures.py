@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request, urlopen
 
 import dagster as dg
 import pytest
+from patience import until
 
 from jobs.pipelines import pipeline_name
 from mlops_assets import build
@@ -22,15 +23,6 @@ LAUNCH = """mutation Launch($run: ExecutionParams!) { launchRun(executionParams:
     __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
 BACKFILL = """mutation Backfill($what: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $what) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on Error { message } } }"""
-
-
-def until(look: Callable[[], Any], seconds: float = 500, pause: float = 0.2) -> Any:
-    """What `look` gives as soon as that is something."""
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, "what was waited for did not happen"
-        time.sleep(pause)
-    return found
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
 """Fixtures of the tests of tracking and releases: a real MLflow, a real ledger, and targets to release."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from mlflow.entities import RunInfo
 from release_shop import Shop
 from release_support import OpenResources, numbers, opened
 
 from resources.embedded.mlflow import Mlflow
 from resources.settings import Settings
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from mlflow.entities import RunInfo
 
 ROWS = 2000
 
@@ -31,14 +34,14 @@ def open_resources(mlflow: Settings, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def model_run(open_resources: OpenResources) -> RunInfo:
+def model_run(open_resources: OpenResources) -> "RunInfo":
     return open_resources.tracking.client.get_run(
         open_resources.tracking.runs.open("releasing", "key", "tests", {})
     ).info
 
 
 @pytest.fixture
-def shop(open_resources: OpenResources, model_run: RunInfo, request: pytest.FixtureRequest) -> Shop:
+def shop(open_resources: OpenResources, model_run: "RunInfo", request: pytest.FixtureRequest) -> Shop:
     return Shop(open_resources, model_run, request.node.originalname.removeprefix("test_")[:60])
 
 

@@ -3,15 +3,18 @@
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echo.workload import workload as echo
-from mlflow.entities import RunInfo
 from release_support import OpenResources, artifacts
 
 from mlops_assets.gates.model import ModelEvaluator
 from mlops_assets.release.mechanism import Releasing
 from resources.ledger import Candidate, NewCandidate
 from workloads.sdk.contract import Workload
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from mlflow.entities import RunInfo
 
 BAD = range(3, 1500)  # numbers that a bad model has wrong
 
@@ -21,7 +24,7 @@ class Shop:
     """One target, with a fresh name: candidates to make, and what is decided about them."""
 
     resources: OpenResources
-    run: RunInfo  # whose artifacts all models are
+    run: "RunInfo"  # whose artifacts all models are
     target: str
     workload: Workload = echo
 

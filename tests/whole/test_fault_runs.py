@@ -12,7 +12,7 @@ import dagster as dg
 import psutil
 import pytest
 from fault_fixtures import Breaker
-from graph_fixtures import until
+from patience import until
 
 from jobs.pipelines import pipeline_name
 from resources.embedded.process import alive

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 from fault_fixtures import Breaker, sentence
-from graph_fixtures import Delivered, until
+from graph_fixtures import Delivered
+from patience import until
 
 from resources.database import connect
 from resources.http import request

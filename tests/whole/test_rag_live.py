@@ -13,7 +13,8 @@ from urllib.request import Request, urlopen
 
 import dagster as dg
 import pytest
-from graph_fixtures import World, until
+from graph_fixtures import World
+from patience import until
 
 from jobs.pipelines import pipeline_name
 from mlops_assets.lineage import trace as lineage
@@ -52,7 +53,7 @@ def traced(world: World, prediction: str) -> lineage.Trace:
         except lineage.NotFound:
             return None
 
-    return until(found, 30)
+    return until(found)
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """The RAG application on Ray Serve, behind its HTTP proxy: streams arrive as they are made, and end when callers go."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from patience import until
 from rag_support import Model, composition, events, make_table, migrate, running, version
 
 from resources.serving import Serving
@@ -23,13 +23,6 @@ def serving(platform: Settings) -> Iterator[Serving]:
     serving = Serving(platform)
     yield serving
     serving.remove("rag_serve")
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.05)
 
 
 def test_streams_pass_the_proxy(serving: Serving, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def fashion(world: World) -> Delivered:
     workload = workload_of("workloads.fashion_mnist")
     version = world.release(workload, rows=1000)
     run = world.sensed(workload, version)
-    candidate = world.resources.ledger.candidates.of(workload.name, version)[-1]
+    candidate = world.resources.ledger.candidates.newest(workload.name, data_version=version)
+    assert candidate is not None, world.said(run.run_id)
     assert candidate.dagster_run == run.run_id
     releasing(model_of(workload), world.resources).override(candidate, "a person", "few rows are enough here")
     Delivery([workload], world.resources).roll_out(workload.name)

@@ -4,13 +4,13 @@ import http.client
 import json
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from patience import until
 from serving_support import version
 
 from resources.database import connect
@@ -46,13 +46,6 @@ class Client:
         headers = response.headers
         answer = json.loads(content) if headers.get_content_type() == "application/json" else {"text": content}
         return Seen(response.status, headers["X-Model-Version"], headers["X-Prediction-Id"], answer)
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

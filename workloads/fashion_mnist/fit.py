@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
+import ray
 import ray.train
 import torch
 from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment, RayTrainReportCallback, prepare_trainer
 from torch import Tensor
 
-from workloads.fashion_mnist.data import IMAGE
 from workloads.fashion_mnist.model import CHECKPOINT, network, normalised
-from workloads.sdk.dataset import TARGET
+from workloads.sdk.contract import TRAIN, VALIDATION
 from workloads.sdk.kits import lightning as kit
 from workloads.sdk.kits.ray_session import tell
 
@@ -68,8 +67,8 @@ def fit(config: dict[str, Any]) -> None:
             use_distributed_sampler=False,
         )
     )
-    train = _batches("train", size, epoch=lambda: module.current_epoch, seed=parameters["seed"])
-    validation = _batches("validation", 1000)
+    train = _batches(config["rows"][TRAIN], size, epoch=lambda: module.current_epoch, seed=parameters["seed"])
+    validation = _batches(config["rows"][VALIDATION], 1000)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         trainer.fit(module, train, validation)
@@ -80,8 +79,10 @@ def fit(config: dict[str, Any]) -> None:
         trainer.fit(module, train, validation, ckpt_path=Path(folder, CHECKPOINT), weights_only=True)
 
 
-def _batches(split: str, size: int, **order: Any) -> kit.Batches:
-    """This worker's rows of a split, held in memory as uint8: pixels (n, 784) and classes (n,)."""
-    parts = list(ray.train.get_dataset_shard(split).iter_batches(batch_size=8192, batch_format="numpy"))
-    pixels = torch.from_numpy(np.concatenate([part[IMAGE] for part in parts]))
-    return kit.Batches(pixels, torch.from_numpy(np.concatenate([part[TARGET] for part in parts])).long(), size, **order)
+def _batches(rows: ray.ObjectRef, size: int, **order: Any) -> kit.Batches:
+    """This worker's shard of a split, as many rows as every other's: pixels (n, 784) uint8 and classes (n,)."""
+    context = ray.train.get_context()
+    pixels, wanted = ray.get(rows)
+    each, rank = len(wanted) // context.get_world_size(), context.get_world_rank()
+    mine = slice(rank * each, (rank + 1) * each)
+    return kit.Batches(torch.tensor(pixels[mine]), torch.tensor(wanted[mine]).long(), size, **order)

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from graph_fixtures import Delivered, World, until
+from graph_fixtures import Delivered, World
+from patience import until
 from pydantic import ValidationError
 
 from mlops_assets.assets.launchpad import launchpad, parameter_sets

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from graph_fixtures import Delivered, World, until
+from graph_fixtures import Delivered, World
+from patience import until
 
 from mlops_assets.lineage import trace as lineage
 from resources.registry.git import git

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from browser_fixtures import needs_browser
 from chat_support import Front, playground
-from graph_fixtures import until
+from patience import until
 from rag_support import Endpoint, Model, chunks, composition, make_table, migrate, running
 from serving_support import recent
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser_fixtures import needs_browser
-from graph_fixtures import Delivered, World, until
+from graph_fixtures import Delivered, World
+from patience import until
 
 from workloads.sdk.contract.loading import workload_of
 

@@ -1,12 +1,12 @@
 """Compositions that change while people ask: every answer is wholly of one, and what was asked is answered."""
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+from patience import until
 from rag_support import Endpoint, Model, composition, events, make_table, migrate, running, with_part
 from serving_support import enter
 
@@ -24,13 +24,6 @@ def database(postgres: Settings) -> Settings:
     for table in ("corpus_rag", "corpus_rag_2"):
         make_table(postgres, table)
     return postgres
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
 
 
 class Crowd:

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import pytest
 import yaml
-from graph_fixtures import World, until
+from graph_fixtures import World
+from patience import until
 
 from mlops_assets import build
 from resources.settings import REPOSITORY

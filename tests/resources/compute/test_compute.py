@@ -9,7 +9,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from places import LocalRay, Place, Wire, alive, eventually, waiting_process
+from patience import until
+from places import LocalRay, Place, Wire, alive, waiting_process
 
 from resources.compute import Compute, ComputeUnavailable, Job, JobFailed, NotPlaceable, State
 from resources.compute.folder import JobFolder
@@ -124,7 +125,7 @@ def test_what_an_ended_job_left_is_deleted_after_a_time(place: Place, toy) -> No
     ended, living = toy(), toy(until=True)
     place.compute().run(ended.job)
     place.compute().submit(living.job)
-    eventually(living.starts)
+    until(living.starts)
     assert place.compute().prune() == 0
     left = len(list(place.compute().folder(ended.job).parent.iterdir()))
     assert place.compute().prune(days=0) == left - 1
@@ -135,11 +136,11 @@ def test_what_an_ended_job_left_is_deleted_after_a_time(place: Place, toy) -> No
 def test_attaches_when_the_waiting_process_was_killed(place: Place, toy, tmp_path: Path) -> None:
     one = toy(until=True)
     process = waiting_process(place, tmp_path, one.job)
-    eventually(one.starts)
+    until(one.starts)
     process.kill()
     process.wait()
     again = Waiting(place.compute(), one.job)
-    eventually(lambda: any(line.startswith("waiting") for line in again.lines))
+    until(lambda: any(line.startswith("waiting") for line in again.lines))
     one.gate.touch()
     again.end()
     assert of_the_program(again.lines)[:3] == LINES
@@ -150,7 +151,7 @@ def test_two_that_run_the_same_job_at_once_share_one(place: Place, toy, tmp_path
     one = toy(until=True)
     processes = [waiting_process(place, tmp_path, one.job) for _ in range(2)]
     threads = [Waiting(place.compute(), one.job) for _ in range(2)]
-    eventually(lambda: all(any(line.startswith("waiting") for line in thread.lines) for thread in threads))
+    until(lambda: all(any(line.startswith("waiting") for line in thread.lines) for thread in threads))
     one.gate.touch()
     assert [thread.end().metrics for thread in threads] == [{"score": 0.5}] * 2
     assert [process.wait(60) for process in processes] == [0, 0]
@@ -184,7 +185,7 @@ def test_a_list_that_is_cut_is_refused(place: Place, toy, monkeypatch: pytest.Mo
 def test_a_cancelled_step_stops_its_job(place: Place, toy, tmp_path: Path) -> None:
     one = toy(until=True)
     process = waiting_process(place, tmp_path, one.job)
-    eventually(one.starts)
+    until(one.starts)
     name = place.compute().attach(one.job)
     process.send_signal(signal.SIGINT)
     process.wait(60)
@@ -209,7 +210,7 @@ def test_a_job_that_ends_without_a_result_has_failed(place: Place, toy) -> None:
 def test_a_job_that_somebody_stops(place: Place, toy) -> None:
     one = toy(until=True)
     waiting = Waiting(place.compute(), one.job)
-    eventually(one.starts)
+    until(one.starts)
     place.compute().stop(place.compute().attach(one.job))
     waiting.join(30)
     assert isinstance(waiting.error, JobFailed)
@@ -222,9 +223,9 @@ def test_a_broken_connection_loses_and_repeats_no_line(place: Place, toy) -> Non
     waiting = Waiting(place.compute(ray_url=f"http://127.0.0.1:{wire.port}"), one.job)
     for _ in range(3):
         seen = len(waiting.lines)
-        eventually(lambda seen=seen: len(waiting.lines) > seen + 3)
+        until(lambda seen=seen: len(waiting.lines) > seen + 3)
         refused = wire.cut()
-        eventually(lambda refused=refused: wire.refused > refused)
+        until(lambda refused=refused: wire.refused > refused)
         wire.mend()
     one.gate.touch()
     waiting.end()
@@ -249,7 +250,7 @@ def test_what_can_never_be_placed_fails_at_once(place: Place, toy) -> None:
 def test_what_finds_no_room_in_time_fails_and_never_starts(place: Place, toy) -> None:
     busy = toy(Tier(cpus=2, memory_gib=0.1), until=True)
     first = Waiting(place.compute(), busy.job)
-    eventually(busy.starts)
+    until(busy.starts)
     late = toy(Tier(cpus=1, memory_gib=0.1))
     with pytest.raises(NotPlaceable, match=r"waited 1 s for room.* wants 1 CPU, 0\.1 GiB memory; Ray has 0 of 2 CPU"):
         place.compute(placement_seconds=1).run(late.job)
@@ -263,7 +264,7 @@ def test_what_finds_no_room_in_time_fails_and_never_starts(place: Place, toy) ->
 def test_workers_that_find_no_room_in_time_fail_though_their_driver_runs(place: Place, toy) -> None:
     busy = toy(Tier(cpus=1, memory_gib=0.1), until=True)
     first = Waiting(place.compute(), busy.job)
-    eventually(busy.starts)
+    until(busy.starts)
     late = toy(Tier(workers=2, cpus=1, memory_gib=0.1), bundles=[{"CPU": 1}, {"CPU": 1}])
     with pytest.raises(NotPlaceable, match="it wants 2 workers, each with 1 CPU; Ray has 1 of 2 CPU"):
         place.compute(placement_seconds=1).run(late.job)
@@ -278,7 +279,7 @@ def test_starts_again_from_the_checkpoint_when_ray_was_restarted(
     monkeypatch.setattr("resources.compute.AWAY_SECONDS", 180)  # a busy machine starts Ray slowly
     one = toy(until=True)
     waiting = Waiting(place.compute(), one.job)
-    eventually(lambda: any(line.startswith("waiting") for line in waiting.lines))
+    until(lambda: any(line.startswith("waiting") for line in waiting.lines))
     place.kill()
     assert not alive(one.starts()[0])
     place.start()

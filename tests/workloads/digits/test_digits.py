@@ -14,7 +14,8 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from graph_fixtures import Delivered, World, until
+from graph_fixtures import Delivered, World
+from patience import until
 from pydantic import ValidationError
 from workload_support import spec_of
 
@@ -272,7 +273,7 @@ def test_any_registered_version_answers_and_is_traced(world: World, delivered: D
         except lineage.NotFound:
             return None
 
-    found = until(traced, seconds=30)
+    found = until(traced)
     assert found.release is None
     assert (found.model["uri"], found.model["variant"]) == (other.model_uri, other.variant)
     assert found.run["mlflow"] == other.run_id

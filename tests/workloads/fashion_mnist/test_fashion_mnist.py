@@ -25,7 +25,6 @@ from workloads.sdk.programs.training.run import NoServices, run
 
 FASHION = workload_of("workloads.fashion_mnist")
 PARAMETERS = {"epochs": 4, "batch_size": 32}
-TOLERANCE = 0.02  # by which the figures of two trainings alike may differ: see docs/search.md
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +109,6 @@ def test_a_lost_worker_and_a_killed_job_cost_an_epoch_each(trained: Trained):
     assert sum(line.startswith("epoch 1 of 4") for line in trained.first) == 1
     assert str(trained.result.resumed_from).startswith("checkpoint_")
     assert not any(line.startswith(("epoch 1 of 4", "epoch 2 of 4")) for line in trained.second)
-
-
-def test_the_same_again_gives_the_same_figures(trained: Trained, splits: Path, ray_address: str, tmp_path: Path):
-    """Two workers add their gradients over a network: near, and no equal bits promised; the first epoch, until harm."""
-    again = run(spec(splits), tmp_path)
-    assert again.curves.keys() == trained.result.curves.keys()
-    for name, values in again.curves.items():
-        assert values[0] == pytest.approx(trained.result.curves[name][0], abs=TOLERANCE), name
-    assert again.metrics["test_accuracy"] == pytest.approx(trained.result.metrics["test_accuracy"], abs=TOLERANCE)
 
 
 def test_served_form_decides_as_the_trained_one(trained: Trained):

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import httpx
 import psycopg
 import pytest
+from patience import until
 from rag_support import Endpoint, chunks, composition, events, make_table, migrate
 
 from resources.serving.prediction_log import PredictionLog
@@ -31,13 +31,6 @@ def rag(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Endpoin
 def client(rag: Endpoint) -> Iterator[httpx.Client]:
     with rag.client() as client:
         yield client
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
 
 
 def ask(client: httpx.Client, question: str = QUESTION, **more: object) -> httpx.Response:

@@ -1,12 +1,12 @@
 """The RAG application with a language model: a local service that speaks OpenAI's protocol, asked by real HTTP."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from patience import until
 from rag_support import Endpoint, Model, composition, events, make_table, migrate, running
 
 from resources.serving.prediction_log import PredictionLog
@@ -199,10 +199,3 @@ def leave_a_stream(client: httpx.Client, body: dict) -> str:
 def leave_a_question(client: httpx.Client, body: dict) -> None:
     with pytest.raises(httpx.ReadTimeout):
         client.post("/query", json={**body, "stream": False}, timeout=0.5)
-
-
-def until(condition, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)

@@ -1,13 +1,14 @@
 """What a rollout waits for, and that two at once do not undo each other."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
+from patience import until
 from serving_support import replica, version
 from shift.predict import Predictor
 
@@ -17,13 +18,6 @@ from resources.serving import RolloutFailed, Serving
 from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
 from workloads.sdk.serving.versions import plan as plan_module
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from homes import kill
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from patience import until
 from serving_support import call, replica, version
 
 from resources.database import connect
@@ -59,13 +60,6 @@ def served(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     one = replica(serving, folder, "served", "served")
     yield Endpoint(one)
     one.close()
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
 
 
 def test_prediction(served: Endpoint) -> None:

@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patience import until
 from serving_support import Answer, call, enter, replica, version
 
 from resources.serving import Serving
@@ -19,13 +20,6 @@ from workloads.sdk.serving.versions.plan import Version
 
 BODY = {"rows": [[1, 2]]}
 LIVE, RELEASED, NEVER, ALTERED, AWAY = 1, 2, 3, 4, 5
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
 
 
 def entry(folder: Path, number: int, released: bool = False) -> Version:
