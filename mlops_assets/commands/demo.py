@@ -62,7 +62,7 @@ def demo(
         console.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {text}", highlight=False, soft_wrap=True)
 
     chosen = settings()
-    Platform(chosen).up(lambda title, text: say(f"{title:<18} {text}"))
+    Platform(chosen).up(lambda title, text: say(f"{title:<18} {text}"), supervised=True)
     import dagster as dg  # not before the first lines are there to read: it takes a while
 
     from mlops_assets.lineage.trace import trace

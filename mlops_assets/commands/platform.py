@@ -35,6 +35,9 @@ def up(
     without_playground: Annotated[
         bool, typer.Option("--without-playground", help="Leave out the page to try endpoints on.")
     ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Without the supervisor: what ends stays down until the next `mlops up`.")
+    ] = False,
 ) -> None:
     """Start what does not run, mend what does not answer; what is well is left alone."""
     from resources.embedded import Platform
@@ -44,6 +47,7 @@ def up(
         lambda title, text: console.print(f"  {title:<18} {text}", markup=False),
         dagster=not without_dagster,
         playground=not without_playground,
+        supervised=not once,
     )
     console.print("The platform is up." if started else "The platform runs already.")
     shown = {} if without_dagster else {"Dagster": chosen.dagster}
@@ -67,13 +71,15 @@ def down(
 def status(json: Json = False) -> None:
     """State, address, processes, memory and CPU of each part; exit code 1 where one does not answer."""
     from resources.embedded import CPU_GOAL, MEMORY_GOAL, Platform
+    from resources.embedded.serve import silent
 
-    parts, alerts = Platform(settings()).status(), _alerts()
+    parts, endpoints, alerts = Platform(settings()).status(), silent(settings()), _alerts()
     total = {"memory": sum(part.memory for part in parts), "cpu": sum(part.cpu for part in parts)}
     goal = {"memory": MEMORY_GOAL, "cpu": CPU_GOAL}
     facts = {"home": str(settings().home), "parts": list(map(asdict, parts)), "total": total, "goal": goal}
-    show({**facts, "alerts": alerts}, json, lambda: _status(parts, total, goal, alerts))
-    if any(part.fault for part in parts):
+    faults = [f"{part.title}: {part.fault}" for part in parts if part.fault] + list(endpoints.values())
+    show({**facts, "silent": endpoints, "alerts": alerts}, json, lambda: _status(parts, total, goal, faults, alerts))
+    if faults:
         raise typer.Exit(1)
 
 
@@ -93,18 +99,20 @@ def _finding(finding: "Finding") -> str:
 
 
 def _status(
-    parts: "list[PartStatus]", total: dict[str, float], goal: dict[str, float], alerts: list[dict[str, str]]
-) -> Group:
-    table = Table("part", "state", "address", "pids", box=None, pad_edge=False)
-    table.add_column("memory MiB", justify="right")
-    table.add_column("CPU %", justify="right")
+    parts: "list[PartStatus]", total: dict[str, float], goal: dict[str, float], faults: list[str],
+    alerts: list[dict[str, str]],
+) -> Group:  # fmt: skip
+    table = Table("part", "state", "since", "address", "pids", box=None, pad_edge=False)
+    for title in ("restarts", "memory MiB", "CPU %"):
+        table.add_column(title, justify="right")
     for part in parts:
         pids = ", ".join(map(str, part.pids[:2])) + (f" + {len(part.pids) - 2}" if len(part.pids) > 2 else "")
-        table.add_row(part.title, part.state, part.address, pids, f"{part.memory / 2**20:.0f}", f"{part.cpu:.1f}")
+        since = "" if part.since is None else f"{datetime.fromtimestamp(part.since):%m-%d %H:%M}"
+        figures = (str(part.restarts), f"{part.memory / 2**20:.0f}", f"{part.cpu:.1f}")
+        table.add_row(part.title, part.state, since, part.address, pids, *figures)
     for name, sums in {"total": total, "goal when idle": goal}.items():
-        table.add_row(name, "", "", "", f"{sums['memory'] / 2**20:.0f}", f"{sums['cpu']:.1f}")
-    lines = [f"{part.title}: {part.fault}" for part in parts if part.fault]
-    lines += [f"alert {alert['at']} {alert['thing']} {alert['kind']}: {alert['text']}" for alert in alerts]
+        table.add_row(name, "", "", "", "", "", f"{sums['memory'] / 2**20:.0f}", f"{sums['cpu']:.1f}")
+    lines = faults + [f"alert {alert['at']} {alert['thing']} {alert['kind']}: {alert['text']}" for alert in alerts]
     return Group(table, *map(Text, lines))
 
 

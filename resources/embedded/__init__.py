@@ -20,8 +20,11 @@ from resources.embedded.network import listeners
 from resources.embedded.part import Part
 from resources.embedded.playground import Playground
 from resources.embedded.postgres import Postgres, prepare
+from resources.embedded.process import alive
 from resources.embedded.ray import Ray
+from resources.embedded.restarts import Restarts, Wanted
 from resources.embedded.serve import Serve
+from resources.embedded.supervisor import Supervisor
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
@@ -37,7 +40,11 @@ class PlatformFailed(PlatformError):
 
 @dataclass(frozen=True)
 class PartStatus:
-    """How a part is: `state` is `answers`, `stopped`, `broken` or `external`; memory in bytes, cpu in % of a core."""
+    """How a part is: `state` is `answers`, `stopped`, `broken` or `external`; memory in bytes, cpu in % of a core.
+
+    `since` is when the youngest process started without which it is of no use, in seconds since 1970; `restarts` are
+    the supervisor's, since the platform came up.
+    """
 
     name: str
     title: str
@@ -47,6 +54,8 @@ class PartStatus:
     pids: list[int]
     memory: int
     cpu: float
+    since: float | None
+    restarts: int
 
 
 class Platform:
@@ -58,14 +67,24 @@ class Platform:
         self.dagster: list[Part] = [CodeServers(settings), Webserver(settings), DagsterDaemon(settings)]
         self.playground = Playground(settings)
         self.parts: list[Part] = [*self.services, *self.dagster, self.playground]
+        self.supervisor = Supervisor(settings)
+        self.restarts, self._wanted = Restarts(settings), Wanted(settings)
 
-    def up(self, progress: Progress = lambda title, text: None, dagster: bool = True, playground: bool = True) -> bool:
+    @property
+    def wanted(self) -> list[Part]:
+        """The embedded parts that a person has started and not stopped."""
+        names = self._wanted.read()
+        return [part for part in self.parts if part.name in names and not part.external]
+
+    def up(self, progress: Progress = lambda title, text: None, dagster: bool = True, playground: bool = True,
+           supervised: bool = False) -> bool:  # fmt: skip
         """Start what does not run and mend what does not answer; what is well is left alone.
 
         Args:
             progress: told what happens, from several threads, one call at a time.
             dagster: also the webserver and the daemon.
             playground: also the page to try endpoints on.
+            supervised: also the supervisor, by which all that was started comes back where it ends.
 
         Returns:
             Whether anything had to be started.
@@ -76,29 +95,61 @@ class Platform:
         with self._lock(progress):
             wanted = self.services + (self.dagster if dagster and dev(self.settings).process() is None else [])
             wanted += [self.playground] if playground else []
-            faults = self._faults(wanted)
-            external = [fault for part in wanted if part.external and (fault := faults[part.name])]
-            if external:
-                raise PlatformFailed("\n".join(external))
-            broken = [part for part in wanted if faults[part.name]]
-            if taken := self.taken_ports([part for part in broken if not part.running()]):
-                raise PlatformFailed("\n".join(f"{text}; {mend}" for text, mend in taken))
-            if any(part.name == "ray" for part in broken):
-                broken += [part for part in wanted if part.name == "serve" and part not in broken and not part.external]
-            if not any(part.name == "postgres" for part in broken):
-                self._migrate()
+            started = self._mend(wanted, progress)
+            self._wanted.write({part.name for part in [*self.wanted, *wanted]})
+            if supervised and self.supervisor.trouble():
+                self.supervisor.start()
+                started = True
+            return started
+
+    def revive(self, names: set[str]) -> dict[str, str]:
+        """Start these parts anew where they are wanted and do not answer, as the supervisor finds them.
+
+        Returns:
+            Why, by the names of those that were started.
+
+        Raises:
+            PlatformFailed: as `up`.
+        """
+        with self._lock(lambda title, text: None):
+            wanted = [part for part in self.wanted if part.name in names]
+            broken = {part.name: fault for part in wanted if (fault := part.outage())}
+            for part in wanted:
+                if part.name in broken:
+                    part.stop()  # what lives of it does not answer; nothing is waited for again
+            together = {*broken, "serve"} if "ray" in broken else {*broken}
             if broken:
-                self._start(broken, progress)
-            return bool(broken)
+                self._mend([part for part in self.wanted if part.name in together], lambda title, text: None)
+            return broken
+
+    def _mend(self, wanted: list[Part], progress: Progress) -> bool:
+        """Start those that do not answer; whether there were any."""
+        faults = self._faults(wanted)
+        external = [fault for part in wanted if part.external and (fault := faults[part.name])]
+        if external:
+            raise PlatformFailed("\n".join(external))
+        broken = [part for part in wanted if faults[part.name]]
+        if taken := self.taken_ports([part for part in broken if not part.running()]):
+            raise PlatformFailed("\n".join(f"{text}; {mend}" for text, mend in taken))
+        if any(part.name == "ray" for part in broken):
+            broken += [part for part in wanted if part.name == "serve" and part not in broken and not part.external]
+        if not any(part.name == "postgres" for part in broken):
+            self._migrate()
+        if broken:
+            self._start(broken, progress)
+        return bool(broken)
 
     def down(self, progress: Progress = lambda title, text: None, services: bool = True) -> None:
         """End all processes of this home, whether or not they were left by a crash. `services=False`: Dagster only."""
+        if services:
+            self.supervisor.stop()  # before all, and without the lock: it may be starting something
         with self._lock(progress):
             developing = dev(self.settings)
             if developing.process() is not None:
                 progress("dagster dev", "stopping")
             developing.stop(signal.SIGINT)
             parts = self.parts if services else self.dagster
+            self._wanted.write({part.name for part in self.wanted if part not in parts})
             for part in parts:
                 if part.processes():
                     progress(part.title, "stopping")
@@ -106,17 +157,21 @@ class Platform:
             for group in ([part for part in parts if part not in database], database):
                 with ThreadPoolExecutor(len(self.parts)) as pool:
                     list(pool.map(lambda part: part.stop(), group))
+            if services:
+                self.supervisor.stop()  # one that another `mlops up` has started since
+                self.restarts.forget()
 
     def status(self, sample: float = 1.0) -> list[PartStatus]:
         """State, memory and CPU of each part; CPU is measured over `sample` seconds."""
-        members = {part.name: part.processes() for part in self.parts}
+        parts = [*self.parts, *([self.supervisor] if self.supervisor.wanted else [])]
+        members = {part.name: part.processes() for part in parts}
         before = {name: _seconds(processes) for name, processes in members.items()}
         started = time.monotonic()
-        faults = self._faults(self.parts)
+        faults = self._faults(parts)
         time.sleep(max(0.0, sample - (time.monotonic() - started)))
         span = time.monotonic() - started
         found = []
-        for part in self.parts:
+        for part in parts:
             processes, fault = members[part.name], faults[part.name]
             state = (
                 "external" if part.external else "answers" if fault is None else "broken" if processes else "stopped"
@@ -125,7 +180,13 @@ class Platform:
             used = sum(after[pid] - before[part.name].get(pid, after[pid]) for pid in after)
             pids = sorted(process.pid for process in processes)
             memory = sum(map(_memory, processes))
-            found.append(PartStatus(part.name, part.title, state, part.address, fault, pids, memory, 100 * used / span))
+            core = [process.create_time() for process in part.core() if alive(process)]
+            found.append(
+                PartStatus(
+                    part.name, part.title, state, part.address, fault, pids, memory, 100 * used / span,
+                    since=max(core, default=None), restarts=len(self.restarts.of(part.name)),
+                )
+            )  # fmt: skip
         return found
 
     def _faults(self, parts: list[Part]) -> dict[str, str | None]:

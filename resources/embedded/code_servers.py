@@ -4,9 +4,9 @@ Left alone, each of the two starts its own, and the daemon starts a new one ever
 idle platform does. A reload in the UI loads changed code into the shared one.
 """
 
+import json
 import shutil
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import psutil
 import yaml
 
 from resources.embedded.part import Part, PartFailed
-from resources.embedded.process import Daemon, alive
+from resources.embedded.process import Daemon, alive, command_of
 from resources.embedded.variables import environment, socket_folder
 from resources.settings import FOLDER, Settings
 
 WORKSPACE, OWN = FOLDER / "workspace.yaml", Path(__file__).parent / "workspace.yaml"
 INSTANCE = Path(__file__).parent / "dagster.yaml"
+SERVER = {"code-server", "grpc"}  # in the command lines of a server, and of the process that holds its definitions
 FLAGS = {"python_module": ("module_name", "-m"), "python_package": ("package_name", "--package-name"),
          "python_file": ("relative_path", "-f")}  # fmt: skip
 
@@ -54,16 +55,22 @@ class CodeServers(Part):
         return str(socket_folder(self.settings) / "d*.sock")
 
     def fault(self) -> str | None:
-        if not self.workspace.exists() or yaml.safe_load(self.workspace.read_text()) != self._rendered():
-            return f"{self.source} has changed since Dagster started"
         for number, location in enumerate(self._python_locations()):
-            with socket.socket(socket.AF_UNIX) as client:
-                try:
-                    client.settimeout(2)
-                    client.connect(str(self._socket(number)))
-                except OSError:
-                    return f"the code location `{location['name']}` has no code server"
+            if self._definitions(number) is None:
+                return f"the code location `{location['name']}` has no code server"
         return None
+
+    def trouble(self) -> str | None:
+        return self.outage() or self._outdated()
+
+    def start(self) -> None:
+        if self.running() and self._outdated():
+            self.stop()
+        super().start()
+
+    def core(self) -> list[psutil.Process]:
+        """The servers, and the process of each that holds the definitions: a reload puts another in its place."""
+        return [process for process in self.processes() if SERVER & set(command_of(process))]
 
     def running(self) -> bool:
         return all(self._daemon(number).process() is not None for number in range(len(self._python_locations())))
@@ -87,6 +94,33 @@ class CodeServers(Part):
     def stop(self) -> None:
         for daemon in self._daemons():
             daemon.stop(signal.SIGINT, patience=5)
+
+    def _outdated(self) -> str | None:
+        """What a start anew may mend though each server answers: another workspace, code that did not load."""
+        if not self.workspace.exists() or yaml.safe_load(self.workspace.read_text()) != self._rendered():
+            return f"{self.source} has changed since Dagster started"
+        for number, location in enumerate(self._python_locations()):
+            found = self._definitions(number) or {}
+            if found.get("__class__") == "SerializableErrorInfo":
+                while found.get("cause"):
+                    found = found["cause"]
+                return f"the code location `{location['name']}` does not load: {found['message'].strip()}"
+        return None
+
+    def _definitions(self, number: int) -> dict[str, Any] | None:
+        """What a server says of its location's definitions, an error where they do not load; None where it does not.
+
+        It asks the process that holds them, on which webserver and daemon depend: a server answers on without it.
+        """
+        import grpc
+
+        with grpc.insecure_channel(f"unix:{self._socket(number)}") as channel:
+            try:
+                # A message without fields; the answer is one JSON text. Dagster's own client would load Dagster.
+                answer: bytes = channel.unary_unary("/api.DagsterApi/ListRepositories")(b"", timeout=5)
+            except grpc.RpcError:
+                return None
+        return dict(json.loads(answer[answer.index(b"{") :]))
 
     def _daemon(self, number: int) -> Daemon:
         return Daemon(self.settings, self.name if number == 0 else f"{self.name}-{number}")

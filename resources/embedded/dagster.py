@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded.code_servers import CodeServers, prepare_home
@@ -11,6 +11,9 @@ from resources.embedded.process import Daemon
 from resources.embedded.variables import environment
 from resources.http import request
 from resources.settings import REPOSITORY, Settings
+
+SILENT_SECONDS = 180  # without a heartbeat, which each of its works gives twice a minute
+BEATS = "SELECT daemon_type, timestamp FROM daemon_heartbeats WHERE timestamp >= %s"
 
 
 def dev(settings: Settings) -> Daemon:
@@ -64,14 +67,17 @@ class DagsterDaemon(_Dagster):
         if process is None:
             return "Dagster's daemon does not run, so no sensor and no queued run starts"
         started = datetime.fromtimestamp(process.create_time(), UTC).replace(tzinfo=None)
-        query = "SELECT max(timestamp) >= %s FROM daemon_heartbeats WHERE daemon_type = 'SENSOR'"
         try:
             with connect(self.settings, "dagster") as connection:
                 exists = connection.execute("SELECT to_regclass('daemon_heartbeats') IS NOT NULL").fetchone()
-                beats = exists == (True,) and connection.execute(query, [started]).fetchone() == (True,)
+                beats = dict(connection.execute(BEATS, [started]).fetchall()) if exists == (True,) else {}
         except DatabaseUnavailable as error:
             return f"Dagster's daemon cannot work: {error}"
-        return None if beats else "Dagster's daemon has not begun its work"
+        if "SENSOR" not in beats:
+            return "Dagster's daemon has not begun its work"
+        oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=SILENT_SECONDS)
+        silent = sorted(kind for kind, at in beats.items() if at < oldest)
+        return f"Dagster's daemon has given no sign of life for its work {', '.join(silent)}" if silent else None
 
     def launch(self) -> None:
         self._run("dagster._daemon", "run")

@@ -15,6 +15,7 @@ from resources.database import DatabaseUnavailable, connect
 from resources.embedded import Platform
 from resources.embedded.code_servers import prepare_home
 from resources.embedded.network import listeners
+from resources.embedded.serve import silent
 from resources.http import request
 from resources.settings import Settings
 
@@ -97,11 +98,14 @@ def _ports(settings: Settings) -> Iterator[Finding]:
 
 
 def _services(settings: Settings) -> Iterator[Finding]:
-    for part in Platform(settings).parts:
+    platform = Platform(settings)
+    for part in [*platform.parts, *([platform.supervisor] if platform.supervisor.wanted else [])]:
         fault = part.trouble()
         whose = "external, " if part.external else ""
         mend = "check that service and its setting" if part.external else f"mlops up; its log is {part.daemon.log}"
         yield _either(fault is None, part.title, f"{whose}answers on {part.address}", str(fault), mend)
+    for fault in silent(settings).values():
+        yield Finding("problem", "endpoints", fault, f"see {settings.ray}, and materialize the endpoint's asset")
 
 
 def _dagster_event(settings: Settings) -> Iterator[Finding]:

@@ -70,11 +70,20 @@ class Part(ABC):
         """All of its processes."""
         return self.daemon.members()
 
-    def trouble(self) -> str | None:
+    def core(self) -> list[psutil.Process]:
+        """The processes without any one of which it is of no use."""
+        process = self.daemon.process()
+        return [] if process is None else [process]
+
+    def outage(self) -> str | None:
         """`fault`, and for an embedded service also that its process lives: a child may answer on without it."""
         if not self.external and not self.running():
             return f"{self.title} does not run"
         return self.fault()
+
+    def trouble(self) -> str | None:
+        """`outage`, and whatever else a start anew would mend."""
+        return self.outage()
 
     def start(self) -> None:
         """Bring it to answering: what runs and answers is left alone, what runs and does not is restarted.

@@ -31,6 +31,14 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def command_of(process: psutil.Process) -> list[str]:
+    """Program and arguments, or the title that it gave itself; empty where it is gone."""
+    try:
+        return process.cmdline()
+    except (psutil.Error, OSError):
+        return []
+
+
 def end(processes: Iterable[psutil.Process], first: int = signal.SIGTERM, patience: float = 10) -> None:
     """End processes: the given signal, after `patience` seconds SIGKILL. Returns when all are gone.
 

@@ -11,7 +11,7 @@ import psutil
 
 from resources.embedded.network import free_ports
 from resources.embedded.part import Part
-from resources.embedded.process import end
+from resources.embedded.process import command_of, end
 from resources.embedded.variables import environment, socket_folder
 from resources.http import request
 from resources.settings import REPOSITORY
@@ -51,10 +51,13 @@ class Ray(Part):
     name, title = "ray", "Ray"
     elsewhere, listens = ("ray_url",), ("ray_port", "ray_dashboard_port")
 
+    def core(self) -> list[psutil.Process]:
+        return [process for process in self.daemon.members() if any(name in _command(process) for name in CORE)]
+
     def running(self) -> bool:
-        """Whether all of its core lives: without any one of them it is of no use."""
-        commands = [_command(process) for process in self.daemon.members()]
-        return all(any(core in command for command in commands) for core in CORE)
+        """Whether all of its core lives."""
+        commands = [_command(process) for process in self.core()]
+        return all(any(name in command for command in commands) for name in CORE)
 
     def fault(self) -> str | None:
         status, _ = request(f"{self.address}/api/jobs/", token=self.settings.ray_token)
@@ -132,11 +135,8 @@ class Ray(Part):
 
 
 def _command(process: psutil.Process) -> str:
-    """Program and first arguments, or the title that it gave itself; empty where it is gone."""
-    try:
-        return " ".join(process.cmdline()[:3])
-    except (psutil.Error, OSError):
-        return ""
+    """Program and first arguments."""
+    return " ".join(command_of(process)[:3])
 
 
 def _loopback_haproxy(folder: Path) -> Path:

@@ -6,10 +6,13 @@ import time
 import psutil
 
 from resources.embedded.part import Part, PartFailed
+from resources.embedded.process import command_of
 from resources.embedded.ray import Ray
 from resources.http import request
-from resources.serving.api import APPLICATIONS, recall
+from resources.serving.api import APPLICATIONS, ServeApi, recall
+from resources.settings import Settings
 
+PROXY = {"-db", "ray::ProxyActor"}  # in the command line of HAProxy as Ray starts it, and of Ray's own proxy
 TAKEN = "Address already in use"  # HAProxy's words
 
 
@@ -21,6 +24,10 @@ class Serve(Part):
 
     def running(self) -> bool:
         return self._status().get("controller_info", {}).get("actor_id") is not None
+
+    def core(self) -> list[psutil.Process]:
+        """What answers on its port."""
+        return [process for process in Ray(self.settings).processes() if PROXY & set(command_of(process))]
 
     def processes(self) -> list[psutil.Process]:
         return []  # counted as Ray's
@@ -88,3 +95,11 @@ class Serve(Part):
     def _status(self) -> dict:
         status, text = request(self._api, token=self.settings.ray_token)
         return json.loads(text) if status == 200 else {}
+
+
+def silent(settings: Settings) -> dict[str, str]:
+    """One sentence for each endpoint of this Serve that was deployed and does not answer, by its address."""
+    api = ServeApi(settings)
+    routes = [one["route_prefix"] for one in recall(settings)] if settings.ray_url is None else []
+    dumb = [route for route in routes if not api.answers(route)]
+    return {route: f"the endpoint {settings.serve}{route} does not answer" for route in dumb}
