@@ -79,6 +79,7 @@ class Settings(BaseSettings):
         "haproxy" if sys.platform == "linux" else "python",
         description="Ray Serve's HTTP proxy: HAProxy is some ten times faster, and Linux only.",
     )
+    replicas: int = Field(1, ge=1, description="Replicas of each endpoint whose declaration does not say how many.")
     log_inputs: Literal["all", "sample", "none"] = Field(
         "all", description="Which requests' inputs the prediction log keeps."
     )

@@ -67,7 +67,8 @@ class Delivery:
         assert version is not None
         number = serving.publish(endpoint, version)
         what = declared.app if isinstance(declared, Application) else declared.predictor
-        serving.deploy(declared.package, endpoint, what, code_version=serving_code(declared))
+        replicas = declared.replicas or self.resources.settings.replicas
+        serving.deploy(declared.package, endpoint, what, code_version=serving_code(declared), replicas=replicas)
         try:
             acks = serving.wait(endpoint, number, ACKNOWLEDGE_SECONDS)
         except RolloutFailed as failure:

@@ -114,11 +114,11 @@ class Platform:
         with self._lock(lambda title, text: None):
             wanted = [part for part in self.wanted if part.name in names]
             broken = {part.name: fault for part in wanted if (fault := part.outage())}
-            for part in wanted:
-                if part.name in broken:
-                    part.stop()  # what lives of it does not answer; nothing is waited for again
-            together = {*broken, "serve"} if "ray" in broken else {*broken}
-            if broken:
+            lasting = [part for part in wanted if part.name in broken and not part.recover()]
+            for part in lasting:
+                part.stop()  # what lives of it does not answer; nothing is waited for again
+            together = {part.name for part in lasting} | ({"serve"} if "ray" in broken else set())
+            if together:
                 self._mend([part for part in self.wanted if part.name in together], lambda title, text: None)
             return broken
 

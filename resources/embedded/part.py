@@ -85,6 +85,10 @@ class Part(ABC):
         """`outage`, and whatever else a start anew would mend."""
         return self.outage()
 
+    def recover(self) -> bool:
+        """Have it answer again without stopping what lives of it, where there is such a way; whether there was."""
+        return False
+
     def start(self) -> None:
         """Bring it to answering: what runs and answers is left alone, what runs and does not is restarted.
 

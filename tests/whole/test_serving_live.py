@@ -134,6 +134,49 @@ def test_a_killed_replica_comes_back_with_the_current_plan(serving: Serving, tmp
     assert [one.release_id for one in serving.live("shift").values()] == [8]
 
 
+def test_of_two_replicas_one_is_killed_and_only_what_it_had_in_hand_fails(serving: Serving, tmp_path: Path) -> None:
+    serving.wait("shift", serving.publish("shift", version(tmp_path, 8.0, release_id=8)))
+    (single,) = serving.live("shift")
+    serving.deploy("shift", "shift", replicas=2)  # which replaces the one that there is
+    first, _ = until(lambda: len(live := serving.live("shift")) == 2 and single not in live and list(live))
+    seen: list[list[Seen]] = [[] for _ in range(4)]
+    stop = threading.Event()
+
+    def load(mine: list[Seen]) -> None:
+        client = Client(serving, "shift")
+        while not stop.is_set():
+            mine.append(client.predict())
+
+    threads = [threading.Thread(target=load, args=[mine]) for mine in seen]
+    for thread in threads:
+        thread.start()
+    until(lambda: all(len(mine) > 50 for mine in seen))
+    killed = serving.live("shift")[first]
+    os.kill(killed.pid, 9)
+    until(lambda: len(serving.live("shift").keys() - {first}) == 2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for mine in seen:  # each waits for its answer, so at most one of each was in its hands
+        assert len([one for one in mine if one.status != 200]) <= 1
+    serving.deploy("shift", "shift")
+    until(lambda: len(serving.live("shift")) == 1)
+
+
+def test_without_a_replica_the_caller_is_told_to_try_again(serving: Serving) -> None:
+    (before,) = serving.live("shift").values()
+    os.kill(before.pid, 9)
+    answers = []
+
+    def refused() -> Seen | None:
+        answers.append(Client(serving, "shift").predict())
+        return answers[-1] if answers[-1].status == 503 else None
+
+    assert until(refused).body["error"]["code"] == "no_replica"
+    until(lambda: Client(serving, "shift").predict().status == 200)
+    assert 404 not in {one.status for one in answers}
+
+
 def test_deploying_again_changes_nothing(serving: Serving) -> None:
     before = set(serving.live("shift"))
     serving.deploy("shift", "shift")

@@ -1,6 +1,7 @@
 """The supervisor: real processes are killed, and come back by themselves."""
 
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,14 @@ from resources.database import connect
 from resources.embedded import Platform, PlatformFailed, watch
 from resources.embedded.code_servers import CodeServers
 from resources.embedded.dagster import DagsterDaemon
+from resources.embedded.part import Part
 from resources.embedded.postgres import Postgres
 from resources.embedded.process import alive, command_of
 from resources.embedded.restarts import LONGEST_WAIT, REMEMBERED, Restarts, Wanted
 from resources.embedded.supervisor import WATCH
+from resources.http import request
 from resources.ledger import Ledger
+from resources.serving import Serving
 from resources.settings import Settings
 
 BROKEN = "raise RuntimeError('not today')\n"
@@ -141,8 +145,7 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[P
     looking = watch.Watch(found)
     monkeypatch.setattr(looking, "tell", lambda: None)
     yield found, looking
-    process.kill()
-    process.wait()
+    kill(process)
 
 
 def test_what_lives_and_is_late_is_left_alone_and_what_is_silent_for_long_is_not(
@@ -230,3 +233,23 @@ def test_a_daemon_is_known_by_its_heartbeats(own_postgres: Postgres, monkeypatch
         assert daemon.outage() is None
         monkeypatch.setattr("resources.embedded.dagster.SILENT_SECONDS", 0)
         assert daemon.outage() == "Dagster's daemon has given no sign of life for its work SENSOR"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="HAProxy is for Linux only")
+def test_haproxy_is_stood_in_for_and_another_of_rays_takes_over(platform: Settings) -> None:
+    Serving(platform).deploy("shift", "shift")
+    serve = next(part for part in Platform(platform).parts if part.name == "serve")
+    before = {process.pid for process in haproxies(serve)}
+    kill(*haproxies(serve))
+    assert Platform(platform).revive({"serve"}) == {"serve": f"Ray Serve does not answer on {platform.serve}"}
+    (instead,) = haproxies(serve)
+    while instead.is_running() and alive(instead):  # until Ray's has taken over, and through that, it answers
+        assert request(f"{Serving(platform).address('shift')}/")[0] == 200
+        assert request(f"{platform.serve}/nothing")[0] == 404
+    assert request(f"{Serving(platform).address('shift')}/")[0] == 200
+    assert {process.pid for process in haproxies(serve)} - before
+    Serving(platform).remove("shift")
+
+
+def haproxies(serve: Part) -> list[psutil.Process]:
+    return [process for process in serve.core() if "-db" in command_of(process)]

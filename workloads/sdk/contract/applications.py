@@ -175,6 +175,7 @@ class Application(Declared):
             from the passages of another, as a control. A score may be NaN where its metric does not apply to a row, but
             for the one that decides, and for `milliseconds`, which the latency gate reads.
         approval: `manual`: a candidate that passes its gates waits until a person approves it.
+        replicas: processes that answer at its endpoint; None: as many as the setting `replicas` says.
     """
 
     index: str
@@ -187,6 +188,7 @@ class Application(Declared):
     check: str = "settings:check_template"
     evaluate: str = "evaluate:evaluate"
     approval: Literal["automatic", "manual"] = "automatic"
+    replicas: int | None = None
 
     @property
     def metric(self) -> Metric:

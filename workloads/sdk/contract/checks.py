@@ -102,6 +102,11 @@ def _workload(workload: Workload, file: Path) -> Wrong:
         yield "data.splits", f"lacks {', '.join(sorted(missing))}, which a model needs"
 
 
+def _endpoint(declared: Workload | Application, file: Path) -> Wrong:
+    if declared.replicas is not None and declared.replicas < 1:
+        yield "replicas", f"is {declared.replicas}; it must be at least 1"
+
+
 def _tier(declared: Workload | Index, file: Path) -> Wrong:
     if declared.tier not in TIERS:
         yield "tier", f"is {declared.tier!r}, which is none of {', '.join(TIERS)}"
@@ -253,9 +258,9 @@ def _top_level(file: Path, changed: int) -> frozenset[str]:
 
 
 RULES = {
-    Workload: (_workload, _gates, _parameters),
+    Workload: (_workload, _endpoint, _gates, _parameters),
     Index: (_tier, _index),
-    Application: (_gates, _application),
+    Application: (_endpoint, _gates, _application),
 }
 REFERENCES = {
     Workload: ("train", "predictor", "rows", "evaluate", "plot", "example"),

@@ -66,6 +66,7 @@ class Workload(Declared):
         parity: served form against trained form, where they differ.
         tier: name in `TIERS` of what its training asks for, unless somebody asks for another.
         approval: `manual`: a candidate that passes its gates waits until a person approves it.
+        replicas: processes that answer at its endpoint; None: as many as the setting `replicas` says.
         retrain_after_hours: a model older than this is not fresh.
     """
 
@@ -83,6 +84,7 @@ class Workload(Declared):
     parity: Parity | None = None
     tier: str = "cpu-small"
     approval: Literal["automatic", "manual"] = "automatic"
+    replicas: int | None = None
     retrain_after_hours: int = 24 * 30
 
     @cached_property

