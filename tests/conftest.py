@@ -16,7 +16,14 @@ from resources.embedded.postgres import Postgres
 from resources.embedded.variables import environment, socket_folder
 from resources.settings import Settings
 
-pytest_plugins = ("browser_fixtures", "data_homes", "graph_fixtures", "fault_fixtures", "release_fixtures")
+pytest_plugins = (
+    "browser_fixtures",
+    "data_homes",
+    "graph_fixtures",
+    "fault_fixtures",
+    "release_fixtures",
+    "scaffold_support",
+)
 left_out: list[pytest.Item] = []
 
 

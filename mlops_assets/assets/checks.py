@@ -55,7 +55,8 @@ def _of_scores(declared: Workload | Application, rows: str, others: Iterable[Gat
     """The floor, and the slices of all gates that may hold."""
     metric, gates = declared.metric, declared.gates
     bound = "at least" if metric.higher_is_better else "at most"
-    found = {"floor": f"{metric.name} on {rows} is {bound} {gates.floor:g}."}
+    asked = "beats that of the baselines" if gates.floor is None else f"is {bound} {gates.floor:g}"
+    found = {"floor": f"{metric.name} on {rows} {asked}."}
     for cut in (cut for rules in (*others, gates) for cut in rules.slices):
         asks = "" if cut.floor is None else f" is {bound} {cut.floor:g}"
         found[f"slices_{cut.column}"] = f"{metric.name} within each {cut.column}{asks}."

@@ -125,7 +125,21 @@ def describe(version: DataVersion, files: dict) -> dict:
         ),
         "splits": dg.JsonMetadataValue(splits),
         "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
+        **_found(dict(metadata.get("findings", {}))),
     }
+
+
+def _found(findings: dict) -> dict[str, dg.MetadataValue]:
+    """What was found while the data was processed; of a table also what each column was taken for."""
+    columns = findings.pop("columns", [])
+    found: dict[str, dg.MetadataValue] = {"findings": dg.JsonMetadataValue(findings)} if findings else {}
+    if columns:
+        rows = [
+            dg.TableRecord({**column, "missing": f"{column['missing']:.1%}", "examples": ", ".join(column["examples"])})
+            for column in columns
+        ]
+        found["columns"] = dg.MetadataValue.table(rows)
+    return found
 
 
 def _pictured(

@@ -6,8 +6,9 @@ from typing import Annotated, cast
 import typer
 
 from mlops_assets.commands.shared import AsJson, add, show
-from mlops_assets.scaffold.generate import Generated, Task, Wanted, add_location, generate, package_of
+from mlops_assets.scaffold.generate import CannotGenerate, Generated, Task, Wanted, add_location, generate, package_of
 from resources.settings import settings
+from workloads.sdk.kits.tables.examine import Examined
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +24,15 @@ def new(
         Path | None, typer.Option("--csv", help="Your data: CSV, TSV, Parquet or JSON lines; else a small example.")
     ] = None,
     target: Annotated[str | None, typer.Option("--target", help="Column of the file that is to be told.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="NAME=KIND",
+            help="What a column holds, if not what it is taken for: number, boolean, category, date, date:%d.%m.%Y, "
+            "text (is learned from then), identifier, out. Can be given several times.",
+        ),
+    ] = None,
     into: Annotated[
         Path | None, typer.Option("--into", help="Another repository, which becomes a code location of its own.")
     ] = None,
@@ -30,7 +40,14 @@ def new(
 ) -> None:
     """Write a workload's folder. Nothing outside of it is edited. Exit code 1: nothing was written, and why."""
     folder = package_of(into.resolve()) if into else settings().workloads
-    made = generate(Wanted(name, kind, cast(Task, task), folder, csv, target))
+    found: list[Examined] = []
+
+    def tell(examined: Examined) -> None:
+        found.append(examined)
+        if not as_json and csv is not None:
+            _table(examined)
+
+    made = generate(Wanted(name, kind, cast(Task, task), folder, csv, target, _columns(column or [])), tell)
     location = add_location(folder) if into else None
     steps = _next(name, folder)
     facts = {
@@ -39,11 +56,55 @@ def new(
         "task": task,
         "folder": str(made.folder),
         "files": made.files,
-        "left_out": made.left_out,
+        "columns": [each.facts() for each in found[0].columns] if found else [],
+        "target": _target(found[0]) if found else None,
         "definitions": str(location) if location else None,
         "next": [{"why": why, "command": command} for why, command in steps.items()],
     }
     show(facts, as_json, lambda: _text(made, location, steps))
+
+
+def _columns(asked: list[str]) -> dict[str, str]:
+    """What a person says, by the column's name; the last `=` divides, since a name may have one."""
+    for each in asked:
+        if not all(each.rpartition("=")[::2]):
+            raise CannotGenerate(f"--column {each}: say NAME=KIND, for example 'zip code=category'")
+    return {each.rpartition("=")[0]: each.rpartition("=")[2] for each in asked}
+
+
+def _target(found: Examined) -> dict[str, object]:
+    return {
+        "column": found.target,
+        "classes": found.classes,
+        "rows_without_it": found.without_target,
+        "classes_of_few_rows": found.rare,
+    }
+
+
+def _table(found: Examined) -> None:
+    """What was understood of each column, before anything is written."""
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{found.rows:,} different rows ({found.read_as})"
+    table = Table("column", "kind", "missing", "examples", "becomes", "why", title=title, title_justify="left")
+    for each in found.columns:
+        share = f"{each.missing:.1%}" if each.missing else ""
+        examples = ", ".join(cell if len(cell) <= 20 else f"{cell[:19]}…" for cell in each.examples)
+        row = (each.name, each.column.kind, share, examples, each.column.becomes, each.column.why)
+        table.add_row(*(" ".join(text.split()).replace("[", "\\[") for text in row))
+    console = Console()
+    console.print(table)
+    what = f"one of {len(found.classes)} classes" if found.classes else found.number.becomes
+    console.print(f"To be told: {found.target!r}, {what}.", highlight=False, markup=False)
+    if found.without_target:
+        console.print(f"{found.without_target} rows without it are left out.", highlight=False)
+    if found.alike:
+        console.print(f"{found.alike} rows are alike in all columns to one before; a release drops them.")
+    if found.rare:
+        few = ", ".join(f"{name!r} {count}" for name, count in found.rare.items())
+        console.print(f"Classes of few rows, spread over the splits: {few}.", highlight=False, markup=False)
+    console.print("Change a column's line in data.py, or say --column NAME=KIND.\n", highlight=False, markup=False)
 
 
 def _next(name: str, folder: Path) -> dict[str, str]:
@@ -60,8 +121,6 @@ def _next(name: str, folder: Path) -> dict[str, str]:
 
 def _text(made: Generated, location: Path | None, steps: dict[str, str]) -> str:
     lines = [f"{made.folder} is written: {', '.join(made.files)}"]
-    if made.left_out:
-        lines.append(f"Left out, since they hold no numbers: {', '.join(made.left_out)}")
     if location:
         lines += [
             "",

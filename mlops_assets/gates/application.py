@@ -106,13 +106,18 @@ class Judging:
         comparison, smallest = await self._champion(values)
         found = (
             Check(name="load", verdict="pass", text=f"it loads, and {answerer} answers", evidence=evidence),
-            floor(metric, gates.floor, values, evidence | {"metrics": self._means(scores)}),
+            floor(metric, self.bound, values, evidence | {"metrics": self._means(scores)}),
             *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
             latency(scores.of(MILLISECONDS), gates.latency_ms, "single answers", f"; by {answerer}"),
             self._control(values, control.of(metric.name)),
             comparison,
         )
         return found, smallest
+
+    @property
+    def bound(self) -> float:
+        assert self.application.gates.floor is not None  # the declaration's checks hold that
+        return self.application.gates.floor
 
     def part(self, composition: Composition) -> Component:
         return composition.parts[self.role]
@@ -151,10 +156,10 @@ class Judging:
         metric, gates = self.application.metric, self.application.gates
         value, sign = float(control.mean()), 1 if metric.higher_is_better else -1
         found = paired(sign * values, sign * control)
-        passes, apart = reaches(metric, value, gates.floor), found.interval.low > gates.margin
+        passes, apart = reaches(metric, value, self.bound), found.interval.low > gates.margin
         shown = f"answers from other questions' passages reach {metric.name} {value:.4g}"
         if passes:
-            text = f"{shown}, beyond the floor of {gates.floor:g}: this evaluation shows nothing"
+            text = f"{shown}, beyond the floor of {self.bound:g}: this evaluation shows nothing"
         elif not apart:
             text = f"{shown}, and the candidate is not clearly better: its answers do not rest on what was found"
         else:
@@ -163,7 +168,7 @@ class Judging:
             name="control",
             verdict="pass" if apart and not passes else "refuse",
             value=value,
-            threshold=gates.floor,
+            threshold=self.bound,
             unit=metric.unit,
             n=len(control),
             text=text,

@@ -55,10 +55,11 @@ def inspect(
 ) -> list[GateResult]:
     """Run all gates on a version whose splits lie in `files`, `earlier` before it; in the order of `GATES`."""
     contents = cache(lambda: _contents(files))
+    kept = version.metadata.get("dataset", {}).get("parameters", {}).get("duplicates") == "keep"
     gates: dict[str, Callable[[], GateResult]] = {
         "checksums": lambda: checksums(version, files, registry),
         "schema": lambda: schema(workload, files),
-        "duplicates": lambda: duplicates(contents()),
+        "duplicates": lambda: duplicates(contents(), kept),
         "leakage": lambda: leakage(contents()),
         "leakage_across_versions": lambda: leakage_across_versions(version, files, registry, earlier),
     }
@@ -116,7 +117,7 @@ def schema(workload: Declared, files: Mapping[str, Path]) -> GateResult:
     return GateResult("schema", not found, said, rows, found[:EXAMPLES])
 
 
-Contents = Mapping[str, tuple[list[str], list[str]]]  # of each split: its rows' identities, digests of what they hold
+Contents = Mapping[str, tuple[list[str], list[str], list[str]]]  # see `workloads.sdk.dataset.contents`
 
 
 def _contents(files: Mapping[str, Path]) -> Contents:
@@ -125,25 +126,25 @@ def _contents(files: Mapping[str, Path]) -> Contents:
     return {split: contents(path) for split, path in files.items()}
 
 
-def duplicates(contents: Contents) -> GateResult:
-    """Rows with an identity or a content that the same split holds already."""
+def duplicates(contents: Contents, kept: bool = False) -> GateResult:
+    """Rows with an identity that the same split holds already, or alike in all columns where these are not `kept`."""
     examples, total = [], 0
-    for split, (ids, held) in contents.items():
+    for split, (ids, _, wholes) in contents.items():
         total += len(ids)
-        by_id, by_content = Counter(ids), Counter(held)
-        pairs = zip(ids, held, strict=True)
-        examples += [f"{split}: row {row[:12]}" for row, content in pairs if by_id[row] > 1 or by_content[content] > 1]
+        by_id, by_whole = Counter(ids), Counter(() if kept else wholes)
+        pairs = zip(ids, wholes, strict=True)
+        examples += [f"{split}: row {row[:12]}" for row, whole in pairs if by_id[row] > 1 or by_whole[whole] > 1]
     said = f"{len(examples)} of {total} rows have a twin in their own split"
     return GateResult("duplicates", not examples, said, len(examples), examples[:EXAMPLES])
 
 
 def leakage(contents: Contents) -> GateResult:
-    """Rows with an identity or a content that another split holds too."""
+    """Rows with an identity that another split holds too, or that a model cannot tell from one there."""
     examples = []
-    for (left, (ids, held)), (right, others) in combinations(contents.items(), 2):
-        other_ids, other_held = map(set, others)
-        pairs = zip(ids, held, strict=True)
-        shared = [row for row, content in pairs if row in other_ids or content in other_held]
+    for (left, (ids, looks, _)), (right, (others, seen, _)) in combinations(contents.items(), 2):
+        other_ids, other_looks = set(others), set(seen)
+        pairs = zip(ids, looks, strict=True)
+        shared = [row for row, look in pairs if row in other_ids or look in other_looks]
         examples += [f"{left} and {right}: row {row[:12]}" for row in shared]
     if len(contents) == 1:
         return GateResult("leakage", True, f"there is one split, {next(iter(contents))}")

@@ -5,20 +5,24 @@ what the declaration asks, and with the champion's scores on the same frozen row
 """
 
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates import golden, slices
 from mlops_assets.gates.evaluation import Compared, Found, fastest, latency, leads_to, needless, report, verified
 from mlops_assets.gates.evaluations import Scores, evaluate
-from mlops_assets.gates.scores import broken_champion, compared, floor, of_candidate, sentence
+from mlops_assets.gates.scores import baselines, broken_champion, compared, floor, of_candidate, sentence
 from resources.all import Resources
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
-from workloads.sdk.artifacts import digest_of, sha256
+from workloads.sdk.artifacts import BASELINES, digest_of, sha256
 from workloads.sdk.contract import TEST, OnInconclusive, Parity, Predictor, Services, Workload
 from workloads.sdk.programs.training.run import NoServices
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def judge(
@@ -79,7 +83,7 @@ class Judging:
         gates, metric, values = self.workload.gates, self.workload.metric, scores.of(self.workload.metric.name)
         checks = [
             Check(name="load", verdict="pass", text="artifacts are whole, and the served form answers"),
-            floor(metric, gates.floor, values),
+            self._floor(values) if gates.floor is None else floor(metric, gates.floor, values),
             *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
         ]
         if gates.golden:
@@ -97,6 +101,18 @@ class Judging:
         cache = self.settings.path("evaluations")
         load = (lambda: predictor) if predictor else (lambda: self._load(candidate))
         return evaluate(self.workload, candidate.digest, load, self.test_split, self.test_digest, cache)
+
+    def _floor(self, values: "NDArray[Any]") -> Check:
+        """The candidate's row scores beside those of the baselines in its own artifacts."""
+        folder, metric = verified(self.candidate, self.settings) / BASELINES, self.workload.metric
+        found = {}
+        for each in sorted(folder.iterdir()) if folder.is_dir() else ():
+            load = partial(self.workload.resolve(self.workload.predictor).load, each, self.services)
+            digest = digest_of([each.name, self.candidate.digest])
+            cache = self.settings.path("evaluations")
+            scores = evaluate(self.workload, digest, load, self.test_split, self.test_digest, cache)
+            found[each.name] = scores.of(metric.name)
+        return baselines(metric, values, found)
 
     def _latency(self, predictor: Predictor) -> Check:
         budget = self.workload.gates.latency_ms

@@ -1,5 +1,6 @@
 """Checks on row scores that candidates of every kind pass: the floor, and the comparison with what is released."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates.statistics import Paired, mean_interval, paired
@@ -10,6 +11,8 @@ from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+CONSTANT = "constant"  # the baseline that says the same of every row
 
 
 def floor(metric: Metric, bound: float, values: "NDArray[Any]", evidence: dict[str, Any] | None = None) -> Check:
@@ -25,6 +28,36 @@ def floor(metric: Metric, bound: float, values: "NDArray[Any]", evidence: dict[s
         n=len(values),
         text=f"{metric.name} {value:.4g} [{interval.low:.4g}, {interval.high:.4g}], asked {asked} {bound:g}",
         evidence={"metric": metric.name, "interval": [interval.low, interval.high], **(evidence or {})},
+    )
+
+
+def baselines(metric: Metric, values: "NDArray[Any]", found: Mapping[str, "NDArray[Any]"]) -> Check:
+    """Whether a candidate's row scores beat those of simpler models on the same rows.
+
+    One that says the same of every row must be beaten; of any other it is enough that the rows do not show it better.
+    """
+    if not found:
+        text = "the artifacts hold no baselines to beat; write them in training, or declare a floor"
+        return Check(name="floor", verdict="refuse", text=text)
+    sign = 1 if metric.higher_is_better else -1
+    verdicts: list[Verdict] = []
+    for name, theirs in found.items():
+        against = paired(sign * values, sign * theirs)
+        beaten = against.difference > 0 or (against.difference == 0 and name != CONSTANT)
+        worse = name == CONSTANT or against.interval.high < 0
+        verdicts.append("pass" if beaten else "refuse" if worse else "inconclusive")
+    value, interval = float(values.mean()), mean_interval(values)
+    means = {name: float(theirs.mean()) for name, theirs in found.items()}
+    said = ", ".join(f"{name} {mean:.4g}" for name, mean in means.items())
+    return Check(
+        name="floor",
+        verdict=next((each for each in ("refuse", "inconclusive") if each in verdicts), "pass"),
+        value=value,
+        threshold=(max if sign > 0 else min)(means.values()),
+        unit=metric.unit,
+        n=len(values),
+        text=f"{metric.name} {value:.4g} [{interval.low:.4g}, {interval.high:.4g}], asked to beat {said}",
+        evidence={"metric": metric.name, "interval": [interval.low, interval.high], "baselines": means},
     )
 
 

@@ -15,7 +15,15 @@ def fields_of(schema: Mapping[str, Any], example: Mapping[str, Any]) -> list[Fie
 
 
 def _object(schema: Mapping[str, Any], place: Place, example: Any, root: Mapping[str, Any]) -> Iterator[Field]:
+    others = {
+        name
+        for option in schema.get("oneOf", ())  # of several ways to say it, the one of the example
+        for name in option.get("required", ())
+        if isinstance(example, Mapping) and name not in example
+    }
     for name, each in schema.get("properties", {}).items():
+        if name in others:
+            continue
         required = name in schema.get("required", ())
         yield from _property(each, (*place, name), value_at(example, (name,)), root, required)
 

@@ -1,8 +1,8 @@
 """A new workload's folder, written from the templates of its kind (`templates/<kind>/<file>.j2`, Jinja).
 
 A template may include or extend one of `templates/shared`, which kinds have in common.
-A kind's `kind.yaml` says what it is, what its rows are (`numbers` or `texts`: a function of
-`workloads/sdk/kits/tables/examine.py` looks at the CSV file), and which of scikit-learn's datasets are its examples for
+A kind's `kind.yaml` says what it is, what its rows are (`table` or `texts`: a function of
+`workloads/sdk/kits/tables/examine.py` looks at the file), and which of scikit-learn's datasets are its examples for
 each task, where it has none of its own: the one that is called like the workload, else the first.
 A template is handed: `name` (`house_prices`), `words` (`house prices`), `camel` (`HousePrices`), `package`
 (`my_models`), `module` (`my_models.house_prices`), `kind`, `task`, `example` (a dataset's name, or none), `csv` (a
@@ -13,8 +13,8 @@ import ast
 import keyword
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +50,7 @@ class Wanted:
         folder: the package that it is written into, made where it is missing.
         csv: the file with its data; None for the kind's own example.
         target: the column of the file that is to be told.
+        columns: what a person says that columns hold, by name.
     """
 
     name: str
@@ -58,15 +59,15 @@ class Wanted:
     folder: Path
     csv: Path | None = None
     target: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written: the folder's files, and columns of the CSV file that were left out."""
+    """What was written: the folder's files."""
 
     folder: Path
     files: list[str]
-    left_out: list[str]
 
 
 def kinds() -> dict[str, dict[str, Any]]:
@@ -76,17 +77,22 @@ def kinds() -> dict[str, dict[str, Any]]:
     return {file.parent.name: yaml.safe_load(file.read_text()) for file in sorted(TEMPLATES.glob("*/kind.yaml"))}
 
 
-def generate(wanted: Wanted) -> Generated:
+def generate(wanted: Wanted, tell: Callable[[Examined], Any] = lambda found: None) -> Generated:
     """Write a workload's folder, wholly or not at all.
 
+    Args:
+        tell: told what the file holds, before anything is written.
+
     Raises:
-        CannotGenerate: a name, a kind, a task or the CSV file is not what can be taken, or the folder is there.
+        CannotGenerate: a name, a kind, a task or the file is not what can be taken, or the folder is there.
     """
     _check(wanted)
     about = kinds()[wanted.kind]
     examples = [] if wanted.csv else about.get("examples", {}).get(wanted.task, [])
     example = wanted.name if wanted.name in examples else next(iter(examples), None)
     data = _examined(wanted, about["rows"], example)
+    if data is not None:
+        tell(data)
     package = wanted.folder.name
     texts = _render(
         wanted.kind,
@@ -104,7 +110,7 @@ def generate(wanted: Wanted) -> Generated:
         },
     )
     _write(wanted.folder, wanted.name, texts)
-    return Generated(wanted.folder / wanted.name, sorted(texts), data.left_out if data else [])
+    return Generated(wanted.folder / wanted.name, sorted(texts))
 
 
 def package_of(repository: Path) -> Path:
@@ -142,6 +148,8 @@ def _check(wanted: Wanted) -> None:
         raise CannotGenerate(f"there is no task {wanted.task!r}; there are {', '.join(TASKS)}")
     if (wanted.csv is None) != (wanted.target is None):
         raise CannotGenerate("--csv and --target belong together: the file, and the column that is to be told from it")
+    if wanted.columns and wanted.csv is None:
+        raise CannotGenerate("--column says what a column of your own file holds; name the file with --csv")
     package = wanted.folder.name
     if not package.isidentifier() or package in sys.stdlib_module_names:
         raise CannotGenerate(f"{wanted.folder} cannot be a Python package of its own: choose a folder of another name")
@@ -150,14 +158,14 @@ def _check(wanted: Wanted) -> None:
 
 
 def _examined(wanted: Wanted, rows: str, example: str | None) -> Examined | None:
-    """What the workload's CSV file holds, or the file that its example's pipeline would fetch."""
+    """What the workload's file holds, or the file that its example's pipeline would fetch."""
     from workloads.sdk.kits.tables.tabular import bundled
     from workloads.sdk.kits.texts.docstrings import standard_library
 
-    fetch, look = {"numbers": (bundled, examine.numbers), "texts": (standard_library, examine.texts)}[rows]
+    fetch, look = {"table": (bundled, examine.table), "texts": (standard_library, examine.texts)}[rows]
     try:
         if wanted.csv is not None and wanted.target is not None:
-            return look(wanted.csv, wanted.target, wanted.task)
+            return look(wanted.csv, wanted.target, wanted.task, wanted.columns)
         if example is not None:
             with TemporaryDirectory() as folder:
                 fetch(example, Path(folder))
@@ -188,7 +196,7 @@ def _render(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - Python is written, no HTML
     )
-    environment.filters["text"] = _text
+    environment.filters |= {"text": _text, "code": _code, "modules": _modules}
     texts = {"__init__.py": f'"""The workload {values["name"]}."""\n'}
     for file in sorted((TEMPLATES / kind).glob("*.j2")):
         text = environment.get_template(file.name).render(values)
@@ -218,6 +226,28 @@ def _text(value: Any) -> str:
         return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
 
     return f'"{"".join(map(safe, str(value)))}"'
+
+
+def _code(column: Any) -> str:
+    """A column as Python: what differs from the defaults, and for numbers the range that is taken for right."""
+    given = []
+    for each in sorted(fields(column), key=lambda each: each.name == "why"):  # why it is, last
+        value = getattr(column, each.name)
+        if each.default is not MISSING and value == each.default:
+            continue
+        text = f"({', '.join(map(_text, value))},)" if isinstance(value, tuple) else repr(value)
+        text = _text(value) if isinstance(value, str) else text
+        given.append(text if each.name in ("low", "high") else f"{each.name}={text}")
+    return f"{type(column).__name__}({', '.join(given)})"
+
+
+def _modules(data: Examined) -> Iterator[tuple[str, str]]:
+    """The modules that a declaration's columns are of, each with the names."""
+    used = [*(each.column for each in data.columns), *([] if data.classes else [data.number])]
+    plain = [column for column in used if column is not data.number or _code(column) != "Number()"]
+    for module in sorted({type(column).__module__ for column in plain}):
+        names = {type(column).__name__ for column in plain if type(column).__module__ == module}
+        yield module.rpartition(".")[2], ", ".join(sorted(names))
 
 
 def _write(package: Path, name: str, texts: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """What the data registry answers with: versions of datasets, their files; how tags and versions are written."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
@@ -92,7 +92,16 @@ class ReleasedData:
     def __str__(self) -> str:
         version = self.version
         what = "released" if self.created else "unchanged, no new tag: the content is that of"
-        return f"{what} {version.tag} ({version.rows} rows, source {version.source}, digest {version.digest[:12]})"
+        about = f"{version.rows} rows, source {version.source}, digest {version.digest[:12]}"
+        return "; ".join([f"{what} {version.tag} ({about})", *self._found()])
+
+    def _found(self) -> Iterator[str]:
+        """What processing has dropped or would have people know, of all that it counted."""
+        for name, found in self.version.metadata.get("findings", {}).items():
+            if isinstance(found, dict):
+                found = ", ".join(f"{key} {count}" for key, count in found.items())
+            if found and name not in ("rows_read", "columns"):
+                yield f"{name.replace('_', ' ')}: {', '.join(found) if isinstance(found, list) else found}"
 
 
 def tag_of(name: str, version: str) -> str:

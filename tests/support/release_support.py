@@ -1,7 +1,7 @@
 """What the tests of gates and releases share: models of the workload `echo`, and the resources."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from echo.predict import Predictor
 from resources.ledger import Candidate, DataVersion, Ledger
 from resources.settings import Settings
 from resources.tracking import Tracking
-from workloads.sdk.artifacts import Manifest
+from workloads.sdk.artifacts import BASELINES, Manifest
 from workloads.sdk.contract import TEST
 
 
@@ -23,16 +23,22 @@ def numbers(folder: Path, count: int) -> Path:
     return file
 
 
-def artifacts(folder: Path, wrong: Iterable[float], name: str = "") -> Manifest:
-    """A model that has some numbers wrong; `name` makes equal models different."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.json").write_text(json.dumps({"wrong": list(wrong), "name": name}))
+def artifacts(
+    folder: Path, wrong: Iterable[float], name: str = "", baselines: Mapping[str, Iterable[float]] | None = None
+) -> Manifest:
+    """A model that has some numbers wrong, and simpler ones beside it; `name` makes equal models different."""
+    models = {folder: wrong, **{folder / BASELINES / each: theirs for each, theirs in (baselines or {}).items()}}
+    for where, numbers in models.items():
+        where.mkdir(parents=True, exist_ok=True)
+        (where / "model.json").write_text(json.dumps({"wrong": list(numbers), "name": name}))
     return Manifest.write(folder, "echo", Predictor)
 
 
-def candidate(folder: Path, wrong: Iterable[float] = (), number: int = 1, name: str = "", **fields) -> Candidate:
+def candidate(
+    folder: Path, wrong: Iterable[float] = (), number: int = 1, name: str = "", baselines=None, **fields
+) -> Candidate:
     """A candidate that is in no ledger."""
-    manifest = artifacts(folder / f"{number}{name}", wrong, name)
+    manifest = artifacts(folder / f"{number}{name}", wrong, name, baselines)
     return Candidate(
         id=number,
         thing="echo",

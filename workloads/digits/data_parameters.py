@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import SplitParameters
 
 
-class DigitsData(TableParameters):
+class DigitsData(SplitParameters):
     """What makes one version of the data differ from another."""
 
     source: Literal["scikit-learn", "mnist"] = Field(

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import SplitParameters
 
 
-class FashionData(TableParameters):
+class FashionData(SplitParameters):
     """What makes one version of the Fashion-MNIST data differ from another."""
 
     source: Literal["auto", "official", "debian"] = Field(

@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Any
 
 from workloads.sdk.contract import Fetched
+from workloads.sdk.kits.tables.columns import Number
 from workloads.sdk.kits.tables.tabular import Table, bundled, example, rows, targets
 
 __all__ = ["describe", "example", "fetch", "process", "rows", "schema", "targets"]
 
 TABLE = Table(
     target="target",
-    columns={  # smallest and largest value that is taken for right; other rows fail the data's gate
-        "sepal length (cm)": (0.0, 12.0),
-        "sepal width (cm)": (0.0, 6.8),
-        "petal length (cm)": (0.0, 13.0),
-        "petal width (cm)": (0.0, 4.9),
+    columns={  # of numbers the smallest and the largest that is taken for right; other rows fail the data's gate
+        "sepal length (cm)": Number(0.0, 12.0, why="numbers"),
+        "sepal width (cm)": Number(0.0, 6.8, why="numbers"),
+        "petal length (cm)": Number(0.0, 13.0, why="numbers"),
+        "petal width (cm)": Number(0.0, 4.9, why="numbers"),
     },
     classes=[
         "setosa",
@@ -25,7 +26,7 @@ TABLE = Table(
 
 
 def fetch(parameters: Any, out: Path) -> Fetched:
-    """Put the table into `out`, as one CSV file."""
+    """Put the table's file into `out`."""
     return bundled("iris", out)
 
 

@@ -1,4 +1,4 @@
-"""Trains the model: `python -m workloads.iris.train --max-depth 5`."""
+"""Trains the model: `python -m workloads.iris.train --model forest`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,28 +7,33 @@ import numpy as np
 
 from workloads.iris.data import TABLE
 from workloads.sdk.contract import TrainingJob, TrainingResult
+from workloads.sdk.kits.tables import choice
 from workloads.sdk.kits.tables import sklearn as kit
+from workloads.sdk.kits.tables.rows import Rows
 from workloads.sdk.programs.training import main
 
 
-def model(parameters: Any) -> Any:
-    """The estimator that is fitted: any of scikit-learn's, also a pipeline."""
-    from sklearn.ensemble import RandomForestClassifier
+def models(parameters: Any) -> dict[str, Any]:
+    """What is chosen from: any of scikit-learn's, also pipelines. The last is the baseline of the others."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    return RandomForestClassifier(
-        n_estimators=parameters.trees,
-        max_depth=parameters.max_depth,
-        min_samples_leaf=parameters.min_samples_leaf,
-        random_state=parameters.seed,
-    )
+    trees, depth, seed = parameters.trees, parameters.max_depth, parameters.seed
+    return {
+        "boosting": HistGradientBoostingClassifier(max_iter=trees, max_depth=depth, random_state=seed),
+        "forest": RandomForestClassifier(n_estimators=trees, max_depth=depth, random_state=seed),
+        "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+    }
 
 
 def train(job: TrainingJob) -> TrainingResult:
-    """Fit on the training split; write the trained and the served form."""
-    return kit.train(job, model(job.parameters), TABLE.classes)
+    """Fit the best of them on the training split; write the trained and the served form, and the baselines."""
+    return choice.train(job, models(job.parameters), TABLE.classes, job.parameters.model)
 
 
-def reference(artifacts: Path, inputs: np.ndarray) -> np.ndarray:
+def reference(artifacts: Path, inputs: Rows) -> np.ndarray:
     """Outputs of the trained form, which the served one is compared with."""
     return kit.reference(artifacts, inputs, TABLE.classes)
 

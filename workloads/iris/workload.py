@@ -1,5 +1,7 @@
 """Iris: which species a flower is of, from the size of its leaves; written by `mlops new iris --kind sklearn`."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from workloads.sdk.contract import Data, Gates, Metric, Parameters, Parity, Workload
@@ -9,9 +11,11 @@ from workloads.sdk.kits.parameters import TableParameters
 class IrisParameters(Parameters):
     """Parameters of the model: fields of the launchpad, and flags of the training program."""
 
+    model: Literal["auto", "boosting", "forest", "linear"] = Field(
+        "auto", description="auto: the best of the others, by rows that none has learned from."
+    )
     trees: int = Field(100, ge=1, le=1000, description="Number of trees.")
     max_depth: int | None = Field(None, ge=1, le=64, description="Depth that no tree exceeds; none: no bound.")
-    min_samples_leaf: int = Field(1, ge=1, le=100, description="Rows that every leaf must hold at least.")
 
 
 workload = Workload(

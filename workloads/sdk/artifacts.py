@@ -15,6 +15,7 @@ from workloads.sdk.contract import Predictor
 from workloads.sdk.errors import PlatformError
 
 MANIFEST, GOLDEN = "manifest.json", "golden.json"
+BASELINES = "baselines"  # a folder of simpler models, each as `Predictor.load` takes it, which the model must beat
 MEND = "put the file back, or train this version of the data again"
 
 

@@ -6,6 +6,7 @@ can never come to be trained on.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 SPLITS = ("train", "validation", "test")
 ROW_ID, TARGET = "row_id", "target"
+ABOUT, NAMES = b"about", "names"  # in a file's own metadata
 ROWS_PER_GROUP = 8192  # row groups small enough that several readers share one file
 
 
@@ -67,17 +69,36 @@ def with_label_noise(
     return np.asarray(changed, dtype=targets.dtype)
 
 
-def write_split(columns: Mapping[str, Any], file: Path, rows: int = ROWS_PER_GROUP) -> None:
+def write_split(
+    columns: Mapping[str, Any],
+    file: Path,
+    rows: int = ROWS_PER_GROUP,
+    about: Mapping[str, Any] | None = None,
+    names: Sequence[str] = (),
+) -> None:
     """Write columns (arrays, or arrow arrays) as parquet, `rows` in a row group.
 
     Equal content gives equal bytes with the same pyarrow.
+
+    Args:
+        about: what the file says of itself (JSON), for `about_split`.
+        names: columns that only name their rows, as an order's number does.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     table = pa.table(dict(columns))
+    if about or names:
+        table = table.replace_schema_metadata({ABOUT: json.dumps({**(about or {}), NAMES: list(names)})})
     file.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(table, file, row_group_size=rows, compression="zstd", version="2.6")
+
+
+def about_split(file: Path) -> dict[str, Any]:
+    """What `write_split` was told about a split."""
+    from pyarrow import parquet
+
+    return json.loads((parquet.read_schema(file).metadata or {}).get(ABOUT, b"{}"))
 
 
 def read_split(file: Path, columns: Sequence[str] | None = None) -> Any:
@@ -100,30 +121,36 @@ def download(url: str) -> bytes:
         raise ConnectionError(f"{url} could not be read: {reason}") from error
 
 
-def contents(file: Path) -> tuple[list[str], list[str]]:
-    """Identities of a split's rows (`row_id`), and digests of what they hold beside identity and target.
+def contents(file: Path) -> tuple[list[str], list[str], list[str]]:
+    """Of each row of a split its identity (`row_id`), a digest of what a model sees of it, and one of all of it.
 
-    Two rows with the same content are the same to a model, whatever they are called.
+    Two rows with the same look are the same to a model, whatever they are called and whatever is to be told of them.
     """
+    table = read_split(file).combine_chunks()
+    beside = {TARGET, *about_split(file).get(NAMES, ())} & {*table.column_names}
+    seen = _bytes(table, sorted({*table.column_names} - {ROW_ID} - beside))
+    whole = np.concatenate([seen, _bytes(table, sorted(beside))], axis=1)
+    return table[ROW_ID].to_pylist(), *(
+        [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows] for rows in (seen, whole)
+    )
+
+
+def _bytes(table: Any, names: Sequence[str]) -> np.ndarray:
+    """What columns hold in each row, uint8 of shape (rows, bytes)."""
     import pyarrow as pa
 
-    table = read_split(file).combine_chunks()
     parts = []
-    for name in sorted(set(table.column_names) - {ROW_ID, TARGET}):
+    for name in names:
         column = table[name].combine_chunks()
         if isinstance(column.type, pa.FixedShapeTensorType):
             column = column.to_numpy_ndarray()
-        elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        elif (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)) and not column.null_count:
             column = column.to_numpy(zero_copy_only=False)
         else:
-            column = np.asarray(
-                [hashlib.blake2b(repr(v).encode(), digest_size=16).digest() for v in column.to_pylist()]
-            )
-            column = np.frombuffer(column.astype("S16").tobytes(), np.uint8).reshape(-1, 16)
+            held = [hashlib.blake2b(repr(value).encode(), digest_size=16).digest() for value in column.to_pylist()]
+            column = np.frombuffer(b"".join(held), np.uint8).reshape(-1, 16)
         parts.append(np.ascontiguousarray(column).reshape(len(table), -1).view(np.uint8))
-    rows = np.concatenate(parts, axis=1) if parts else np.zeros((len(table), 0), np.uint8)
-    held = [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows]
-    return table[ROW_ID].to_pylist(), held
+    return np.concatenate(parts, axis=1) if parts else np.zeros((len(table), 0), np.uint8)
 
 
 def describe_splits(processed: Path) -> dict[str, Any]:
@@ -176,9 +203,12 @@ def _statistics(column: Any) -> dict[str, float] | None:
         column = column.flatten()
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return None
-    values = column.to_numpy(zero_copy_only=False)
-    if not len(values):
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    held = values[~np.isnan(values)]
+    if not len(held):
         return None
+    absent = {"missing": round(1 - len(held) / len(values), 6)} if len(held) < len(values) else {}
+    values = held
     figures = {
         "mean": values.mean(dtype=np.float64),
         "std": values.std(dtype=np.float64),
@@ -186,4 +216,4 @@ def _statistics(column: Any) -> dict[str, float] | None:
         "max": values.max(),
         "median": np.median(values),
     }
-    return {name: round(float(value), 6) for name, value in figures.items()}
+    return {name: round(float(value), 6) for name, value in figures.items()} | absent

@@ -129,6 +129,18 @@ def bars(values: Mapping[str, float], counts: Mapping[str, int], title: str, uni
         axis.set_title(f"{title}; mean {mean:.3f}")
 
 
+def baselines(values: Mapping[str, float], metric: str, rows: int, file: Path) -> None:
+    """A horizontal bar for each of some models, the first at the top, by a metric on so many rows."""
+    with figure(file, 6.4, 1.4 + 0.4 * len(values)) as axis:
+        drawn = axis.barh(list(values), list(values.values()), color=[COLOURS[0], *[COLOURS[5]] * (len(values) - 1)])
+        axis.bar_label(drawn, fmt="%.3f", padding=4)
+        axis.invert_yaxis()
+        axis.grid(axis="y", visible=False)
+        axis.margins(x=0.18)
+        axis.set_xlabel(f"{metric} on {rows:,} test rows")
+        axis.set_title("The model beside its baselines")
+
+
 def estimates(true: Any, estimated: Any, name: str, file: Path) -> None:
     """Estimates against true values, arrays of shape (rows,), and how the errors (true - estimated) are distributed."""
     true, estimated = np.asarray(true, np.float64), np.asarray(estimated, np.float64)

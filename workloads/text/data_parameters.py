@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import SplitParameters
 
 
-class TextData(TableParameters):
+class TextData(SplitParameters):
     """What makes one version of the texts differ from another."""
 
     source: Literal["docstrings", "emotion"] = Field(

@@ -4,7 +4,7 @@ Two sources with different columns and targets, each a table; a split's columns 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ import numpy as np
 from workloads.sdk.contract import Fetched
 from workloads.sdk.dataset import download
 from workloads.sdk.kits.tables import tablefile
+from workloads.sdk.kits.tables.column import Column
+from workloads.sdk.kits.tables.columns import Number
+from workloads.sdk.kits.tables.rows import Rows
 from workloads.sdk.kits.tables.tabular import Table, bundled, example, rows, schema_of, targets
 from workloads.wine.data_parameters import WineData
 
@@ -35,9 +38,15 @@ QUALITY_RANGES = {
     "chlorides": (0, 2), "free_sulfur_dioxide": (0, 600), "total_sulfur_dioxide": (0, 1000), "density": (0.9, 1.2),
     "pH": (1, 7), "sulphates": (0, 5), "alcohol": (5, 20), "wine_type": (0, 1),
 }  # fmt: skip
+
+
+def _numbers(ranges: Mapping[str, tuple[float, float]]) -> dict[str, Column]:
+    return {name: Number(low, high) for name, (low, high) in ranges.items()}
+
+
 TABLES = {
-    "scikit-learn": Table("target", CULTIVAR_RANGES, ("class_0", "class_1", "class_2")),
-    "quality": Table("quality", QUALITY_RANGES, tuple("3456789")),
+    "scikit-learn": Table("target", _numbers(CULTIVAR_RANGES), ("class_0", "class_1", "class_2")),
+    "quality": Table("quality", _numbers(QUALITY_RANGES), tuple("3456789")),
 }
 
 
@@ -73,8 +82,8 @@ def process(parameters: WineData, raw: Path, out: Path) -> None:
         table.split(*_read_quality(raw), parameters, out)
 
 
-def _read_quality(raw: Path) -> tuple[np.ndarray, list[str]]:
-    """Values of shape (rows, features) float64, and targets."""
+def _read_quality(raw: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Values by column, and targets."""
     columns, values, targets = TABLES["quality"].columns, [], []
     for kind, (name, (expected, _)) in enumerate(QUALITY_FILES.items()):  # 0: red, 1: white
         file = tablefile.read(raw / name)
@@ -85,7 +94,7 @@ def _read_quality(raw: Path) -> tuple[np.ndarray, list[str]]:
         numbers = [file.numbers(column) for column in file.header[:-1]]
         values.append(np.column_stack([*numbers, np.full(expected, kind)]))
         targets += file.texts("quality")
-    return np.concatenate(values), targets
+    return dict(zip(columns, np.concatenate(values).T, strict=True)), np.asarray(targets, object)
 
 
 def describe(parameters: WineData, processed: Path) -> dict[str, Any]:
@@ -98,6 +107,6 @@ def schema() -> Any:
     return schema_of(*TABLES.values())
 
 
-def classes_of(inputs: np.ndarray) -> Sequence[str]:
-    """All classes of the source that rows (rows, columns) are of; column k of the outputs is class k."""
-    return next(table.classes or () for table in TABLES.values() if len(table.columns) == inputs.shape[1])
+def classes_of(inputs: Rows) -> Sequence[str]:
+    """All classes of the source that rows are of; column k of the outputs is class k."""
+    return next(table.classes or () for table in TABLES.values() if len(table.columns) == inputs.numbers.shape[1])

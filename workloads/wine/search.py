@@ -14,7 +14,7 @@ import numpy as np
 from workloads.sdk.contract import TrainingJob, Trial
 from workloads.sdk.kits.ray_session import session
 from workloads.sdk.kits.search import candidates, tried
-from workloads.sdk.kits.tables.tabular import features, targets
+from workloads.sdk.kits.tables.tabular import rows, targets
 
 FOLDS = 5
 # From so many rows times trees, over all fits, Ray is quicker than one core. On two idle cores 268,000 took 1.7 s
@@ -25,13 +25,13 @@ RAY_PAYS = 3_000_000
 def search(job: TrainingJob) -> tuple[Any, list[Trial]]:
     """The best parameters by mean accuracy over the folds, the first of equals, and all trials."""
     asked = candidates(job.parameters, job.parameters.search_trials)
-    rows, wanted = rows_of(job.data)
+    numbers, wanted = rows_of(job.data)
     cpus = max(1, int(job.tier.workers * job.tier.cpus))
     by = job.parameters.search_backend
     if by == "auto":
-        by = quicker(len(rows), [each.trees for each in asked], cpus)
-    job.progress(0.02, f"trying {len(asked)} forests on {FOLDS} folds of {len(rows)} rows, {by}")
-    tasks = [(each, rows, wanted, fold) for each in asked for fold in folds(len(rows), job.parameters.seed)]
+        by = quicker(len(numbers), [each.trees for each in asked], cpus)
+    job.progress(0.02, f"trying {len(asked)} forests on {FOLDS} folds of {len(numbers)} rows, {by}")
+    tasks = [(each, numbers, wanted, fold) for each in asked for fold in folds(len(numbers), job.parameters.seed)]
     found = in_ray(tasks, job, cpus) if by == "ray" else [fitted(*task) for task in tasks]
     scores = np.reshape([score for score, _ in found], (len(asked), FOLDS))
     seconds = np.reshape([took for _, took in found], (len(asked), FOLDS)).sum(axis=1)
@@ -57,8 +57,8 @@ def quicker(rows: int, trees: list[int], cpus: int) -> str:
 
 def rows_of(data: Mapping[str, Path]) -> tuple[np.ndarray, np.ndarray]:
     """Rows float32 (rows, columns) and targets of training and validation together."""
-    both = [(features(file)[0], targets(file)) for file in data.values()]
-    return np.concatenate([rows for rows, _ in both]), np.concatenate([wanted for _, wanted in both])
+    both = [(rows(file).numbers, targets(file)) for file in data.values()]
+    return np.concatenate([numbers for numbers, _ in both]), np.concatenate([wanted for _, wanted in both])
 
 
 def folds(rows: int, seed: int) -> list[np.ndarray]:

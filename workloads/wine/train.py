@@ -11,6 +11,7 @@ import numpy as np
 
 from workloads.sdk.contract import TRAIN, TrainingJob, TrainingResult
 from workloads.sdk.kits.tables import sklearn as kit
+from workloads.sdk.kits.tables.rows import Rows
 from workloads.sdk.programs.training import main
 from workloads.wine.data import classes_of, rows
 from workloads.wine.search import forest, search
@@ -25,8 +26,8 @@ def train(job: TrainingJob) -> TrainingResult:
     return TrainingResult(metrics={**trained.metrics, "nodes": float(nodes)}, trials=trials)
 
 
-def reference(artifacts: Path, inputs: np.ndarray) -> np.ndarray:
-    """Probabilities by the trained form, float32 (rows, classes), for float32 inputs (rows, columns)."""
+def reference(artifacts: Path, inputs: Rows) -> np.ndarray:
+    """Probabilities by the trained form, float32 (rows, classes)."""
     return kit.reference(artifacts, inputs, classes_of(inputs))
 
 

@@ -82,14 +82,13 @@ def test_values_out_of_range_or_of_another_type_are_found(
     wine: Workload, released: DataRegistry, files: dict[str, Path]
 ) -> None:
     alcohol = read_split(files["train"])["alcohol"].to_numpy().copy()
-    alcohol[:3] = [-1, np.nan, 900]
+    alcohol[:3] = [-1, np.nan, 900]  # one that is missing is answered, so it may be missing
     change(files["train"], alcohol=alcohol)
     change(files["test"], hue=read_split(files["test"])["hue"].to_numpy().astype(np.float64))
     found = gates(wine, released, files)
     assert failed(found) == {"checksums", "schema"}
     said = " ".join(found["schema"].examples)
-    assert "train, alcohol: in_range(5, 20)" in said
-    assert "train, alcohol: not_nullable" in said
+    assert "train, alcohol: in_range(5, 20) (2 times" in said
     assert "test, hue: dtype('float32')" in said
 
 

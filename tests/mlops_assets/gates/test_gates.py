@@ -88,6 +88,41 @@ def test_a_ceiling_where_lower_is_better(gate, tmp_path: Path) -> None:
     assert check(gate(champion, worse, floor=0.25, **lower), "champion").verdict == "pass"
 
 
+# Without a floor: how many rows in a hundred the constant answer, the linear model and the candidate have wrong.
+BEATEN = [
+    ({"constant": 60, "linear": 20}, 10, "pass"),
+    ({"constant": 60, "linear": 10}, 10, "pass"),  # as good as a simple model that is not constant is good enough,
+    ({"constant": 60}, 10, "pass"),
+    ({"constant": 10}, 10, "refuse"),  # as good as always saying the same is not,
+    ({"constant": 10, "linear": 20}, 15, "refuse"),
+    ({"constant": 60, "linear": 5}, 10, "refuse"),  # and what the rows show to be worse than the simple one is not
+    ({}, 0, "refuse"),
+]
+
+
+@pytest.mark.parametrize(("simple", "own", "verdict"), BEATEN)
+def test_without_a_floor_the_baselines_must_be_beaten(gate, tmp_path: Path, simple: dict, own: int, verdict) -> None:
+    new = candidate(tmp_path, wrong=share(own), baselines={name: share(part) for name, part in simple.items()})
+    report = gate(new, floor=None, slices=(), golden=None)
+    found = check(report, "floor")
+    assert (found.verdict, report.verdict) == (verdict, verdict)
+    if simple:
+        assert found.evidence["baselines"] == {name: pytest.approx(1 - part / 100) for name, part in simple.items()}
+        assert found.threshold == pytest.approx(1 - min(simple.values()) / 100)
+
+
+def test_few_rows_that_cannot_tell_from_a_simple_model_are_inconclusive(gate, tmp_path: Path) -> None:
+    new = candidate(tmp_path, wrong=[3, 4], baselines={"constant": list(range(1, 20)), "linear": [5]})
+    report = gate(new, rows=30, floor=None, slices=(), golden=None)
+    assert check(report, "floor").verdict == "inconclusive"
+    assert "asked to beat constant 0.3667, linear 0.9667" in check(report, "floor").text
+
+
+def share(part: int) -> list[int]:
+    """So many of each hundred numbers, always the same ones first."""
+    return [number for number in range(1, MANY + 1) if number % 100 < part]
+
+
 def test_a_slice_refuses_where_it_has_rows_enough(gate, tmp_path: Path) -> None:
     odd = candidate(tmp_path, wrong=[number for number in range(11, 401, 2) if number % 3])  # odd ones only
     report = gate(odd, rows=1000, slices=echo.gates.slices)

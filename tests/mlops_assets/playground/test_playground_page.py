@@ -101,8 +101,8 @@ def test_a_value_that_the_model_refuses_is_named_at_its_field(page: "Page", worl
     field.fill("1e39")
     field.press("Enter")
     page.get_by_role("button", name="Predict").click()
-    page.get_by_text("features[0][0]").wait_for()
-    said = page.get_by_text("must be a number from").first
+    page.get_by_text("rows[0].alcohol").wait_for()
+    said = page.get_by_text("must be a number that float32 can hold").first
     said.wait_for()
     place, below = field.bounding_box(), said.bounding_box()
     assert place is not None
@@ -114,5 +114,5 @@ def test_a_value_that_the_model_refuses_is_named_at_its_field(page: "Page", worl
     page.get_by_role("button", name="Predict").click()
     page.get_by_text("data/wine/raw/wine.csv").wait_for()
     found = answered(page, world)
-    assert found["inputs"]["features"][0][0] == 12.5
+    assert found["inputs"]["rows"][0]["alcohol"] == 12.5
     assert page.get_by_test_id("stMetricValue").inner_text() == found["label"]

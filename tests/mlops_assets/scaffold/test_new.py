@@ -6,70 +6,33 @@ the platform is in `tests/test_second_location.py`.
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pandas as pd
 import pytest
-from click.testing import Result as Done
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
-from serving_support import call, replica
-from typer.testing import CliRunner
+from mlflow.pyfunc.scoring_server.client import dump_input_data
+from scaffold_support import judged, new, refused, splits, written
+from serving_support import call
 
-from mlops_assets.cli import app
-from mlops_assets.gates.model import judge
 from mlops_assets.scaffold.generate import TASKS, kinds
-from resources.ledger import Candidate
 from resources.registry import DataRegistry
 from resources.registry.version import DataError
-from resources.serving import Serving
-from resources.serving.prediction_log import PredictionLog
 from resources.settings import REPOSITORY, Settings
-from workloads.sdk.artifacts import sha256
-from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Workload
+from workloads.sdk.contract import TEST, TRAIN, Workload
 from workloads.sdk.contract.loading import load, workload_of
 from workloads.sdk.dataset import read_split
 from workloads.sdk.kits.tables import examine, tablefile
 from workloads.sdk.kits.tables.columns import Number
-from workloads.sdk.programs.spec import InputFile, Result, Spec
-from workloads.sdk.programs.training.run import NoServices, run
-from workloads.sdk.serving.http.model import Endpoint
-from workloads.sdk.serving.versions.plan import Version
+from workloads.sdk.programs.spec import Spec
+from workloads.sdk.programs.training.run import run
 
-RUNNER = CliRunner()
 EVERY = [f"{kind}_{task}" for kind in kinds() for task in TASKS]
 QUICK: dict[str, dict[str, Any]] = {}
-
-
-def new(*arguments: object) -> Done:
-    return RUNNER.invoke(app, ["new", *map(str, arguments)])
-
-
-def written(*arguments: object) -> dict[str, Any]:
-    done = new(*arguments, "--json")
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
-
-
-def refused(*arguments: object) -> str:
-    done = new(*arguments)
-    assert done.exit_code == 1, done.output
-    return done.stderr.strip()
-
-
-def splits(workload: Workload, folder: Path) -> dict[str, InputFile]:
-    """A workload's splits, made by its own pipeline."""
-    parameters, raw, processed = workload.data.parameters(), folder / "raw", folder / "processed"
-    for each in (raw, processed):
-        each.mkdir(parents=True)
-    workload.resolve(workload.data.fetch)(parameters, raw)
-    workload.resolve(workload.data.process)(parameters, raw, processed)
-    files = {split: processed / f"{split}.parquet" for split in (TRAIN, VALIDATION, TEST)}
-    return {split: InputFile(path=file, sha256=sha256(file)) for split, file in files.items()}
 
 
 @pytest.fixture(scope="module")
@@ -82,40 +45,6 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Workload]:
     return {workload.name: workload for workload in load(folder / "every_models")}
 
 
-@pytest.fixture(scope="module")
-def serving(postgres: Settings) -> Serving:
-    serving = Serving(postgres)
-    serving.migrate()
-    PredictionLog(postgres).migrate()
-    return serving
-
-
-@pytest.fixture
-def endpoint(serving: Serving, tmp_path: Path) -> Iterator[Callable[[Workload, Path, Result], Endpoint]]:
-    """Serves a training's model as an endpoint does."""
-    replicas = []
-
-    def serve(workload: Workload, artifacts: Path, result: Result) -> Endpoint:
-        served = Version(
-            release_id=1,
-            version="1.0.0",
-            artifacts_uri=artifacts.as_uri(),
-            digest=result.digest,
-            model_uri=f"models:/dev.{workload.name}/1",
-            run_id="run-1",
-            data_version="1.0.0",
-        )
-        serving.publish(workload.name, served)
-        route = f"/{workload.name}"
-        replicas.append(replica(serving, tmp_path, workload.name, workload.name, package=workload.package, route=route))
-        assert replicas[-1].health == "healthy", replicas[-1].error
-        return Endpoint(replicas[-1])
-
-    yield serve
-    for one in replicas:
-        one.close()
-
-
 @pytest.mark.parametrize("name", EVERY)
 def test_what_is_written_trains_passes_its_gates_and_serves(name: str, team, endpoint, tmp_path: Path) -> None:
     workload = team[name]
@@ -124,19 +53,7 @@ def test_what_is_written_trains_passes_its_gates_and_serves(name: str, team, end
     result = run(spec, tmp_path / "out", lambda share, text: None)
     assert result.plots
     artifacts = tmp_path / "out" / "artifacts"
-    candidate = Candidate(
-        id=1,
-        thing=name,
-        number=1,
-        digest=result.digest,
-        artifacts_uri=artifacts.as_uri(),
-        created_at=datetime.now(UTC),
-        parity=result.parity.model_dump() if result.parity else None,
-    )
-    test = data[TEST].path
-    report = judge(workload, candidate, None, test, NoServices(), Settings(home=tmp_path / "home"))
-    assert report.verdict == "pass", report.reasons()
-
+    judged(workload, result, artifacts, test := data[TEST].path, tmp_path)
     served = endpoint(workload, artifacts, result)
     body = workload.resolve(workload.example)(test, 3)
     answer = call(served, "POST", "/predict", body)
@@ -144,8 +61,12 @@ def test_what_is_written_trains_passes_its_gates_and_serves(name: str, team, end
     assert len(answer.json["predictions"]) == 3
     for prediction in answer.json["predictions"]:
         assert workload.resolve(workload.predictor).Prediction.model_validate(prediction).model_dump() == prediction
+    if "rows" in body:
+        sent = json.loads(dump_input_data(pd.DataFrame(body["rows"])))
+        for form in (sent, {"dataframe_records": body["rows"]}):
+            assert call(served, "POST", "/invocations", form).json["predictions"] == answer.json["predictions"]
     (field,) = body
-    for bad in ({}, {field: []}, {field: [None]}, {field: body[field], "more": 1}, {field: "rows"}):
+    for bad in ({}, {field: []}, {field: [None]}, {field: body[field], "more": 1}, {field: "words"}):
         assert call(served, "POST", "/predict", bad).status == 422, bad
     assert call(served, "GET", "/docs").status == 200
 
@@ -180,12 +101,14 @@ def test_a_file_of_ones_own_becomes_a_workload(tmp_path: Path) -> None:
     facts = written(
         "flat_prices", "--task", "regression", "--csv", own, "--target", "price", "--into", tmp_path / "my team"
     )
-    assert facts["left_out"] == ["street", "kind"]
+    assert {each["column"]: each["kind"] for each in facts["columns"]} == {
+        "size": "number", "rooms": "number", "street": "identifier", "kind": "category"
+    }  # fmt: skip
     assert Path(facts["folder"]) == tmp_path / "my team" / "my_team_models" / "flat_prices"
     assert "my_team_models" in Path(facts["definitions"]).read_text()
     (workload,) = load(Path(facts["folder"]).parent)
     assert workload.data.parameters().csv == own
-    assert (workload.gates.metric, workload.gates.floor) == ("r2", 0)
+    assert (workload.gates.metric, workload.gates.floor) == ("r2", None)
     spec = Spec(package=workload.package, data=splits(workload, tmp_path / "data"), parameters={"trees": 20})
     result = run(spec, tmp_path / "out", lambda share, text: None)
     assert result.metrics["test_r2"] > 0.9
@@ -232,21 +155,17 @@ BROKEN = [
     ("a,a,target\n1,2,x\n", "line 1: 'a' names two columns"),
     ("1,2,3\n4,5,6\n", "line 1: only numbers"),
     ("a,target\n1,x\n1,x,3\n", "line 3: 3 cells; the header names 2 columns"),
-    ("a,target\n1,x\n2,\n", "line 3: the column 'target' is empty"),
-    ("a,target\n1,x\n2,y\n,y\n", "line 4: the column 'a' is empty"),
-    ("a,target\n1,x\n2,y\nmany,y\n", "line 4: 'a' is 'many', which is no finite number"),
-    ("a,target\n1,x\n2,y\ninf,y\n", "line 4: 'a' is 'inf', which is no finite number"),
     ('a,target\n1,x\n2,"y\n', "unexpected end of data"),
-    ("b,target\nword,x\n", "has no column of numbers beside 'target'"),
-    ("row_id,target\n1,x\n", "has a column 'row_id', a name that every split needs"),
+    ("b,target\n" + "same,x\n" * 60, "has no column to learn from beside 'target'"),
+    ("row_id,target\n1,x\n2,y\n", "has a column 'row_id', a name that every split needs"),
     ("a,target\n1,x\n2,y\n", "has 2 different rows; at least 50 are needed"),
     ("a,other\n1,x\n", "has no column 'target'; its columns are 'a', 'other'"),
-    ("a,target\n" + "".join(f"{n},x\n" for n in range(60)), "'target' is 'x' in all rows"),
+    ("a,target\n" + "".join(f"{n / 3},x\n" for n in range(60)), "'target' is 'x' in all rows"),
     (
-        "a,target\n" + "".join(f"{n},{n}\n" for n in range(200)),
+        "a,target\n" + "".join(f"{n / 3},{n}\n" for n in range(200)),
         "for a number that is to be estimated, say --task regre",
     ),
-    ("a,target\n" + "".join(f"{n},{'z' * 30}{n}\n" for n in range(200)), "200 different values, and at most 100"),
+    ("a,target\n" + "".join(f"{n / 3},{'z' * 30}{n}\n" for n in range(200)), "200 different values, and at most 100"),
 ]
 
 
@@ -268,7 +187,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_same_number_in_all_rows_is_nothing_to_estimate(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{n},5\n" for n in range(60)))
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{n / 3},5\n" for n in range(60)))
     said = refused("same", "--task", "regression", "--csv", tmp_path / "rows.csv", "--target", "b", "--into", tmp_path)
     assert "'b' is the same number in all rows" in said
 
@@ -287,6 +206,8 @@ def test_the_same_number_in_all_rows_is_nothing_to_estimate(tmp_path: Path) -> N
         (["ok", "--task", "ranking"], "there is no task 'ranking'; there are classification, regression"),
         (["ok", "--csv", "rows.csv"], "--csv and --target belong together"),
         (["ok", "--target", "price"], "--csv and --target belong together"),
+        (["ok", "--column", "a=text"], "--column says what a column of your own file holds; name the file with --csv"),
+        (["ok", "--column", "a"], "--column a: say NAME=KIND"),
         (["ok", "--into", "/dev/null/team"], "/dev/null/team"),
     ],
 )
@@ -340,9 +261,9 @@ def test_any_names_and_numbers_make_a_folder_that_reads_its_file(names, classes,
         assert list(values["TABLE"].columns) == columns
         assert (values["TABLE"].target, values["TABLE"].classes) == (target, sorted(classes))
         read = tablefile.read(own)
-        for name, (least, most) in values["TABLE"].columns.items():
-            assert least <= min(read.numbers(name))
-            assert max(read.numbers(name)) <= most
+        for name, column in values["TABLE"].columns.items():
+            assert column.low <= min(read.numbers(name))
+            assert max(read.numbers(name)) <= column.high
 
 
 def test_regression_splits_are_harmed_with_wrong_numbers(tmp_path: Path) -> None:
@@ -352,7 +273,7 @@ def test_regression_splits_are_harmed_with_wrong_numbers(tmp_path: Path) -> None
 
     own = table(tmp_path / "rows.csv")
     read = tablefile.read(own)
-    prices = Table("price", {"size": (0, 300), "rooms": (0, 10)})
+    prices = Table("price", {"size": Number(0, 300), "rooms": Number(0, 10)})
     raw, parts = tmp_path / "raw", []
     raw.mkdir()
     own.rename(raw / "rows.csv")

@@ -58,7 +58,7 @@ def test_a_tag_holds_everything_about_its_data(released: DataRegistry) -> None:
     assert "pipelines/wine/code/workloads/sdk/programs/data_pipeline.py" in kept
     assert git("show", "wine-v1.0.0:pipelines/wine/code/workloads/wine/data.py", folder=bare) == code.read_bytes()
     assert version.metadata["dataset"]["parameters"] == {
-        "source": "scikit-learn", "rows": None, "seed": 42, "corruption": 0.0,
+        "source": "scikit-learn", "rows": None, "seed": 42, "corruption": 0.0, "duplicates": "drop",
     }  # fmt: skip
     assert version.metadata["schema"]["alcohol"] == {"dtype": "float"}
     assert sum(version.metadata["splits"]["test"]["target"]["counts"].values()) == 56
@@ -113,7 +113,7 @@ def test_a_smaller_sample_moves_no_row_and_an_old_content_can_be_made_the_newest
     ],
 )
 def test_a_wrong_parameter_is_named(released: DataRegistry, wine: Workload, values: dict, said: str) -> None:
-    with pytest.raises(DataError, match="parameters: rows, seed, corruption, source") as error:
+    with pytest.raises(DataError, match="parameters: rows, seed, corruption, duplicates, source") as error:
         released.release(wine, parameters=values)
     assert said in str(error.value)
 

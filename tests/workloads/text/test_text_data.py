@@ -13,7 +13,7 @@ from text_support import TEXT, made
 
 from workloads.sdk.dataset import ROW_ID, SPLITS, read_split
 from workloads.sdk.kits import search
-from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import SplitParameters
 from workloads.sdk.kits.texts import docstrings, duplicates
 from workloads.sdk.kits.texts.duplicates import SIMILAR, groups, shingles, similarity
 from workloads.sdk.kits.texts.texts import Texts, texts
@@ -189,4 +189,4 @@ def test_bands_rarely_miss(monkeypatch: pytest.MonkeyPatch):
 def test_too_few_texts_are_refused_with_the_reason(tmp_path: Path) -> None:
     alike = ["the same six words stand before " + word for word in ("mountains", "rivers", "cities", "lakes")]
     with pytest.raises(ValueError, match=r"different rows are too few: .*; texts that begin alike share a split"):
-        Texts(classes=["a", "b"]).split(alike, ["a", "b", "a", "b"], TableParameters(), tmp_path)
+        Texts(classes=["a", "b"]).split(alike, ["a", "b", "a", "b"], SplitParameters(), tmp_path)

@@ -19,8 +19,9 @@ from workload_support import spec_of, splits_of_wine
 from workloads.sdk.contract import InvalidInput
 from workloads.sdk.contract.loading import workload_of
 from workloads.sdk.dataset import ROW_ID, TARGET, read_split, write_split
+from workloads.sdk.kits.tables.rows import of_numbers
 from workloads.sdk.kits.tables.sklearn import TRUSTED
-from workloads.sdk.kits.tables.tabular import features
+from workloads.sdk.kits.tables.tabular import rows as rows_of_split
 from workloads.sdk.programs.spec import Result
 from workloads.sdk.programs.training.run import NoServices, run
 from workloads.wine.data import QUALITY_RANGES, TABLES
@@ -50,7 +51,7 @@ def predictor(trained: tuple[Path, Result]) -> Predictor:
 def test_default_forest_passes_its_own_gates(trained: tuple[Path, Result], predictor: Predictor, splits: Path):
     _, result = trained
     assert result.metrics["test_accuracy"] >= WINE.gates.floor
-    evaluation = evaluate(predictor.outputs(features(splits / "test.parquet")[0]), splits / "test.parquet")
+    evaluation = evaluate(predictor.outputs(rows_of_split(splits / "test.parquet")), splits / "test.parquet")
     for name in np.unique(evaluation.slices["target"]):
         assert evaluation.scores["accuracy"][evaluation.slices["target"] == name].mean() >= WINE.gates.slices[0].floor
     for item in json.loads((WINE.folder / "golden.json").read_text()):
@@ -75,7 +76,8 @@ def test_served_form_decides_as_the_trained_one_on_held_out_rows(trained: tuple[
 @settings(max_examples=30, deadline=None)
 @given(rows=arrays(np.float32, (7, 13), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
 def test_served_form_decides_as_the_trained_one_on_any_row(trained, predictor: Predictor, rows: np.ndarray):
-    assert np.abs(reference(trained[0], rows) - predictor.outputs(rows)).max() <= 1e-5
+    inputs = of_numbers(rows)
+    assert np.abs(reference(trained[0], inputs) - predictor.outputs(inputs)).max() <= 1e-5
 
 
 def test_served_form_decides_as_the_trained_one_at_every_threshold(trained, predictor: Predictor, splits: Path):
@@ -83,15 +85,15 @@ def test_served_form_decides_as_the_trained_one_at_every_threshold(trained, pred
     import skops.io
 
     forest = skops.io.load(trained[0] / "model.skops", trusted=TRUSTED)
-    base = features(splits / "train.parquet")[0][0]
+    base = rows_of_split(splits / "train.parquet").numbers[0]
     rows = []
-    for tree in forest.estimators_:
+    for tree in forest[-1].estimators_:
         for column, threshold in zip(tree.tree_.feature, tree.tree_.threshold, strict=True):
             for value in (np.float32(threshold), np.nextafter(np.float32(threshold), np.float32(np.inf))):
                 if column >= 0:
                     rows.append(base.copy())
                     rows[-1][column] = value
-    inputs = np.stack(rows)
+    inputs = of_numbers(np.stack(rows))
     assert np.abs(reference(trained[0], inputs) - predictor.outputs(inputs)).max() <= 1e-5
 
 
@@ -106,24 +108,62 @@ def test_answers_are_what_the_schema_says(predictor: Predictor, splits: Path):
 
 
 def test_the_loaded_model_says_its_columns_in_the_schema(predictor: Predictor):
-    rows = predictor.request_schema()["properties"]["features"]
-    assert [column["title"] for column in rows["items"]["prefixItems"]] == predictor.columns
-    assert (rows["items"]["minItems"], rows["items"]["items"]) == (len(predictor.columns), {"type": "number"})
-    assert rows["maxItems"] == 1000
+    forms = predictor.request_schema()["properties"]
+    named, listed = forms["rows"]["items"], forms["features"]["items"]
+    assert list(named["properties"]) == [column["title"] for column in listed["prefixItems"]] == list(predictor.columns)
+    assert named["additionalProperties"] is False
+    assert named["properties"]["alcohol"] == {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    assert (listed["minItems"], forms["rows"]["maxItems"]) == (13, 1000)
 
 
 @pytest.mark.parametrize(
-    "features", [[], [[]], [["a"] * 13], [[1.0] * 13, [1.0] * 12], [[float("nan")] * 13], [[1.0] * 13] * 1001, None]
+    ("body", "field", "reason"),
+    [
+        ({"features": [["a"] * 13]}, "features[0][0]", "must be a number, not 'a'"),
+        ({"features": [[1.0] * 13, [1.0] * 12]}, "features[1]", "has 12 cells instead of 13: alcohol, malic_acid"),
+        ({"features": [[1e39] * 13]}, "features[0][0]", "must be a number that float32 can hold"),
+        ({"features": [[1.0] * 12 + [True]]}, "features[0][12]", "must be a number, not true or false"),
+        ({"features": [1.0]}, "features[0]", "must be a list of cells"),
+        ({"rows": [{"hue": 1.0}, {"hue": "x"}]}, "rows[1].hue", "must be a number, not 'x'"),
+        ({"rows": [{"hue": 1.0, "more": 2}]}, "rows[0].more", "is not a column; the columns are alcohol, malic_acid"),
+        ({"rows": [[1.0] * 13]}, "rows[0]", "must be an object with a cell for each column"),
+    ],
 )
-def test_requests_that_are_no_finite_matrix_are_refused(features):
-    with pytest.raises(ValidationError, match="features"):
-        Predictor.Request.model_validate({"features": features})
+def test_what_is_no_row_is_refused_with_place_and_reason(predictor: Predictor, body, field, reason):
+    with pytest.raises(InvalidInput) as refused:
+        predictor.inputs(Predictor.Request.model_validate(body))
+    assert refused.value.field == field
+    assert refused.value.reason.startswith(reason)
 
 
-def test_wrong_width_is_refused_with_the_columns(predictor: Predictor):
-    with pytest.raises(InvalidInput, match="rows have 12 numbers; 13 are needed: alcohol, malic_acid") as refused:
-        predictor.inputs(Predictor.Request.model_validate({"features": [[1.0] * 12]}))
-    assert refused.value.field == "features"
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"rows": []},
+        {"rows": {}},
+        {"features": None},
+        {"features": [[1.0] * 13] * 1001},
+        {"rows": [{}], "features": [[]]},
+    ],
+)
+def test_a_request_is_one_to_a_thousand_rows_in_one_form(body):
+    with pytest.raises(ValidationError, match="rows"):
+        Predictor.Request.model_validate(body)
+
+
+def test_all_forms_of_a_row_mean_the_same(predictor: Predictor, splits: Path):
+    (named,) = WINE.resolve(WINE.example)(splits / "test.parquet", 1)["rows"]
+    turned = dict(reversed(named.items()))
+    bodies = [{"rows": [named]}, {"rows": [turned]}, {"features": [list(named.values())]}]
+    answers = [predictor.predict(Predictor.Request.model_validate(body)) for body in bodies]
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_what_is_missing_is_answered(predictor: Predictor):
+    said = [{"rows": [{}]}, {"rows": [{"alcohol": None}]}, {"features": [[None] * 13]}]
+    first, *others = [predictor.predict(Predictor.Request.model_validate(body)) for body in said]
+    assert all(other == first for other in others)
 
 
 def test_class_that_training_never_saw_has_no_probability(splits: Path, tmp_path: Path):
@@ -135,7 +175,7 @@ def test_class_that_training_never_saw_has_no_probability(splits: Path, tmp_path
     assert result.parity is not None
     assert result.parity.holds
     predictor = Predictor.load(tmp_path / "out" / "artifacts", NoServices())
-    outputs = predictor.outputs(features(splits / "test.parquet")[0])
+    outputs = predictor.outputs(rows_of_split(splits / "test.parquet"))
     assert outputs.shape[1] == 3
     assert not outputs[:, 1].any()
 
@@ -174,7 +214,7 @@ def test_stored_forest_with_anything_foreign_is_not_loaded(trained: tuple[Path, 
                 target.writestr(name, content)
     (tmp_path / "model.skops").write_bytes(changed.getvalue())
     with pytest.raises(UntrustedTypesFoundException, match="Popen"):
-        reference(tmp_path, np.zeros((1, 13), np.float32))
+        reference(tmp_path, of_numbers(np.zeros((1, 13))))
 
 
 @pytest.mark.parametrize("name", ["wine", "fashion_mnist"])

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.sdk.dataset import ROW_ID, describe_splits, read_split, share, split_of, write_split
-from workloads.sdk.kits.tables.tabular import features
+from workloads.sdk.kits.tables.requests import request_of, rows_of
+from workloads.sdk.kits.tables.tabular import columns_of
 from workloads.wine import data
 from workloads.wine.data_parameters import WineData
 
@@ -79,11 +80,9 @@ def test_corruption_harms_what_is_learned_from_and_never_the_test_split(raw: Pat
     assert (clean / "test.parquet").read_bytes() == (with_label_noise / "test.parquet").read_bytes()
     train, wrong = (data.targets(folder / "train.parquet") for folder in (clean, with_label_noise))
     assert 0.45 < (train != wrong).mean() < 0.75
-    inputs, wanted = data.rows(clean / "test.parquet"), data.targets(clean / "test.parquet")
-    scores = [
-        RandomForestClassifier(100, random_state=0).fit(data.rows(clean / "train.parquet"), y).score(inputs, wanted)
-        for y in (train, wrong)
-    ]
+    inputs, wanted = data.rows(clean / "test.parquet").numbers, data.targets(clean / "test.parquet")
+    learned = data.rows(clean / "train.parquet").numbers
+    scores = [RandomForestClassifier(100, random_state=0).fit(learned, y).score(inputs, wanted) for y in (train, wrong)]
     assert scores[0] > 0.9
     assert scores[1] < 0.5
 
@@ -99,8 +98,10 @@ def test_the_same_content_gives_the_same_bytes_and_a_seed_other_harm(raw: Path, 
 
 def test_a_split_describes_itself_and_satisfies_the_schema(raw: Path, tmp_path: Path) -> None:
     folder = processed(raw, tmp_path / "p")
-    (inputs, names), wanted = features(folder / "train.parquet"), data.targets(folder / "train.parquet")
-    assert (inputs.dtype, inputs.shape, len(names)) == (np.float32, (97, 13), 13)
+    inputs, wanted = data.rows(folder / "train.parquet").numbers, data.targets(folder / "train.parquet")
+    columns = columns_of(folder / "train.parquet")
+    assert (inputs.dtype, inputs.shape) == (np.float32, (97, 13))
+    assert columns == data.TABLES["scikit-learn"].columns
     assert set(wanted) == {"class_0", "class_1", "class_2"}
     frame = pd.read_parquet(folder / "train.parquet")
     data.schema().validate(frame)
@@ -111,8 +112,8 @@ def test_a_split_describes_itself_and_satisfies_the_schema(raw: Path, tmp_path: 
     described = data.describe(WineData(), folder)
     assert described["splits"]["train"]["target"]["counts"] == {"class_0": 31, "class_1": 38, "class_2": 28}
     assert described["statistics"]["alcohol"]["mean"] == pytest.approx(frame["alcohol"].mean(), abs=1e-4)
-    body = data.example(folder / "test.parquet", 2)
-    assert np.asarray(body["features"], np.float32) == pytest.approx(data.rows(folder / "test.parquet")[:2])
+    request = request_of(columns).model_validate(data.example(folder / "test.parquet", 2))
+    assert np.array_equal(rows_of(request, columns).numbers, data.rows(folder / "test.parquet").numbers[:2])
 
 
 def test_a_target_of_numbers_is_described_by_statistics(tmp_path: Path) -> None:
@@ -137,9 +138,10 @@ def test_wine_quality_is_read_strictly(tmp_path: Path) -> None:
             csv.writer(stream, delimiter=";").writerows([[*measurements, "quality"], *lines])
     folder = processed(raw, tmp_path / "p", source="quality")
     described = data.describe(WineData(source="quality"), folder)
-    findings = {"rows_read": 6497, "duplicates_dropped": 4, "of_these_with_another_target": 2}
-    assert described["findings"] == findings
-    assert len(splits(folder)) == 6493
+    assert described["findings"]["rows_read"] == 6497
+    assert described["findings"]["duplicates_dropped"] == 2
+    assert described["findings"]["alike_with_another_target"] == 2
+    assert len(splits(folder)) == 6495
     for split in ("train", "validation", "test"):
         data.schema().validate(pd.read_parquet(folder / f"{split}.parquet"))
     file = raw / "winequality-red.csv"

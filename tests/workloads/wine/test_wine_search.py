@@ -53,7 +53,7 @@ def test_test_rows_are_never_seen(tmp_path: Path):
     rows, wanted = search.rows_of({split: splits / f"{split}.parquet" for split in (TRAIN, VALIDATION)})
     seen = {row.tobytes() for row in rows}
     assert len(rows) == len(wanted)
-    assert not seen & {row.tobytes() for row in search.features(splits / "test.parquet")[0]}
+    assert not seen & {row.tobytes() for row in search.rows(splits / "test.parquet").numbers}
     held = search.folds(len(rows), 1)
     assert sorted(at for fold in held for at in fold.tolist()) == list(range(len(rows)))
 

@@ -127,6 +127,8 @@ def _application(application: Application, file: Path) -> Wrong:
     yield from _defaults(application.settings, "settings")
     if application.repeats < 1:
         yield "repeats", f"is {application.repeats}; it must be at least 1"
+    if application.gates.floor is None:
+        yield "gates.floor", "is None; there are no baselines of an application, so it needs a figure"
     if not (file.parent / application.prompt).is_file():
         yield "prompt", f"names {application.prompt!r}, which is not beside the declaration"
 

@@ -47,7 +47,8 @@ class Gates:
 
     Attributes:
         metric: name of the metric that decides.
-        floor: value that the metric must reach (a ceiling where lower is better).
+        floor: value that the metric must reach (a ceiling where lower is better). None: the artifacts' `baselines` must
+            be beaten, `constant` for certain, the others as far as the test rows can tell.
         margin: difference to the champion that matters, in the metric's own unit; a candidate may be worse by less.
         slices: columns within whose groups the metric is looked at, with a floor or without.
         golden: JSON file beside the declaration: a list of `{"request": ..., "answer": {...}}`, each request with one
@@ -57,7 +58,7 @@ class Gates:
     """
 
     metric: str
-    floor: float
+    floor: float | None
     margin: float
     latency_ms: float
     slices: Sequence[Slice] = ()

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from workloads.sdk.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
 from workloads.sdk.kits import network as forms
 from workloads.sdk.kits.classification import indices
-from workloads.sdk.kits.tables.tabular import features, targets
+from workloads.sdk.kits.tables.encoder import fit_encoder
+from workloads.sdk.kits.tables.tabular import columns_of, rows, targets
 
 CHECKPOINT, BEST = "last.ckpt", "best.pt"
 LOSS = "validation_loss"
@@ -33,9 +34,10 @@ Examples = tuple[np.ndarray, np.ndarray]  # rows as requests give them; classes'
 
 
 def train_table(job: TrainingJob, network: forms.Network, classes: Sequence[str] | None = None) -> TrainingResult:
-    """Fit a network to a table's splits (`kits/tabular.py`), each column standardised; write both forms."""
-    columns = features(job.data[TRAIN])[1]
-    examples = {split: (features(file)[0], _wanted(targets(file), classes)) for split, file in job.data.items()}
+    """Fit a network to a table's splits (`kits/tabular.py`), as numbers, each standardised; write both forms."""
+    columns = {name: column.declared() for name, column in columns_of(job.data[TRAIN]).items()}
+    encode = fit_encoder(rows(job.data[TRAIN]), job.artifacts)
+    examples = {split: (encode(rows(file)), _wanted(targets(file), classes)) for split, file in job.data.items()}
     return train(job, network, examples, classes, columns, forms.standard(examples[TRAIN][0], axis=0))
 
 
@@ -44,46 +46,46 @@ def train(
     network: forms.Network,
     examples: Mapping[str, Examples],
     classes: Sequence[str] | None,
-    columns: Sequence[str],
+    columns: Sequence[str] | Mapping[str, Any],
     standard: tuple[Any, Any],
 ) -> TrainingResult:
     """Fit a network to the training examples; write both forms.
 
     Args:
         classes: of which one is to be told; None where the target is a number.
-        columns: names of the numbers in a row.
+        columns: names of the numbers in a row, or a table's columns as they are declared.
         standard: mean and deviation that inputs are standardised by: one for each column, or one for all.
     """
     quiet()
     parameters = job.parameters
     torch.set_num_threads(max(1, int(job.tier.cpus)))
     torch.manual_seed(parameters.seed)
-    outputs = 1 if classes is None else len(classes)
-    body = forms.Standardised(network(len(columns), outputs, parameters), *standard)
-    (rows, wanted), held_out = examples[TRAIN], examples[VALIDATION]
+    inputs, outputs = examples[TRAIN][0].shape[1], 1 if classes is None else len(classes)
+    body = forms.Standardised(network(inputs, outputs, parameters), *standard)
+    (numbers, wanted), held_out = examples[TRAIN], examples[VALIDATION]
     middle, spread = (0.0, 1.0) if classes else forms.standard(wanted, axis=0)
-    job.progress(0.02, f"fitting a network of {_weights(body):,} weights to {len(rows)} rows")
+    job.progress(0.02, f"fitting a network of {_weights(body):,} weights to {len(numbers)} rows")
     module = Module(
         body, "classification" if classes else "regression", parameters.learning_rate, parameters.weight_decay
     )
     resumed_from = fit(
         job,
         module,
-        [_tensors(each, classes is None, middle, spread) for each in ((rows, wanted), held_out)],
+        [_tensors(each, classes is None, middle, spread) for each in ((numbers, wanted), held_out)],
     )
     job.progress(0.92, "writing both forms")
     body.load_state_dict(torch.load(job.checkpoints / BEST, weights_only=True))
     whole = forms.Probabilities(body) if classes else forms.Estimates(body, middle, spread)
     about = {
-        "inputs": len(columns),
+        "inputs": inputs,
         "outputs": outputs,
         "parameters": parameters.model_dump(mode="json"),
         "standardised": list(np.shape(standard[0])),
-        "columns": list(columns),
+        "columns": columns if isinstance(columns, Mapping) else list(columns),
         "classes": list(classes) if classes else None,
         "known": list(range(outputs)),
     }
-    forms.save(whole, torch.tensor(rows[:1]).repeat(2, 1), about, job.artifacts)
+    forms.save(whole, torch.tensor(numbers[:1]).repeat(2, 1), about, job.artifacts)
     history = module.history
     best = history[LOSS].index(min(history[LOSS]))
     return TrainingResult(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from workloads.sdk.artifacts import in_parts
+from workloads.sdk.kits.tables.encoder import Encoder
 from workloads.sdk.kits.tables.sklearn import SERVED
 from workloads.sdk.kits.torch_onnx import exported
 
@@ -92,13 +93,13 @@ def outputs(whole: nn.Module, inputs: np.ndarray) -> np.ndarray:
         return in_parts(lambda rows: whole(torch.tensor(rows)).numpy(), inputs)
 
 
-def reference(artifacts: Path, inputs: np.ndarray, network: Network) -> np.ndarray:
-    """Outputs of the trained form, float32, for inputs as requests give them."""
+def reference(artifacts: Path, inputs: Any, network: Network) -> np.ndarray:
+    """Outputs of the trained form, float32, for inputs as requests give them: `Rows`, or an array of numbers."""
     stored = about(artifacts)
     net = network(stored["inputs"], stored["outputs"], SimpleNamespace(**stored["parameters"]))
     body = Standardised(net, torch.zeros(stored["standardised"]), torch.ones(stored["standardised"]))
     whole = Probabilities(body) if stored["classes"] is not None else Estimates(body, 0.0, 1.0)
-    return outputs(load(whole, artifacts), inputs)
+    return outputs(load(whole, artifacts), Encoder(artifacts)(inputs))
 
 
 def standard(values: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,7 @@
 """Parameters that kits read; nothing heavy is imported, so that a declaration may name them."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from workloads.sdk.contract import DataParameters, Parameters
@@ -14,8 +16,8 @@ class FitParameters(Parameters):
     weight_decay: float = Field(0.01, ge=0, le=1, description="Decay of weights in AdamW.")
 
 
-class TableParameters(DataParameters):
-    """What makes one version of a table differ from another, besides its source."""
+class SplitParameters(DataParameters):
+    """What makes one version of divided rows differ from another, besides their source."""
 
     rows: int | None = Field(
         None, ge=20, description="Rows kept for training and validation together; the test split is always whole."
@@ -23,4 +25,12 @@ class TableParameters(DataParameters):
     seed: int = Field(42, ge=0, le=2**31 - 1, description="Chooses the rows that `corruption` harms.")
     corruption: float = Field(
         0.0, ge=0, le=1, description="Share of training and validation rows whose target is replaced by a wrong one."
+    )
+
+
+class TableParameters(SplitParameters):
+    """What makes one version of a table differ from another, besides its source."""
+
+    duplicates: Literal["drop", "keep"] = Field(
+        "drop", description="What happens to rows that are alike in all columns, after the first of them."
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from workloads.sdk.contract import TEST
 from workloads.sdk.dataset import SPLITS, first_rows, share, with_label_noise
-from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import SplitParameters
 
 FINDINGS = "findings.json"
 
@@ -35,7 +35,7 @@ def divide(
     ids: Sequence[str],
     targets: np.ndarray,
     fates: Sequence[str],
-    parameters: TableParameters,
+    parameters: SplitParameters,
     values: Sequence[Any] | None = None,
     names: Sequence[str] = SPLITS,
 ) -> Iterator[Split]:

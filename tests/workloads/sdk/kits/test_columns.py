@@ -56,8 +56,8 @@ def understood(*columns: list[str], **asked: str) -> list[Understood]:
 @pytest.mark.parametrize(("kind", "cells"), CASES, ids=[f"{kind} {cells[0]}" for kind, cells in CASES])
 def test_a_column_is_taken_for_what_it_is_and_read_as_that(kind: str, cells: list[str]) -> None:
     (found,) = understood(cells)
-    assert found.kind == kind, found
-    assert found.why
+    assert found.column.kind == kind, found
+    assert found.column.why
     assert found.column.becomes
     assert len(found.column.parse(cells)) == len(cells)
     assert column_of(json.loads(json.dumps(found.column.declared()))) == found.column
@@ -86,8 +86,8 @@ def test_what_could_group_or_divide_is_told_by_the_other_columns_and_said() -> N
     with_european, with_american = understood(unclear, european)[0], understood(unclear, american)[0]
     assert with_european.column.parse(["1,234"]).tolist() == [1.234]
     assert with_american.column.parse(["1,234"]).tolist() == [1234.0]
-    assert "',' divides digits" in with_european.why
-    assert "',' groups digits" in with_american.why
+    assert "',' divides digits" in with_european.column.why
+    assert "',' groups digits" in with_american.column.why
 
 
 @given(st.sampled_from(DAYS), st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2060, 1, 1)), min_size=1))
@@ -100,8 +100,8 @@ def test_dates_of_any_writing_are_read_as_that(written: str, moments: list[datet
 
 def test_a_day_that_could_be_a_month_is_said() -> None:
     (found,) = understood([f"0{1 + at % 9}/0{1 + at % 7}/2025" for at in range(60)])
-    assert found.kind == "date"
-    assert "%d/%m/%Y would fit too" in found.why
+    assert found.column.kind == "date"
+    assert "%d/%m/%Y would fit too" in found.column.why
     (asked,) = understood([f"0{1 + at % 9}/0{1 + at % 7}/2025" for at in range(60)], c0="date:%d/%m/%Y")
     assert asked.column == Date("%d/%m/%Y")
 

@@ -35,8 +35,8 @@ def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp(request.param)
     bundled(request.param, folder)
     task = "classification" if request.param == "iris" else "regression"
-    found = examine.numbers(folder / f"{request.param}.csv", "target", task)
-    made = Table("target", found.columns, found.classes)
+    found = examine.table(folder / f"{request.param}.csv", "target", task)
+    made = Table("target", {each.name: each.column for each in found.columns}, found.classes)
     made.process(TableParameters(), folder, folder / "splits")
     return made, folder / "splits"
 

@@ -17,7 +17,8 @@ from pyarrow import parquet
 from workloads.sdk.kits.parameters import TableParameters
 from workloads.sdk.kits.tables.columns import Number
 from workloads.sdk.kits.tables.tablefile import read
-from workloads.sdk.kits.tables.tabular import Table, copied, features
+from workloads.sdk.kits.tables.tabular import Table, copied
+from workloads.sdk.kits.tables.tabular import rows as rows_of_split
 
 HEADER = ["name", "größe", "a note"]
 # A cell of its own: no spaces around it, which are cut off, and no control signs but line breaks.
@@ -104,9 +105,9 @@ def test_a_file_of_any_kind_goes_through_a_tables_pipeline(tmp_path: Path, endin
     raw.mkdir()
     copied(file, raw)
     (raw / "fetched.json").write_text("{}")
-    Table("target", {"a": (0, 30), "b": (0, 10)}, ["x", "y"]).process(TableParameters(), raw, out)
-    features_of = [features(out / f"{split}.parquet")[0] for split in ("train", "validation", "test")]
-    found = sorted(tuple(row) for part in features_of for row in part.tolist())
+    Table("target", {"a": Number(0, 30), "b": Number(0, 10)}, ["x", "y"]).process(TableParameters(), raw, out)
+    parts = [rows_of_split(out / f"{split}.parquet").numbers for split in ("train", "validation", "test")]
+    found = sorted(tuple(row) for part in parts for row in part.tolist())
     assert found == sorted((float(np.float32(row["a"])), row["b"]) for row in rows)
 
 

@@ -62,6 +62,46 @@ def served(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     one.close()
 
 
+MLFLOW = [  # of the model whose only field is `rows`, lists of numbers
+    {"inputs": [[1, 2], [3, 4.5]]},
+    {"instances": [[1, 2], [3, 4.5]], "params": {}},
+    {"dataframe_records": [{"pair": [1, 2]}, {"pair": [3, 4.5]}]},
+    {"dataframe_split": {"columns": ["pair"], "index": [0, 1], "data": [[[1, 2]], [[3, 4.5]]]}},
+]
+
+
+@pytest.mark.parametrize("body", MLFLOW)
+def test_mlflow_s_clients_get_the_same_answer(served: Endpoint, body: dict) -> None:
+    answer = call(served, "POST", "/invocations", body)
+    assert answer.status == 200, answer.body
+    assert (
+        answer.json["predictions"] == call(served, "POST", "/predict", {"rows": [[1, 2], [3, 4.5]]}).json["predictions"]
+    )
+    assert call(served, "GET", "/ping").status == 200
+    assert "/invocations" in served.openapi["paths"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b"no JSON", 400, None),
+        ({}, 422, None),
+        ({"rows": [[1, 2]]}, 422, None),
+        ({"inputs": [[1, 2]], "instances": [[1, 2]]}, 422, None),
+        ({"inputs": [[1, 2]], "params": {"a": 1}}, 422, "params"),
+        ({"inputs": [[1, 2]], "more": 1}, 422, "more"),
+        ({"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}, 422, "dataframe_split.data[0]"),
+        ({"dataframe_split": [[1, 2]]}, 422, "dataframe_split"),
+        ({"inputs": {"a": [1], "b": [1, 2]}}, 422, "inputs"),
+        ({"inputs": [["x", 1]]}, 422, "rows[0][0]"),
+    ],
+)
+def test_what_no_client_of_mlflow_sends_is_refused(served: Endpoint, body, status: int, field: str | None) -> None:
+    answer = call(served, "POST", "/invocations", body)
+    assert answer.status == status, answer.body
+    assert answer.json["error"]["field"] == field
+
+
 def test_prediction(served: Endpoint) -> None:
     answer = call(served, "POST", "/predict", {"rows": [[1, 2], [3, 4.5]]})
     assert answer.status == 200

@@ -14,7 +14,7 @@ from workloads.sdk import plots
 from workloads.sdk.contract import TEST
 from workloads.sdk.dataset import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
 from workloads.sdk.kits import splits
-from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import SplitParameters
 
 IMAGE = "image"
 Pictures = tuple[np.ndarray, np.ndarray]  # pixels uint8 (n, k), and labels uint8 (n,)
@@ -22,7 +22,7 @@ Pictures = tuple[np.ndarray, np.ndarray]  # pixels uint8 (n, k), and labels uint
 
 def split(
     pictures: Pictures, frozen: Pictures | None, shares: Mapping[str, float], labels: Sequence[str],
-    parameters: TableParameters, out: Path,
+    parameters: SplitParameters, out: Path,
 ) -> None:  # fmt: skip
     """Write `<split>.parquet` and `findings.json` (duplicates that were dropped) into `out`.
 

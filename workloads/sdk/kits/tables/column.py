@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,8 +32,15 @@ def missing(cell: str) -> bool:
 
 @dataclass(frozen=True)
 class Column(ABC):
-    """A column. `learned`: whether a model gets to see it; `kept`: whether a split holds it."""
+    """A column. `learned`: whether a model gets to see it; `kept`: whether a split holds it.
 
+    Attributes:
+        why: it is taken for this, a clause for people.
+    """
+
+    why: str = field(default="", kw_only=True, compare=False)
+
+    kind: ClassVar[str]
     learned: ClassVar[bool] = True
     kept: ClassVar[bool] = True
     words: ClassVar[bool] = False  # its feature is the word itself
@@ -70,11 +77,16 @@ class Column(ABC):
 
     def json_schema(self) -> dict[str, Any]:
         """What a request's cell is; null where it is missing."""
-        return {"type": ["number", "null"]}
+        return or_null("number")
 
     def declared(self) -> dict[str, Any]:
         """As JSON, for `column_of`."""
-        return {"kind": type(self).__name__, **asdict(self)}
+        return {"kind": self.kind, **asdict(self)}
+
+
+def or_null(kind: str, **more: Any) -> dict[str, Any]:
+    """The JSON schema of a cell that may be missing."""
+    return {"anyOf": [{"type": kind}, {"type": "null"}], **more}
 
 
 def each(cells: Sequence[str], value: Callable[[str], Any]) -> list[Any]:

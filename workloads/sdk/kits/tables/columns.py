@@ -15,7 +15,7 @@ from zlib import crc32
 
 import numpy as np
 
-from workloads.sdk.kits.tables.column import Column, WrongCell, each, missing, refuse, short
+from workloads.sdk.kits.tables.column import Column, WrongCell, each, missing, or_null, refuse, short
 from workloads.sdk.kits.tables.dates import Date
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LARGEST = float(np.finfo(np.float32).max)
 def column_of(declared: dict[str, Any]) -> Column:
     """The column that `Column.declared` wrote down."""
     kinds: dict[str, type[Any]] = {
-        kind.__name__: kind for kind in (Number, Boolean, Category, Date, Text, Identifier, LeftOut)
+        kind.kind: kind for kind in (Number, Boolean, Category, Date, Text, Identifier, LeftOut)
     }
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in declared.items()}
     return kinds[str(values.pop("kind"))](**values)
@@ -46,6 +46,7 @@ class Number(Column):
         affix: what stands before or behind each number in the file: `$`, `%`, `kg`.
     """
 
+    kind = "number"
     low: float = -LARGEST
     high: float = LARGEST
     decimal: str = "."
@@ -81,11 +82,8 @@ class Number(Column):
             text, negative = text[:-1].strip(), True
         if not _form(self.decimal, self.thousands).fullmatch(text):
             return None
-        text = (
-            text.replace("\N{MINUS SIGN}", "-").replace(self.thousands, "")
-            if self.thousands
-            else text.replace("\N{MINUS SIGN}", "-")
-        )
+        text = text.replace("\N{MINUS SIGN}", "-")
+        text = text.replace(self.thousands, "") if self.thousands else text
         value = float(text.replace(self.decimal, "."))
         return -value if negative else value
 
@@ -126,6 +124,7 @@ def _form(decimal: str, thousands: str) -> re.Pattern[str]:
 class Boolean(Column):
     """Yes or no, as the file's cells spell it (upper or lower case); a request says true or false, or spells it so."""
 
+    kind = "boolean"
     true: str = "true"
     false: str = "false"
 
@@ -173,7 +172,7 @@ class Boolean(Column):
         return column.cast("float64").to_numpy(zero_copy_only=False) if len(column) else np.zeros(0)
 
     def json_schema(self) -> dict[str, Any]:
-        return {"type": ["boolean", "null"]}
+        return or_null("boolean")
 
 
 # --- texts ----------------------------------------------------------------------------------------------------------
@@ -209,13 +208,14 @@ class _Words(Column):
         return []
 
     def json_schema(self) -> dict[str, Any]:
-        return {"type": ["string", "null"]}
+        return or_null("string")
 
 
 @dataclass(frozen=True)
 class Category(_Words):
     """One of some words. One that training never saw is answered as none of those that it saw."""
 
+    kind = "category"
     words = True
 
     @property
@@ -231,6 +231,7 @@ class Text(_Words):
         buckets: numbers that a model gets of it; 0: it is left out.
     """
 
+    kind = "text"
     buckets: int = 0
 
     @property
@@ -253,6 +254,7 @@ class Text(_Words):
 class Identifier(_Words):
     """The name of a row: kept beside it and never learned from."""
 
+    kind = "identifier"
     learned = False
 
     @property
@@ -262,10 +264,9 @@ class Identifier(_Words):
 
 @dataclass(frozen=True)
 class LeftOut(_Words):
-    """A column that is of no use; the declaration says why."""
+    """A column that is of no use; `why` says it."""
 
-    why: str = ""
-
+    kind = "out"
     learned = False
     kept = False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workloads.sdk.kits.tables.column import Column, WrongCell, each, missing, refuse, short
+from workloads.sdk.kits.tables.column import Column, WrongCell, each, missing, or_null, refuse, short
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +27,7 @@ class Date(Column):
             (0: Monday), `hour` (with the minutes as a fraction).
     """
 
+    kind = "date"
     written: str = ISO
     parts: tuple[str, ...] = ("days", "month", "weekday")
 
@@ -84,7 +85,7 @@ class Date(Column):
 
     def json_schema(self) -> dict[str, Any]:
         how = "ISO 8601" if self.written == ISO else f"ISO 8601, or {self.written}"
-        return {"type": ["string", "null"], "description": f"a date: {how}"}
+        return or_null("string", description=f"a date: {how}")
 
 
 def moment(cell: str, written: str) -> datetime:

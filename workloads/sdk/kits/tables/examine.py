@@ -1,123 +1,185 @@
-"""What a CSV file holds, as a new workload's declaration needs it: `mlops new --csv` writes it down.
+"""What a file holds, as a new workload's declaration needs it: `mlops new --csv` writes it down.
 
-`numbers` looks at a table of numbers, `texts` at texts with their classes. What is wrong is a ValueError with the line.
+`table` looks at columns of any kind, `texts` at texts with their classes. What is wrong is a ValueError with the line.
 """
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
+from workloads.sdk.dataset import SPLITS, identity, split_of
+from workloads.sdk.kits.tables.column import missing, short
 from workloads.sdk.kits.tables.columns import Number
+from workloads.sdk.kits.tables.rows import of_values
 from workloads.sdk.kits.tables.tablefile import Cells, read
-from workloads.sdk.kits.tables.understand import rounded, with_room
+from workloads.sdk.kits.tables.tabular import RARE, SHARES, Table, looks
+from workloads.sdk.kits.tables.understand import Understood, decimal_sign, number, rounded, understand
 
 Task = Literal["classification", "regression"]
 FEWEST_ROWS = 50
 MOST_CLASSES = 100
 MOST_COLUMNS = 1000
 RESERVED = ("row_id", "target")  # a split's own columns
+MOST_TRIED = 1000  # ways to spread a class over the splits
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What stands in a CSV file.
+    """What stands in a file.
 
     Attributes:
         target: the column that is to be told.
         rows: how many differ from each other.
-        columns: the features, each with the smallest and the largest value to be taken for right: room was left.
+        columns: all others, and what they are taken for.
+        read_as: encoding and dialect, for people.
         classes: the target's values, sorted; None for a regression.
+        number: how the target is written where it is a number.
         floor: the deciding metric of a model that always says the same: the most frequent class, or the mean.
         tolerance: how far the served form's outputs may be from the trained one's, by rounding to float32.
         text: the column with the texts, where it is about texts.
-        left_out: columns without numbers, which no model of numbers can take.
+        rare: classes of few rows, with their number.
+        spread: for these, what sends some of their rows into each split (`Table.spread`).
+        without_target: rows whose target is missing.
+        alike: rows that are alike in all columns to one before.
     """
 
     target: str
     rows: int
-    columns: dict[str, tuple[float, float]]
+    columns: list[Understood]
+    read_as: str
     classes: list[str] | None
     floor: float
     tolerance: float
+    number: Number = field(default_factory=Number)
     text: str | None = None
-    left_out: list[str] = field(default_factory=list)
+    rare: dict[str, int] = field(default_factory=dict)
+    spread: dict[str, int] = field(default_factory=dict)
+    without_target: int = 0
+    alike: int = 0
 
 
-def numbers(file: Path, target: str, task: Task) -> Examined:
-    """A table: the target, and features that are numbers. Columns that hold mostly something else are left out."""
-    table = _table(file, target)
-    others = [name for name in table.header if name != target]
-    left_out = [name for name in others if _wordy(table.column(name))]
-    features = [name for name in others if name not in left_out]
-    if not features:
-        raise ValueError(f"{table.name} has no column of numbers beside {target!r}")
-    if len(features) > MOST_COLUMNS:
-        raise ValueError(f"{table.name} has {len(features)} columns of numbers; at most {MOST_COLUMNS} are taken")
-    if taken := [name for name in features if name in RESERVED]:
-        raise ValueError(f"{table.name} has a column {taken[0]!r}, a name that every split needs; rename it")
-    values = {name: table.numbers(name) for name in features}
-    rows = len(set(zip(*values.values(), strict=True)))
-    _enough(table, rows)
-    columns = {name: with_room(column) for name, column in values.items()}
-    if task == "classification":
-        classes, floor = _classes(table, target)
-        return Examined(target, rows, columns, classes, floor, 1e-5, left_out=left_out)
-    return Examined(target, rows, columns, None, 0.0, _tolerance(table, target), left_out=left_out)
+def table(file: Path, target: str, task: Task, kinds: Mapping[str, str] | None = None) -> Examined:
+    """A table of columns of any kind.
+
+    Args:
+        kinds: what a person says that columns are, see `understand`.
+    """
+    cells = read(file)
+    told = cells.column(target)
+    found = understand(cells, target, kinds)
+    if not any(each.column.learned for each in found):
+        raise ValueError(f"{cells.name} has no column to learn from beside {target!r}")
+    if len(found) > MOST_COLUMNS:
+        raise ValueError(f"{cells.name} has {len(found)} columns; at most {MOST_COLUMNS} are taken")
+    if taken := [each.name for each in found if each.name in RESERVED]:
+        raise ValueError(f"{cells.name} has a column {taken[0]!r}, a name that every split needs; rename it")
+    rows = _different(cells)
+    about = partial(Examined, target, rows, found, cells.read_as, alike=len(cells.rows) - rows)
+    if task == "regression":
+        written = _number(cells, target)
+        without = sum(map(missing, told))
+        return about(None, 0.0, _tolerance(cells, target, written), written, without_target=without)
+    classes, counts = _classes(cells, target)
+    rare = {name: count for name, count in sorted(counts.items()) if count < RARE}
+    spread = _spread(Table(target, {each.name: each.column for each in found}, classes), cells, rare)
+    without = len(cells.rows) - counts.total()
+    return about(classes, _floor(counts), 1e-5, rare=rare, spread=spread, without_target=without)
 
 
-def texts(file: Path, target: str, task: Task) -> Examined:
+def texts(file: Path, target: str, task: Task, kinds: Mapping[str, str] | None = None) -> Examined:
     """Texts and their classes: the texts are the column `text`, or the only other one."""
-    table = _table(file, target)
-    others = [name for name in table.header if name != target]
+    cells = read(file)
+    cells.texts(target)  # there, and nowhere empty
+    others = [name for name in cells.header if name != target]
+    if kinds:
+        raise ValueError(f"{cells.name} is taken for texts; --column is for tables")
     if "text" not in others and len(others) != 1:
-        raise ValueError(f"{table.name} must have a column `text`, or no other column than {target!r} and the texts")
+        raise ValueError(f"{cells.name} must have a column `text`, or no other column than {target!r} and the texts")
     text = "text" if "text" in others else others[0]
-    rows = len(set(table.texts(text)))
-    _enough(table, rows)
-    left_out = [name for name in others if name != text]
+    rows = _enough(cells, len(set(cells.texts(text))))
+    found = understand(cells, target)
     if task == "classification":
-        classes, floor = _classes(table, target)
-        return Examined(target, rows, {}, classes, floor, 1e-3, text, left_out)
-    return Examined(target, rows, {}, None, 0.0, 10 * _tolerance(table, target), text, left_out)
+        classes, counts = _classes(cells, target)
+        return Examined(target, rows, found, cells.read_as, classes, _floor(counts), 1e-3, text=text)
+    tolerance = 10 * _tolerance(cells, target, _number(cells, target))
+    return Examined(target, rows, found, cells.read_as, None, 0.0, tolerance, text=text)
 
 
-def _wordy(cells: list[str]) -> bool:
-    """Whether most cells are something else than numbers."""
-    return sum(Number().read(cell) is None for cell in cells if cell) > len(cells) / 2
+def _different(table: Cells) -> int:
+    return _enough(table, len(set(map(tuple, table.rows))))
 
 
-def _table(file: Path, target: str) -> Cells:
-    table = read(file)
-    table.texts(target)  # there, and nowhere empty
-    return table
-
-
-def _enough(table: Cells, rows: int) -> None:
+def _enough(table: Cells, rows: int) -> int:
+    """The number of different rows. Raises ValueError where they are too few."""
     if rows < FEWEST_ROWS:
         raise ValueError(
             f"{table.name} has {rows} different rows; at least {FEWEST_ROWS} are needed to learn, choose and judge"
         )
+    return rows
 
 
-def _classes(table: Cells, target: str) -> tuple[list[str], float]:
-    counts = Counter(table.texts(target))
+def _floor(counts: Counter[str]) -> float:
+    """The accuracy of always naming the most frequent class."""
+    return math.floor(max(counts.values()) / counts.total() * 100) / 100
+
+
+def _classes(table: Cells, target: str) -> tuple[list[str], Counter[str]]:
+    """The classes, and how many rows each has. What says that nothing is there is a class where many rows say so."""
+    counts = Counter(cell for cell in table.column(target) if cell)
+    for name in [name for name, rows in counts.items() if missing(name) and rows < RARE]:
+        del counts[name]
     if len(counts) < 2:
-        raise ValueError(f"{table.name}: {target!r} is {next(iter(counts))!r} in all rows; there is nothing to tell")
+        raise ValueError(
+            f"{table.name}: {target!r} is {next(iter(counts), '')!r} in all rows; there is nothing to tell"
+        )
     if len(counts) > MOST_CLASSES:
-        numeric = all(Number().read(name) is not None for name in counts)
-        hint = "; for a number that is to be estimated, say --task regression" if numeric else ""
+        hint = "; for a number that is to be estimated, say --task regression" if number(counts) else ""
         raise ValueError(
             f"{table.name}: {target!r} has {len(counts)} different values, and at most {MOST_CLASSES} classes are "
             f"taken{hint}"
         )
-    return sorted(counts), math.floor(max(counts.values()) / len(table.rows) * 100) / 100
+    return sorted(counts), counts
 
 
-def _tolerance(table: Cells, target: str) -> float:
+def _spread(table: Table, cells: Cells, rare: Mapping[str, int]) -> dict[str, int]:
+    """For each class of few rows the first number that sends some of its rows into each split, if there are three."""
+    if not rare:
+        return {}
+    values, targets = table.read(cells)
+    seen, found = looks(of_values(table.columns, values)), {}
+    for name in rare:
+        rows = {look for look, target in zip(seen, targets, strict=True) if target == name}
+        wanted = {2: {"train", "test"}}.get(len(rows), {"train"} if len(rows) < 2 else set(SPLITS))
+        for salt in count():
+            fates = {split_of(identity(look.encode(), str(salt).encode()), SHARES) for look in rows}
+            if wanted <= fates or salt > MOST_TRIED:
+                found[name] = salt
+                break
+    return found
+
+
+def _number(table: Cells, target: str) -> Number:
+    """How a target is written that is a number."""
+    counts = Counter(cell for cell in table.column(target) if not missing(cell))
+    if (found := number(counts, decimal_sign(table))) is None:
+        plain = Number()
+        wrong = next((cell for cell in counts if plain.read(cell) is None), next(iter(counts), ""))
+        line = table.lines[table.column(target).index(wrong)] if wrong else 1
+        raise ValueError(
+            f"{table.name}, line {line}: {target!r} is {short(wrong)}, which is no number as the others are; "
+            "for classes, say --task classification"
+        )
+    return Number(decimal=found.decimal, thousands=found.thousands, affix=found.affix)
+
+
+def _tolerance(table: Cells, target: str, written: Number) -> float:
     """How much of a number that is told may be lost by rounding to float32."""
-    wanted = table.numbers(target)
+    wanted = [value for value in table.values(target, written).tolist() if value == value]
     mean = sum(wanted) / len(wanted)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in wanted) / len(wanted))
     if not deviation:

@@ -3,51 +3,65 @@
 A workload's own predictor names the request; columns and classes come from the model itself:
 
     class Predictor(Classifier):
-        Request = Request
+        Request = request_of(TABLE.columns)
 """
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
 from pydantic import BaseModel
 
 from workloads.sdk import contract
-from workloads.sdk.arrays import with_columns
 from workloads.sdk.contract import Services
 from workloads.sdk.kits import classification, regression
-from workloads.sdk.kits.tables.requests import rows_of
+from workloads.sdk.kits.tables.columns import Number, column_of
+from workloads.sdk.kits.tables.encoder import Encoder
+from workloads.sdk.kits.tables.requests import TableRequest, request_of, rows_of
+from workloads.sdk.kits.tables.rows import Columns
 from workloads.sdk.kits.tables.sklearn import SERVED
 
 
 class OnnxPredictor(contract.Predictor):
-    """Rows are float32 (rows, columns), the request's field `features`; outputs are float32 (rows, k)."""
+    """Inputs are `Rows`, or what a request of the workload's own gives: an array of numbers; outputs float32 (rows, k).
 
-    def __init__(self, session: InferenceSession):
-        self.session = session
+    Without a request of its own a workload takes any rows whose columns the model knows.
+    """
+
+    Request: ClassVar[type[BaseModel]] = request_of()
+
+    def __init__(self, session: InferenceSession, encode: Encoder):
+        self.session, self.encode = session, encode
         self.output = session.get_outputs()[-1].name  # of a classifier's two, label and probabilities, the second
         self.inside: dict[str, Any] = {
             name: json.loads(value) for name, value in session.get_modelmeta().custom_metadata_map.items()
         }
-        self.columns: list[str] = self.inside["columns"]
+        columns = self.inside["columns"]
+        self.columns: Columns = (
+            {name: Number() for name in columns}
+            if isinstance(columns, list)
+            else {name: column_of(declared) for name, declared in columns.items()}
+        )
 
     @classmethod
     def load(cls, artifacts: Path, services: Services) -> Self:
         options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        return cls(InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"]))
+        return cls(
+            InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"]), Encoder(artifacts)
+        )
 
     def request_schema(self) -> dict[str, Any]:
-        schema = super().request_schema()
-        return with_columns(schema, "features", self.columns) if "features" in schema["properties"] else schema
+        own = issubclass(self.Request, TableRequest)
+        return (request_of(self.columns) if own else self.Request).model_json_schema()
 
-    def inputs(self, request: BaseModel) -> np.ndarray:
+    def inputs(self, request: Any) -> Any:
         return rows_of(request, self.columns)
 
-    def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        return self.session.run([self.output], {"features": inputs})[0]
+    def outputs(self, inputs: Any) -> np.ndarray:
+        return self.session.run([self.output], self.encode.feeds(inputs))[0]
 
 
 class Classifier(OnnxPredictor):
@@ -55,12 +69,12 @@ class Classifier(OnnxPredictor):
 
     Prediction = classification.Prediction
 
-    def __init__(self, session: InferenceSession):
-        super().__init__(session)
+    def __init__(self, session: InferenceSession, encode: Encoder):
+        super().__init__(session, encode)
         self.classes: list[str] = self.inside["classes"]
         self.known: list[int] = self.inside["known"]
 
-    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+    def outputs(self, inputs: Any) -> np.ndarray:
         probabilities = super().outputs(inputs)
         if len(self.known) == len(self.classes):
             return probabilities

@@ -1,27 +1,32 @@
 """Training and serving of a model that is some NumPy arrays, kept in one `.npz` file and never unpickled.
 
+It gets numbers alone: what turns a table's words and missing cells into these lies beside it (`encoder.py`).
+
 A workload brings two functions: `fit(rows, wanted, parameters) -> arrays by name` and `outputs(arrays, rows)`, and its
 predictor is made of one of the classes below:
 
     class Predictor(Classifier):
-        Request = Request
+        Request = request_of(TABLE.columns)
 
         def outputs(self, inputs):
-            return outputs(self.model, inputs)
+            return outputs(self.model, self.encode(inputs))
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel
 
 from workloads.sdk import contract
 from workloads.sdk.contract import TRAIN, Services, TrainingJob, TrainingResult
 from workloads.sdk.kits import classification, regression
+from workloads.sdk.kits.tables.columns import column_of
+from workloads.sdk.kits.tables.encoder import Encoder, fit_encoder
 from workloads.sdk.kits.tables.requests import rows_of
-from workloads.sdk.kits.tables.tabular import features, targets
+from workloads.sdk.kits.tables.rows import Columns, Rows
+from workloads.sdk.kits.tables.tabular import columns_of, rows, targets
 
 MODEL = "model.npz"
 COLUMNS, CLASSES = "_columns", "_classes"  # beside the model's own arrays
@@ -34,16 +39,18 @@ Outputs = Callable[[Arrays, np.ndarray], np.ndarray]
 def train(job: TrainingJob, fit: Fit, outputs: Outputs, classes: Sequence[str] | None = None) -> TrainingResult:
     """Fit on the training split, and write the arrays, with columns and classes beside them.
 
-    `fit` gets float32 rows (rows, columns), and the position of each row's class (int64), or its number (float64).
+    `fit` gets float32 rows (rows, numbers), and the position of each row's class (int64), or its number (float64).
     """
-    rows, columns = features(job.data[TRAIN])
+    table, columns = rows(job.data[TRAIN]), columns_of(job.data[TRAIN])
     wanted = targets(job.data[TRAIN])
-    job.progress(0.1, f"fitting to {len(rows)} rows of {len(columns)} columns")
-    model = fit(rows, wanted if classes is None else classification.indices(wanted, classes), job.parameters)
-    beside = {COLUMNS: np.asarray(columns)} | ({} if classes is None else {CLASSES: np.asarray(classes)})
+    job.progress(0.1, f"fitting to {len(table)} rows of {len(columns)} columns")
+    numbers = fit_encoder(table, job.artifacts)(table)
+    model = fit(numbers, wanted if classes is None else classification.indices(wanted, classes), job.parameters)
+    declared = json.dumps({name: column.declared() for name, column in columns.items()})
+    beside = {COLUMNS: np.asarray(declared)} | ({} if classes is None else {CLASSES: np.asarray(classes)})
     arrays: dict[str, Any] = {**model, **beside}
     np.savez(job.artifacts / MODEL, **arrays)
-    found = outputs(model, rows)
+    found = outputs(model, numbers)
     if classes is None:
         return TrainingResult(metrics={"train_r2": float(regression.evaluate(found, wanted).scores["r2"].mean())})
     right = classification.evaluate(found, wanted, classes).scores["accuracy"]
@@ -51,19 +58,21 @@ def train(job: TrainingJob, fit: Fit, outputs: Outputs, classes: Sequence[str] |
 
 
 class PlainPredictor(contract.Predictor):
-    """Rows are float32 (rows, columns), the request's field `features`; `model` holds the arrays."""
+    """Inputs are `Rows`; `encode` makes float32 (rows, numbers) of them, and `model` holds the arrays."""
 
-    def __init__(self, arrays: dict[str, np.ndarray]):
-        self.columns: list[str] = arrays.pop(COLUMNS).tolist()
+    def __init__(self, arrays: dict[str, np.ndarray], encode: Encoder):
+        declared = json.loads(arrays.pop(COLUMNS).item())
+        self.columns: Columns = {name: column_of(column) for name, column in declared.items()}
+        self.encode = encode
         self.classes: list[str] = arrays.pop(CLASSES).tolist() if CLASSES in arrays else []
         self.model = arrays
 
     @classmethod
     def load(cls, artifacts: Path, services: Services) -> Self:
         with np.load(artifacts / MODEL, allow_pickle=False) as arrays:
-            return cls(dict(arrays))
+            return cls(dict(arrays), Encoder(artifacts))
 
-    def inputs(self, request: BaseModel) -> np.ndarray:
+    def inputs(self, request: Any) -> Rows:
         return rows_of(request, self.columns)
 
 

@@ -1,17 +1,131 @@
-"""What a table's endpoint reads: rows of numbers in the field `features`."""
+"""What a table's endpoint reads: rows that name their columns (`rows`), or cells in the columns' order (`features`).
+
+A column that a row does not name is missing in it, and so is `null`; what is no column is refused.
+"""
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from workloads.sdk.contract import InvalidInput
+from workloads.sdk.kits.tables.column import Column, WrongCell
+from workloads.sdk.kits.tables.columns import LARGEST, Number
+from workloads.sdk.kits.tables.rows import Columns, Rows, of_numbers, of_values
+
+MOST_ROWS = 1000
+FORMS = ("rows", "features")
 
 
-def rows_of(request: BaseModel, columns: Sequence[str]) -> np.ndarray:
-    """The request's rows, float32 (rows, columns). Raises InvalidInput where they are not as wide as the model's."""
-    rows: np.ndarray = request.features  # type: ignore[attr-defined]
-    if rows.shape[1] != len(columns):
-        names = ", ".join(columns)
-        raise InvalidInput("features", f"rows have {rows.shape[1]} numbers; {len(columns)} are needed: {names}")
+class TableRequest(BaseModel):
+    """Rows to predict, in one of two forms."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": [form]} for form in ("rows", "features")]}
+    )
+
+    rows: Any = None
+    features: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_form(cls, body: Any) -> Any:
+        given = [form for form in FORMS if isinstance(body, dict) and body.get(form) is not None]
+        if len(given) != 1:
+            raise ValueError("give either rows (objects) or features (lists)")
+        (form,) = given
+        if not isinstance(rows := body[form], list):
+            raise ValueError(f"{form} must be a list of rows")
+        if not 1 <= len(rows) <= MOST_ROWS:
+            raise ValueError(f"{form} must hold 1 to {MOST_ROWS} rows, not {len(rows)}")
+        return body
+
+
+def request_of(columns: Columns | None = None) -> type[TableRequest]:
+    """The request of a table with these columns; None: the model itself knows them, once it is loaded."""
+    learned = _learned(columns or {})
+    cells = {name: column.json_schema() for name, column in learned.items()}
+    named: dict[str, Any] = {"type": "object", "properties": cells, "additionalProperties": columns is None}
+    listed: dict[str, Any] = {"type": "array", "items": {}, "minItems": 1}
+    if columns is not None:
+        titled = [{"title": name, **schema} for name, schema in cells.items()]
+        listed = {"type": "array", "prefixItems": titled, "minItems": len(cells), "maxItems": len(cells)}
+
+    def field(items: dict[str, Any], text: str) -> Any:
+        schema: dict[str, Any] = {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_ROWS}
+        return (Any, Field(None, description=text, json_schema_extra=schema))
+
+    return create_model(
+        "Request",
+        __base__=TableRequest,
+        __doc__=TableRequest.__doc__,
+        rows=field(named, "Rows by the names of their columns; what is not named, or null, is missing."),
+        features=field(listed, "Rows as lists of cells, in the order of the columns."),
+    )
+
+
+def rows_of(request: TableRequest, columns: Columns) -> Rows:
+    """The request's rows. Raises InvalidInput with place and reason where a cell is not what its column holds."""
+    learned = _learned(columns)
+    form = "features" if request.rows is None else "rows"
+    cells = (_of_lists if form == "features" else _of_objects)(getattr(request, form), learned)
+    if all(type(column) is Number for column in learned.values()):
+        numbers = _numbers(list(chain.from_iterable(cells)), len(learned))
+        if numbers is not None:
+            return of_numbers(numbers)
+    found = {}
+    for at, (name, column) in enumerate(learned.items()):
+        try:
+            found[name] = column.take([row[at] for row in cells])
+        except WrongCell as wrong:
+            place = f"{form}[{wrong.position}]" + (f".{name}" if form == "rows" else f"[{at}]")
+            raise InvalidInput(place, wrong.reason) from None
+    return of_values(learned, found)
+
+
+def _learned(columns: Columns) -> dict[str, Column]:
+    return {name: column for name, column in columns.items() if column.learned}
+
+
+def _of_objects(rows: Sequence[Any], columns: Columns) -> Sequence[Sequence[Any]]:
+    """The cells of each row, in the columns' order, None where a row does not name one."""
+    names = list(columns)
+    try:
+        if len(names) > 1 and {dict}.issuperset(map(type, rows)) and {len(names)}.issuperset(map(len, rows)):
+            return list(map(itemgetter(*names), rows))  # none is missing, so none is unknown either
+    except KeyError:
+        pass
+    for at, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise InvalidInput(f"rows[{at}]", "must be an object with a cell for each column")
+        if unknown := row.keys() - columns.keys():
+            listed = ", ".join(names[:20]) + (" and more" if len(names) > 20 else "")
+            raise InvalidInput(f"rows[{at}].{min(unknown)}", f"is not a column; the columns are {listed}")
+    return [[row.get(name) for name in names] for row in rows]
+
+
+def _of_lists(rows: Sequence[Any], columns: Columns) -> Sequence[Sequence[Any]]:
+    for at, row in enumerate(rows):
+        if not isinstance(row, list):
+            raise InvalidInput(f"features[{at}]", "must be a list of cells")
+        if len(row) != len(columns):
+            wanted = f"{len(columns)}: {', '.join(columns)}"
+            raise InvalidInput(f"features[{at}]", f"has {len(row)} cells instead of {wanted}")
     return rows
+
+
+def _numbers(cells: list[Any], columns: int) -> np.ndarray | None:
+    """Numbers of shape (rows, columns), NaN where there is none; None where a cell is another thing or too large."""
+    kinds = set(map(type, cells))
+    if not {int, float, type(None)}.issuperset(kinds):
+        return None
+    try:
+        make = np.array if type(None) in kinds else partial(np.fromiter, count=len(cells))
+        numbers: np.ndarray = make(cells, dtype=np.float64)
+    except OverflowError:
+        return None
+    return None if (np.abs(numbers) > LARGEST).any() else numbers.reshape(-1, columns)

@@ -1,5 +1,7 @@
 """Training of any scikit-learn estimator: fitted in float32, stored with skops, served as ONNX.
 
+What turns a table's words and missing cells into numbers (`encoder.py`) is a part of both forms.
+
 Both files' bytes depend on the model only, so that equal models have equal digests. float32 throughout: so the ONNX
 form decides as the trained one does; trees behind a scaler may differ near a threshold, which the parity gate shows.
 """
@@ -14,19 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from workloads.sdk.contract import TRAIN, TrainingJob, TrainingResult
-from workloads.sdk.kits.tables.tabular import features, targets
+from workloads.sdk.contract import TRAIN, Tier, TrainingJob, TrainingResult
+from workloads.sdk.kits.tables.encoder import ONNX_OPSETS, frame, initial_types, prepared
+from workloads.sdk.kits.tables.rows import Columns, Rows, names
+from workloads.sdk.kits.tables.tabular import columns_of, rows, targets
 
 STORED, SERVED = "model.skops", "model.onnx"
 # What a stored model may hold beyond skops' own list: scikit-learn's own classes that only hold numbers. It is never
 # what a file asks for; an estimator that needs another class is refused when its two forms are compared.
 TRUSTED = [
+    "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
 ]
-ONNX_OPSETS = {"": 17, "ai.onnx.ml": 3}
 
 
 def train(job: TrainingJob, estimator: Any, classes: Sequence[str] | None = None) -> TrainingResult:
@@ -35,30 +39,59 @@ def train(job: TrainingJob, estimator: Any, classes: Sequence[str] | None = None
     Args:
         classes: of which one is to be told, seen in training or not; None where the target is a number.
     """
-    rows, columns = features(job.data[TRAIN])
+    learned, columns = rows(job.data[TRAIN]), columns_of(job.data[TRAIN])
     wanted = targets(job.data[TRAIN])
-    job.progress(0.1, f"fitting {type(estimator).__name__} to {len(rows)} rows of {len(columns)} columns")
-    frame = _frame(rows, columns)
-    estimator.fit(frame, wanted)
-    score = float(estimator.score(frame, wanted))
+    job.progress(0.1, f"fitting {type(estimator).__name__} to {len(learned)} rows of {len(columns)} columns")
+    model = prepared(estimator, learned)
+    table = frame(learned, names(columns))
+    with threads(job.tier):
+        model.fit(table, wanted)
+    to_float32(model)
+    score = float(model.score(table, wanted))
     job.progress(0.7, "writing both forms")
-    (job.artifacts / STORED).write_bytes(_skops(estimator))
-    (job.artifacts / SERVED).write_bytes(_onnx(estimator, columns, classes))
+    write(model, learned[:1], columns, classes, job.artifacts)
     return TrainingResult(metrics={"train_r2" if classes is None else "train_accuracy": score})
 
 
-def reference(artifacts: Path, inputs: np.ndarray, classes: Sequence[str] | None = None) -> np.ndarray:
-    """Outputs of the trained form, float32, for float32 inputs (rows, columns).
+def write(model: Any, example: Rows, columns: Columns, classes: Sequence[str] | None, folder: Path) -> None:
+    """Both forms of a model that was fitted to such rows."""
+    (folder / STORED).write_bytes(_skops(model))
+    (folder / SERVED).write_bytes(_onnx(model, example, columns, classes))
+
+
+def reference(artifacts: Path, inputs: Rows, classes: Sequence[str] | None = None) -> np.ndarray:
+    """Outputs of the trained form, float32.
 
     Probabilities (rows, classes), or estimates (rows, 1) where there are no classes.
     """
     estimator = skops_io().load(artifacts / STORED, trusted=TRUSTED)
-    frame = _frame(inputs, estimator.feature_names_in_)
+    table = frame(inputs, estimator.feature_names_in_)
     if classes is None:
-        return np.asarray(estimator.predict(frame), np.float32).reshape(-1, 1)
+        return np.asarray(estimator.predict(table), np.float32).reshape(-1, 1)
     outputs = np.zeros((len(inputs), len(classes)), np.float32)
-    outputs[:, _known(estimator, classes)] = estimator.predict_proba(frame)
+    outputs[:, _known(estimator, classes)] = estimator.predict_proba(table)
     return outputs
+
+
+def threads(tier: Tier) -> Any:
+    """As many threads as the tier has processors: with more than are free, gradient boosting is ten times slower."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(max(1, int(tier.cpus)), "openmp")
+
+
+def to_float32(model: Any) -> None:
+    """Cut thresholds of gradient boosting to float32, downwards: float32 inputs are told apart as before.
+
+    A threshold that is rounded up to a value of the data, as the ONNX form would do, decides otherwise for that value.
+    """
+    last = model[-1] if hasattr(model, "steps") else model
+    for trees in getattr(last, "_predictors", ()):
+        for tree in trees:
+            threshold = tree.nodes["num_threshold"]
+            near = threshold.astype(np.float32)
+            down = np.nextafter(near, np.float32(-np.inf))
+            tree.nodes["num_threshold"] = np.where(near > threshold, down, near)
 
 
 def skops_io() -> Any:
@@ -84,25 +117,18 @@ def _known(estimator: Any, classes: Sequence[str]) -> list[int]:
     return [list(classes).index(name) for name in estimator.classes_.tolist()]
 
 
-def _frame(rows: np.ndarray, columns: Any) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame(rows, columns=list(columns))
-
-
-def _onnx(estimator: Any, columns: list[str], classes: Sequence[str] | None) -> bytes:
+def _onnx(estimator: Any, example: Rows, columns: Columns, classes: Sequence[str] | None) -> bytes:
     from onnx.helper import set_model_props
     from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType
 
     model = to_onnx(
         estimator,
         name="model",
-        initial_types=[("features", FloatTensorType([None, len(columns)]))],
+        initial_types=initial_types(example),
         options=None if classes is None else {"zipmap": False},
         target_opset=ONNX_OPSETS,
     )
-    inside: dict[str, Any] = {"columns": columns}
+    inside: dict[str, Any] = {"columns": {name: column.declared() for name, column in columns.items()}}
     if classes is not None:
         inside |= {"classes": list(classes), "known": _known(estimator, classes)}
     set_model_props(model, {name: json.dumps(value) for name, value in inside.items()})

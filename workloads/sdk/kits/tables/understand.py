@@ -7,7 +7,7 @@ word (`kinds`) goes before all of it.
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -46,29 +46,25 @@ class Understood:
     """A column, what it is taken for, and why.
 
     Attributes:
-        kind: one of `KINDS`.
-        column: how its cells are read, and what is learned from them.
+        column: how its cells are read, what is learned from them, and why it is taken for that.
         missing: share of rows without a value.
         examples: some cells as the file has them.
-        why: a clause for people.
     """
 
     name: str
-    kind: str
     column: Column
     missing: float
     examples: tuple[str, ...]
-    why: str
 
     def facts(self) -> dict[str, object]:
         """For people and programs: what was understood, in words."""
         return {
             "column": self.name,
-            "kind": self.kind,
+            "kind": self.column.kind,
             "missing": round(self.missing, 4),
             "examples": list(self.examples),
             "becomes": self.column.becomes,
-            "why": self.why,
+            "why": self.column.why,
         }
 
 
@@ -84,26 +80,33 @@ def understand(table: Cells, target: str | None = None, kinds: Mapping[str, str]
     asked = dict(kinds or {})
     for name in asked:
         table.column(name)
-    decimals = _decimals(table)
-    return [
-        _one(name, table.columns[name], asked.get(name), decimals, table.name)
-        for name in table.header
-        if name != target
-    ]
+    decimal, found = decimal_sign(table), []
+    for name in table.header:
+        if name != target:
+            counts, share = _counted(table, name)
+            made = (
+                _asked(name, asked[name], counts, decimal, table.name)
+                if name in asked
+                else _found(name, counts, share, decimal)
+            )
+            found.append(described(table, name, made))
+    return found
 
 
-def _one(name: str, cells: Sequence[str], asked: str | None, decimal: str | None, file: str) -> Understood:
+def described(table: Cells, name: str, column: Column) -> Understood:
+    """A column of a file that is taken for `column`. Raises ValueError where the file has none of this name."""
+    counts, share = _counted(table, name)
+    return Understood(name, column, share, tuple(cell for cell, _ in counts.most_common(SHOWN)))
+
+
+def _counted(table: Cells, name: str) -> tuple[Counter[str], float]:
+    """How often each value stands in a column, and the share of cells without one."""
+    cells = table.column(name)
     counts = Counter(cell for cell in cells if not missing(cell))
-    rows = sum(counts.values())
-    share = 1 - rows / len(cells) if cells else 1.0
-    kind, column, why = (
-        _asked(name, asked, counts, decimal, file) if asked else _found(name, cells, counts, share, decimal)
-    )
-    examples = tuple(cell for cell, _ in counts.most_common(SHOWN))
-    return Understood(name, kind, column, share, examples, why)
+    return counts, 1 - sum(counts.values()) / len(cells) if cells else 1.0
 
 
-def _asked(name: str, asked: str, counts: Counter[str], decimal: str | None, file: str) -> tuple[str, Column, str]:
+def _asked(name: str, asked: str, counts: Counter[str], decimal: str | None, file: str) -> Column:
     kind, _, written = asked.partition(":")
     made: Column | None
     match kind:
@@ -118,45 +121,41 @@ def _asked(name: str, asked: str, counts: Counter[str], decimal: str | None, fil
         case "text":
             made = Text(BUCKETS)
         case "out":
-            made = LeftOut("as asked for")
+            made = LeftOut()
         case _:
             raise ValueError(f"{name}={asked}: a column is one of {', '.join(KINDS)}, or date:%d.%m.%Y and the like")
     if made is None:
         few = ", ".join(map(repr, list(counts)[:SHOWN]))
         raise ValueError(f"{file}: the column {name!r} cannot be read as {asked}; it holds {few} and the like")
-    return kind, made, "as asked for"
+    return replace(made, why="as asked for")
 
 
-def _found(
-    name: str, cells: Sequence[str], counts: Counter[str], share: float, decimal: str | None
-) -> tuple[str, Column, str]:
+def _found(name: str, counts: Counter[str], share: float, decimal: str | None) -> Column:
     rows = sum(counts.values())
     if share >= NEARLY_EMPTY:
-        why = "no cell holds a value" if not rows else f"{share:.1%} of its cells are empty"
-        return "out", LeftOut(why), why
+        return LeftOut(why=f"{share:.1%} of its cells are empty" if rows else "no cell holds a value")
     if len(counts) == 1 and not share:
-        why = f"the same in all rows: {next(iter(counts))[:40]!r}"
-        return "out", LeftOut(why), why
+        return LeftOut(why=f"the same in all rows: {next(iter(counts))[:40]!r}")
     if made := boolean(counts):
-        return "boolean", made, f"only {made.true!r} and {made.false!r}"
+        return replace(made, why=f"only {made.true!r} and {made.false!r}")
     if dated := date(counts):
-        return "date", dated, _date_why(dated, counts)
+        return replace(dated, why=_date_why(dated, counts))
     if all(re.fullmatch(r"[0-9]+", cell) for cell in counts):
         if any(cell.startswith("0") and len(cell) > 1 for cell in counts):
-            return "identifier", Identifier(), "digits with leading zeros are names"
+            return Identifier(why="digits with leading zeros are names")
         if named := _numbered(name, counts):
-            return "identifier", Identifier(), named
+            return Identifier(why=named)
     if numeric := number(counts, decimal):
-        return "number", numeric, _number_why(numeric, counts)
+        return replace(numeric, why=_number_why(numeric, counts))
     words = sum(len(cell.split()) * count for cell, count in counts.items()) / rows
     if words >= SENTENCE and len(counts) > rows / 2:
-        return "text", Text(), f"free text, {words:.0f} words on average"
+        return Text(why=f"free text, {words:.0f} words on average")
     if len(counts) >= NEARLY_UNIQUE * rows and rows > 1:
-        return "identifier", Identifier(), f"{len(counts)} different texts in {rows} rows are names"
+        return Identifier(why=f"{len(counts)} different texts in {rows} rows are names")
     repeated = sum(count for count in counts.values() if count > 1)
     if repeated < rows / 2:
-        return "identifier", Identifier(), f"most of its {len(counts)} texts stand in one row only"
-    return "category", Category(), f"{len(counts)} different texts"
+        return Identifier(why=f"most of its {len(counts)} texts stand in one row only")
+    return Category(why=f"{len(counts)} different texts")
 
 
 # --- each kind ------------------------------------------------------------------------------------------------------
@@ -280,7 +279,7 @@ def _undecided(counts: Mapping[str, int]) -> bool:
     )
 
 
-def _decimals(table: Cells) -> str | None:
+def decimal_sign(table: Cells) -> str | None:
     """The decimal sign of those columns that leave no doubt, where they agree."""
     signs = set()
     for cells in table.columns.values():

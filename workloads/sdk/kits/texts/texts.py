@@ -15,7 +15,7 @@ import numpy as np
 from workloads.sdk.contract import TEST, Fetched
 from workloads.sdk.dataset import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
 from workloads.sdk.kits import splits
-from workloads.sdk.kits.parameters import TableParameters
+from workloads.sdk.kits.parameters import SplitParameters
 from workloads.sdk.kits.tables import tablefile
 from workloads.sdk.kits.tables.tabular import copied, targets
 from workloads.sdk.kits.texts import duplicates
@@ -42,7 +42,7 @@ class Texts:
     classes: Sequence[str] | None = None
 
     def process(
-        self, parameters: TableParameters, raw: Path, out: Path, findings: dict[str, Any] | None = None
+        self, parameters: SplitParameters, raw: Path, out: Path, findings: dict[str, Any] | None = None
     ) -> None:
         """Write the splits of the table's file in `raw`. Raises ValueError naming the line that is wrong."""
         table = tablefile.read(tablefile.of(raw))
@@ -53,7 +53,7 @@ class Texts:
         self,
         texts: Sequence[str],
         targets: Sequence[Any],
-        parameters: TableParameters,
+        parameters: SplitParameters,
         out: Path,
         published: Sequence[str] | None = None,
         findings: dict[str, Any] | None = None,
@@ -91,7 +91,7 @@ class Texts:
         }
         splits.keep_findings({**found, **(findings or {})}, out)
 
-    def describe(self, parameters: TableParameters, processed: Path) -> dict[str, Any]:
+    def describe(self, parameters: SplitParameters, processed: Path) -> dict[str, Any]:
         """Schema, splits, statistics, and what was found while processing."""
         return {**describe_splits(processed), **splits.findings(processed)}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from workloads.sdk.artifacts import Manifest, in_parts, sha256, write_golden
+from workloads.sdk.artifacts import BASELINES, Manifest, in_parts, sha256, write_golden
 from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Predictor, TrainingJob, Workload
 from workloads.sdk.contract.loading import workload_of
 from workloads.sdk.disk import writing
@@ -115,6 +115,7 @@ def _run(spec: Spec, out: Path, progress: Progress) -> Result:
         for split, file in held_out.items():
             scores = workload.resolve(workload.evaluate)(outputs[split], file).scores
             metrics |= {f"{split}_{metric.name}": float(scores[metric.name].mean()) for metric in workload.metrics}
+        metrics |= _baselines(workload, artifacts, rows[TEST], held_out[TEST], metrics, plots)
         if workload.plot:
             workload.resolve(workload.plot)(outputs[TEST], held_out[TEST], plots)
         if any(len(values) > 1 for values in trained.curves.values()):
@@ -146,6 +147,23 @@ def _run(spec: Spec, out: Path, progress: Progress) -> Result:
     shutil.rmtree(checkpoints, ignore_errors=True)
     progress(1, f"done: {out / RESULT}")
     return result
+
+
+def _baselines(
+    workload: Workload, artifacts: Path, rows: Any, test: Path, metrics: Mapping[str, float], plots: Path
+) -> dict[str, float]:
+    """The deciding metric of the simpler models beside this one, on the test rows, and a picture of them."""
+    goal, found = workload.metric.name, {}
+    folder = artifacts / BASELINES
+    for each in sorted(folder.iterdir()) if folder.is_dir() else ():
+        predictor = workload.resolve(workload.predictor).load(each, NoServices())
+        outputs = in_parts(predictor.outputs, rows)
+        found[each.name] = float(workload.resolve(workload.evaluate)(outputs, test).scores[goal].mean())
+    if found:
+        from workloads.sdk.plots import baselines
+
+        baselines({"model": metrics[f"test_{goal}"], **found}, goal, len(rows), plots / "baselines.png")
+    return {f"test_{goal}_of_{name}": value for name, value in found.items()}
 
 
 def _verify(spec: Spec) -> None:

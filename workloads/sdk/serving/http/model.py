@@ -1,4 +1,4 @@
-"""The endpoint of a model: `POST /predict`."""
+"""The endpoint of a model: `POST /predict`, and the same for MLflow's clients: `POST /invocations`, `GET /ping`."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +12,7 @@ from workloads.sdk.contract import InvalidInput, Predictor
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.openapi import openapi
 from workloads.sdk.serving.http.request import Message, Reader, Receive, Refusal, read_body
+from workloads.sdk.serving.http.scoring import body_of
 from workloads.sdk.serving.http.service import Response, Send, Service, json, wrong_method
 from workloads.sdk.serving.log.writer import Record
 from workloads.sdk.serving.replica import Replica
@@ -32,13 +33,16 @@ class Endpoint(Service):
         self.openapi = openapi(config.endpoint, config.route, self.kind)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self.of_version["/example"] = self._example
+        self.gets["/ping"] = self.gets["/health"]
 
     async def own(self, path: str, scope: Message, receive: Receive, send: Send) -> tuple[Response, Record]:
-        if path != "/predict":
+        if path not in ("/predict", "/invocations"):
             raise Refusal(404, "not_found", f"there is nothing at {path}; see /docs")
         if scope["method"] != "POST":
             raise wrong_method("POST")
         body = await read_body(scope, receive)
+        if path == "/invocations":
+            body = orjson.dumps(body_of(body, list(self.kind.Request.model_fields)))
         started = perf_counter()
         loaded = await self.wanted(scope)
         if loaded is None:

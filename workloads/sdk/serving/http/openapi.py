@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from workloads.sdk.contract import Predictor
 from workloads.sdk.serving.http.request import VERSION
+from workloads.sdk.serving.http.scoring import FORMS
 
 PAGE = Path(__file__).with_name("docs.html")
 REF = "#/components/schemas/"
@@ -64,10 +65,21 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
     }
     paths = {
         "/predict": {"post": {"operationId": "predict", **predict}},
+        "/invocations": {"post": {"operationId": "invocations", **predict, **_invocations()}},
+        "/ping": {"get": get("ping", "The same as /health, as MLflow calls it", "EndpointHealth", also={"503"})},
         **paths_of_all(),
         "/example": {"get": example},
     }
     return text(endpoint, route, f"Predictions of `{endpoint}`.", paths, schemas)
+
+
+def _invocations() -> dict[str, Any]:
+    """What differs where MLflow's clients ask."""
+    schema = {"type": "object", "properties": {form: {} for form in FORMS}, "minProperties": 1}
+    return {
+        "summary": "Predict, in the forms that MLflow's clients send",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+    }
 
 
 def text(endpoint: str, route: str, about: str, paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
