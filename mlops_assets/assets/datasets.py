@@ -95,13 +95,16 @@ def dataset(workload: Declared) -> dg.AssetsDefinition:
 def describe(version: DataVersion, files: dict) -> dict:
     """Metadata of a dataset version: size, columns, splits, origin."""
     metadata = version.metadata
-    splits = metadata["splits"]
+    splits, found = metadata["splits"], metadata.get("findings", {})
+    known = {each["column"]: f"{each['kind']}: {each['becomes']}; {each['why']}" for each in found.get("columns", ())}
     return {
         "dagster/uri": str(next(iter(files.values())).parent),
         "dagster/row_count": sum(split["rows"] for split in splits.values()),
         "dagster/column_schema": dg.TableSchema(
             columns=[
-                dg.TableColumn(name, str(column.get("dtype", "")), description=column.get("description"))
+                dg.TableColumn(
+                    name, str(column.get("dtype", "")), description=column.get("description") or known.get(name)
+                )
                 for name, column in metadata["schema"].items()
             ]
         ),
@@ -125,7 +128,7 @@ def describe(version: DataVersion, files: dict) -> dict:
         ),
         "splits": dg.JsonMetadataValue(splits),
         "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
-        **_found(dict(metadata.get("findings", {}))),
+        **_found(dict(found)),
     }
 
 

@@ -11,6 +11,9 @@ import pytest
 from scaffold_support import judged, new, splits, written
 from serving_support import call
 
+from mlops_assets.assets.datasets import describe
+from resources.registry import DataRegistry
+from resources.settings import Settings
 from workloads.sdk.contract import TEST
 from workloads.sdk.contract.loading import load
 from workloads.sdk.programs.spec import Spec
@@ -90,6 +93,26 @@ def test_what_was_understood_is_shown_before_anything_is_written(tmp_path: Path)
     declared = (tmp_path / "of_shown" / "of_shown_models" / "shown" / "data.py").read_text()
     assert '"plan": LeftOut(why="as asked for"),' in declared
     assert '"text": Text(buckets=64, why="as asked for"),' in declared
+
+
+def test_a_release_and_dagster_say_what_was_found(tmp_path: Path) -> None:
+    own = tmp_path / "found.csv"
+    lines = list(tickets(random.Random(2)))
+    own.write_text("\n".join([*lines, *lines[1:4], lines[5].rpartition(",")[0] + ","]))
+    facts = written("found", "--csv", own, "--target", "topic", "--into", tmp_path / "of_found")
+    (workload,) = load(Path(facts["folder"]).parent)
+    registry = DataRegistry(Settings(home=tmp_path / "home"))
+    released = registry.release(workload)
+    for part in ("duplicates dropped: 3", "rows without target: 1", "classes of few rows: rare 4"):
+        assert part in str(released)
+    shown = describe(released.version, registry.local(released.version))
+    rows = {record.data["column"]: record.data for record in shown["columns"].records}
+    assert list(rows) == [column["column"] for column in facts["columns"]]
+    assert rows["flag"]["kind"] == "out"
+    assert rows["plan"]["examples"] in ("pro, basic", "basic, pro")
+    (plan,) = [column for column in shown["dagster/column_schema"].columns if column.name == "plan"]
+    assert plan.description.startswith("category: a 0 or 1 for each word of the training rows; 2 different")
+    assert shown["findings"].data["rows_read"] == 244
 
 
 @pytest.mark.parametrize(
