@@ -106,27 +106,22 @@ class Table:
         seen = looks(of_values(self.columns, values)[told])
         columns = [values[name][told].tolist() for name in self.kept]
         wholes = list(map(repr, zip(*columns, targets[told].tolist(), strict=True)))
-        rows: list[int] = []
-        ids, fates, alike, contrary = [], [], 0, 0
+        keep = parameters.duplicates == "keep"
+        ids: dict[str, int] = {}  # the position of each row that is kept, by its identity
+        fates, alike, contrary = [], 0, 0
         order = sorted(range(len(told)), key=lambda row: (seen[row], wholes[row], row))
         for look, group in groupby(order, key=seen.__getitem__):
-            members = {whole: list(same) for whole, same in groupby(group, key=wholes.__getitem__)}
-            classes = {targets[told[same[0]]] for same in members.values()}
-            alike += sum(len(same) - 1 for same in members.values())
-            contrary += len(classes) > 1
-            salt = self.spread.get(next(iter(classes))) if len(classes) == 1 else None
-            fate = split_of(look if salt is None else identity(look.encode(), str(salt).encode()), SHARES)
-            for whole, same in members.items():
-                for nth, row in enumerate(same if parameters.duplicates == "keep" else same[:1]):
-                    alone = len(members) == 1 and nth == 0
-                    ids.append(look if alone else identity(look.encode(), whole.encode(), str(nth).encode()))
-                    fates.append(fate)
-                    rows.append(int(told[row]))
-        chosen = np.asarray(rows, np.int64)
+            members = {whole: told[list(same)].tolist() for whole, same in groupby(group, key=wholes.__getitem__)}
+            named = _named(look, members, keep)
+            ids |= named
+            fates += [self._fate(look, {targets[rows[0]] for rows in members.values()})] * len(named)
+            alike += sum(len(rows) - 1 for rows in members.values())
+            contrary += len({targets[rows[0]] for rows in members.values()}) > 1
+        chosen = np.asarray(list(ids.values()), np.int64)
         wanted = targets[chosen] if self.classes is None else targets[chosen].astype(str)
         about = {"columns": {name: column.declared() for name, column in self.kept.items()}}
         names = [name for name, column in self.kept.items() if not column.learned]
-        for split in splits.divide(ids, wanted, fates, parameters, self.classes):
+        for split in splits.divide(list(ids), wanted, fates, parameters, self.classes):
             of = chosen[split.chosen]
             stored = {name: column.stored(values[name][of]) for name, column in self.kept.items()}
             whole_rows = {ROW_ID: split.ids, **stored, TARGET: split.targets.tolist()}
@@ -135,11 +130,16 @@ class Table:
         found = {
             "rows_read": len(targets),
             "rows_without_target": len(targets) - len(told),
-            f"duplicates_{'kept' if parameters.duplicates == 'keep' else 'dropped'}": alike,
+            f"duplicates_{'kept' if keep else 'dropped'}": alike,
             "alike_with_another_target": contrary,
             "classes_of_few_rows": {name: count for name, count in sorted(counts.items()) if count < RARE},
         }
         splits.keep_findings(found | dict(known or {}), out)
+
+    def _fate(self, look: str, told: set[Any]) -> str:
+        """The split of the rows that look so, of which this is to be told."""
+        salt = self.spread.get(next(iter(told))) if len(told) == 1 else None
+        return split_of(look if salt is None else identity(look.encode(), str(salt).encode()), SHARES)
 
     def describe(self, parameters: TableParameters, processed: Path) -> dict[str, Any]:
         """Schema, splits, statistics, and what was found while processing."""
@@ -148,6 +148,21 @@ class Table:
     def schema(self) -> Any:
         """What every split must satisfy, a pandera `DataFrameSchema`."""
         return schema_of(self)
+
+
+def _named(look: str, members: Mapping[str, Sequence[int]], keep: bool) -> dict[str, int]:
+    """The rows that look so, by their identities: the look itself, or one of all columns where it is not enough.
+
+    Args:
+        members: positions of the rows that are alike in all columns, by these.
+        keep: all of them, else the first.
+    """
+    found = {}
+    for whole, rows in members.items():
+        for nth, row in enumerate(rows if keep else rows[:1]):
+            alone = len(members) == 1 and nth == 0
+            found[look if alone else identity(look.encode(), whole.encode(), str(nth).encode())] = row
+    return found
 
 
 def looks(rows: Rows) -> list[str]:
