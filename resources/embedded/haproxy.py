@@ -24,6 +24,7 @@ AWAY = "no replica of this endpoint can answer at the moment; try again"
 
 # What Ray starts first knows no endpoint until Ray has told it: it takes over what the last one knew. Where an endpoint
 # has no replica, Ray would have its own slow proxy (`backup`) wait for one; a caller can do that better.
+# What a replica had in hand when it was killed is asked of another where asking twice changes nothing.
 SCRIPT = r"""#!/bin/sh -e
 for argument; do case "$argument" in *.cfg) config=$argument;; -sf) reload=yes;; esac; done
 if grep -q '^backend http-' "$config"; then cp "$config" "$config.last"
@@ -34,7 +35,7 @@ sed 's,$,/,' "$folder/routes" >"$folder/below"
 away="http-request return status 503 content-type application/json hdr Retry-After 1 file $folder/away.json"
 grep -q "$folder/below" "$config" || sed -i -e 's/^\( *bind \)\*\{0,1\}:/\1127.0.0.1:/' -e '/ check backup$/d' \
   -e "/^backend default_backend/a $away if { path -f $folder/routes } || { path_beg -f $folder/below }" \
-  "$config"
+  -e '/^frontend http_frontend/a http-request disable-l7-retry unless METH_GET || { path_end /predict }' "$config"
 if [ -z "$reload" ]; then
   for process in /proc/[0-9]*; do
     if [ "$(readlink "$process/exe")" = "$haproxy" ] && grep -q "$config" "$process/cmdline"; then

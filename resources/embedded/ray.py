@@ -122,6 +122,7 @@ class Ray(Part):
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",  # of 30: how long new code waits for old replicas
             "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # of 10; the third failure has HAProxy started anew
+            "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",  # of what is asked only, see haproxy.py
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy.program(self.settings, files)),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(files / "haproxy.cfg"),

@@ -1,5 +1,7 @@
 """The prediction log: what is kept, what is lost, and that it is in nobody's way."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from patience import until
 from serving_support import call, recent, replica, version
 
 from resources.database import connect
@@ -20,7 +23,9 @@ from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.model import Endpoint
 from workloads.sdk.serving.log import table
 from workloads.sdk.serving.log import writer as log_module
-from workloads.sdk.serving.log.writer import LogWriter, Record
+from workloads.sdk.serving.log.journal import Journal
+from workloads.sdk.serving.log.record import Record
+from workloads.sdk.serving.log.writer import LogWriter
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ def log(postgres: Settings) -> PredictionLog:
 
 @pytest.fixture
 def writer(log: PredictionLog) -> Iterator[LogWriter]:
-    writer = LogWriter(lambda: connect(log.settings), log.schema, f"log-{uuid4().hex}")
+    writer = LogWriter(lambda: connect(log.settings), log.schema, f"log-{uuid4().hex}", None)
     yield writer
     writer.close()
 
@@ -93,7 +98,7 @@ def test_bounds_hold_and_losses_are_counted(log: PredictionLog, monkeypatch: pyt
         raise psycopg.OperationalError("away")
 
     monkeypatch.setattr(log_module, "MAX_RECORDS", 100)
-    writer = LogWriter(away, log.schema, "bounds")
+    writer = LogWriter(away, log.schema, "bounds", None)
     for _ in range(250):
         writer.put(record())
     counts = writer.counts()
@@ -238,7 +243,7 @@ def test_a_table_of_before_is_converted_while_replicas_write(log: PredictionLog)
         connection.execute(table.statement(old.schema, OLD_TABLE))
         for one in [*rows, strange]:
             connection.execute(table.statement(old.schema, OLD_ROW), [one.prediction_id, one.at])
-    writer = LogWriter(lambda: connect(settings), old.schema, "old")
+    writer = LogWriter(lambda: connect(settings), old.schema, "old", None)
     more = []
     with ThreadPoolExecutor(3) as pool:
         migrating = [pool.submit(old.migrate) for _ in range(3)]
@@ -260,3 +265,70 @@ def test_a_table_of_before_is_converted_while_replicas_write(log: PredictionLog)
         assert len(table.partitions(connection, old.schema)) == 6  # four days of rows, and the next two
     old.migrate()
     assert old.usage([1], []).count == 6
+
+
+def test_what_a_killed_replica_had_answered_is_written_by_the_next_one(log: PredictionLog, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", MORTAL, str(tmp_path)], stdout=subprocess.PIPE, text=True) as mortal:
+        assert mortal.stdout is not None
+        answered = [UUID(mortal.stdout.readline().strip()) for _ in range(100)]
+        assert list(Journal(tmp_path, "mortal").left_behind()) == []  # its files are its own while it lives
+        mortal.kill()
+    (file,) = tmp_path.glob("mortal.*.journal")
+    with file.open("r+b") as cut:  # a record that it was about to write: all but its first byte
+        cut.seek(file.read_bytes().index(b"\0") + 1)
+        cut.write(b'"half')
+    next_one = LogWriter(lambda: connect(log.settings), log.schema, "mortal", tmp_path)
+    until(lambda: not file.exists())
+    found = recent(log, "mortal", 1000)
+    assert {one.prediction_id for one in found} == set(answered)
+    texts = {(one.inputs and one.inputs["text"], str(one.outputs)) for one in found}
+    assert texts == {("ab", "['c']"), (None, "['c']")}
+    written(next_one)
+    next_one.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_holds_no_more_than_what_is_not_written(log: PredictionLog, tmp_path: Path) -> None:
+    writer = LogWriter(lambda: connect(log.settings), log.schema, "tidy", tmp_path)
+    for _ in range(5):
+        for _ in range(100):
+            writer.put(record())
+        written(writer)
+        until(lambda: {file.read_bytes()[:1] for file in tmp_path.iterdir()} == {b"\0"})
+    writer.put(record(outputs=b'["' + b"x" * 2**21 + b'"]'))  # larger than a file
+    written(writer)
+    writer.close()
+    assert list(tmp_path.iterdir()) == []
+    assert len(recent(log, "tidy", 1000)) == 501
+
+
+def test_with_the_database_away_at_its_end_a_replica_leaves_its_log_to_the_next(
+    log: PredictionLog, tmp_path: Path
+) -> None:
+    def away() -> psycopg.Connection:
+        raise psycopg.OperationalError("away")
+
+    first = LogWriter(away, log.schema, "left", tmp_path)
+    first.put(record())
+    first.close()
+    second = LogWriter(lambda: connect(log.settings), log.schema, "left", tmp_path)
+    until(lambda: len(recent(log, "left")) == 1)
+    second.close()
+
+
+MORTAL = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from workloads.sdk.serving.http.ids import uuid7
+from workloads.sdk.serving.log.record import Record
+from workloads.sdk.serving.log.writer import LogWriter
+
+writer = LogWriter(lambda: time.sleep(1000), "unused", "mortal", Path(sys.argv[1]))
+for number in range(100):
+    body = b'{"text":\\n "ab"}' if number % 2 else None
+    one = Record(uuid7(), None, "1.0.0", 7, datetime.now(UTC), 1, 0.5, body, b'["c"]', number)
+    writer.put(one)
+    print(one.prediction_id, flush=True)
+time.sleep(1000)
+"""

@@ -108,7 +108,7 @@ class Replica:
         self.started = time.monotonic()
         self.current: Loaded | None = None
         self.error: str | None = None
-        self.log = LogWriter(self.connect, config.schema, config.endpoint)
+        self.log = LogWriter(self.connect, config.schema, config.endpoint, Path(config.state, "log"))
         self._plans = Plans(config.schema)
         self.services = EndpointServices(config)
         self.cache = VersionCache(config.endpoint, config.schema, lambda version: self._load(Plan(0, version)))

@@ -33,7 +33,7 @@ from workloads.sdk.serving.http.service import (
     logger,
     wrong_method,
 )
-from workloads.sdk.serving.log.writer import Record
+from workloads.sdk.serving.log.record import Record
 from workloads.sdk.serving.replica import Replica
 from workloads.sdk.serving.versions.composition import LoadedApp
 

@@ -14,7 +14,7 @@ from workloads.sdk.serving.http.openapi import openapi
 from workloads.sdk.serving.http.request import Message, Reader, Receive, Refusal, read_body
 from workloads.sdk.serving.http.scoring import body_of
 from workloads.sdk.serving.http.service import Response, Send, Service, json, wrong_method
-from workloads.sdk.serving.log.writer import Record
+from workloads.sdk.serving.log.record import Record
 from workloads.sdk.serving.replica import Replica
 from workloads.sdk.serving.versions.loading import LoadedModel
 

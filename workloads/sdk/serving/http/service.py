@@ -14,7 +14,7 @@ import orjson
 from workloads.sdk.artifacts import BrokenArtifacts
 from workloads.sdk.serving.http.openapi import page
 from workloads.sdk.serving.http.request import Headers, Message, Receive, Refusal, version_of
-from workloads.sdk.serving.log.writer import Record
+from workloads.sdk.serving.log.record import Record
 from workloads.sdk.serving.replica import Replica
 from workloads.sdk.serving.versions.cache import Busy
 from workloads.sdk.serving.versions.loading import Loaded

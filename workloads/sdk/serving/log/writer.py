@@ -1,18 +1,20 @@
 """The prediction log: one row for each answered request, written in the background and never in its way.
 
 A request leaves a record in a bounded queue. A thread writes what has gathered, four times a second, by binary COPY.
-With PostgreSQL away the queue fills up to its bounds; what finds no room is counted as lost.
+With PostgreSQL away the queue fills up to its bounds; what finds no room is counted as lost. What a killed replica had
+in its queue stands in its journal, and the next one writes it.
 """
 
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
+from workloads.sdk.serving.log.journal import Journal
+from workloads.sdk.serving.log.record import Record
 from workloads.sdk.serving.log.table import COLUMNS, add_days, statement
 
 if TYPE_CHECKING:
@@ -26,26 +28,6 @@ BATCH = 2_000
 INTERVAL = 0.25  # seconds
 
 
-@dataclass(slots=True)
-class Record:
-    """One answered request, as it is queued; `inputs` and `outputs` are JSON texts."""
-
-    prediction_id: UUID
-    release_id: int | None
-    version: str
-    plan: int
-    at: datetime
-    rows: int
-    latency_ms: float
-    inputs: bytes | None
-    outputs: bytes
-    number: int | None = None
-
-    @property
-    def size(self) -> int:
-        return len(self.outputs) + (len(self.inputs) if self.inputs else 0)
-
-
 class LogWriter:
     """The queue and the thread that empties it.
 
@@ -53,8 +35,11 @@ class LogWriter:
         written, lost: records so far.
     """
 
-    def __init__(self, connect: "Callable[[], Connection[Any]]", schema: str, endpoint: str):
+    def __init__(self, connect: "Callable[[], Connection[Any]]", schema: str, endpoint: str, folder: Path | None):
+        """`folder`: of the journals; None: what is queued ends with the process."""
         self.written = self.lost = 0
+        self._journal = Journal(folder, endpoint) if folder else None
+        self._finished = 0  # files of the journal that may go when the batch is written
         self._connect, self._schema, self._endpoint = connect, schema, endpoint
         self._queue: deque[Record] = deque()
         self._bytes = 0  # in the queue
@@ -78,29 +63,41 @@ class LogWriter:
                 return
             self._bytes += size
             self._queue.append(record)
+            try:
+                if self._journal is not None:
+                    self._journal.add(record)
+            except OSError as error:
+                logger.warning("what is queued ends with this replica from here on: no journal (%s)", error)
+                self._journal = None
 
     def close(self, timeout: float = 5) -> None:
-        """Write what is queued, for at most `timeout` seconds; what is left then is lost."""
+        """Write what is queued, for at most `timeout` seconds; what is left then is for the next replica."""
         self._stop.set()
         self._thread.join(timeout)
-        if left := self.counts()["queued"]:
-            logger.warning("%d predictions were not logged: PostgreSQL was away at the end", left)
+        left = self.counts()["queued"]
+        if left:
+            logger.warning("%d predictions are not logged yet: PostgreSQL was away at the end", left)
+        if self._journal is not None:
+            self._journal.close(keep=left > 0)
 
     def _run(self) -> None:
         connection: Connection[Any] | None = None
-        pause = INTERVAL
+        pause, taken_over = INTERVAL, self._journal is None
         while True:
             stopping = self._stop.wait(pause)
             pause = INTERVAL
             try:
-                while self._batch or self._queue:
+                while self._batch or self._queue or not taken_over:
                     if connection is None:
                         connection = self._connect()
                         connection.autocommit = True
-                    self._take()
                     if (today := datetime.now(UTC).date()) != self._day:
                         self._day = today  # where this fails once, rows go to the partition of the rest
                         add_days(connection, self._schema)
+                    if not taken_over:
+                        self._take_over(connection)
+                        taken_over = True
+                    self._take()
                     self._write(connection)
             except Exception as error:  # this thread must outlive whatever happens to the database
                 logger.warning("the prediction log waits for PostgreSQL (%s)", type(error).__name__)
@@ -115,10 +112,18 @@ class LogWriter:
     def _take(self) -> None:
         if self._batch:  # one that could not be written yet
             return
-        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
         with self._lock:
-            self._batch = batch
-            self._bytes -= sum(record.size for record in batch)
+            self._batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._bytes -= sum(record.size for record in self._batch)
+            if self._journal is not None and self._batch and not self._queue:
+                self._finished = self._journal.turn()
+
+    def _take_over(self, connection: "Connection[Any]") -> None:
+        """Write what replicas that are gone have left; some of it may be written already."""
+        for file, records in self._journal.left_behind() if self._journal is not None else ():
+            self._batch = records
+            self._one_by_one(connection)
+            file.unlink(missing_ok=True)
 
     def _write(self, connection: "Connection[Any]") -> None:
         from psycopg import DataError, IntegrityError
@@ -132,6 +137,10 @@ class LogWriter:
         except (DataError, IntegrityError):
             self._one_by_one(connection)
         self._unsure = False
+        if self._journal is not None and self._finished:
+            with self._lock:
+                self._journal.forget(self._finished)
+            self._finished = 0
 
     def _copy(self, connection: "Connection[Any]") -> None:
         text = statement(self._schema, "COPY {predictions} ({columns}) FROM STDIN (FORMAT BINARY)")
