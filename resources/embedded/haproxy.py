@@ -65,19 +65,19 @@ def program(settings: Settings, folder: Path) -> Path:
 
 
 def stand_in(settings: Settings, of_ray: Sequence[psutil.Process]) -> bool:
-    """Start a HAProxy in place of one that ended, as Ray last configured it; whether there was anything to do."""
+    """Start a HAProxy in place of one that ended, as Ray last configured it; whether there was anything to do.
+
+    Ray's manager goes first, and Ray starts another. It could not tell this HAProxy of a change, and at any moment it may
+    write its own configuration over ours: with that one would listen everywhere, and its sockets not be taken over.
+    """
     folder = socket_folder(settings) / "h"
     configs = sorted(folder.glob("*/haproxy.cfg.last"), key=lambda file: file.stat().st_mtime)
     if not configs or any("-db" in command_of(process) for process in of_ray):
         return False
+    end([process for process in of_ray if MANAGER in command_of(process)], signal.SIGKILL)
     with (settings.home / "logs" / "serve.log").open("ab") as log:
         subprocess.Popen(
             [folder / "haproxy", "-db", "-f", configs[-1].with_suffix(""), "-dR"], start_new_session=True,
             env=environment(settings) | {PART: "ray"}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         ).returncode = 0  # it outlives this object on purpose  # fmt: skip
     return True
-
-
-def replace_manager(of_ray: Sequence[psutil.Process]) -> None:
-    """Have Ray start its HAProxy anew: whatever changes, the manager of one that ended cannot tell another."""
-    end([process for process in of_ray if MANAGER in command_of(process)], signal.SIGKILL)

@@ -39,11 +39,7 @@ class Serve(Part):
         return None if status in (200, 503) else f"Ray Serve does not answer on {self.address}"
 
     def recover(self) -> bool:
-        of_ray = Ray(self.settings).processes()
-        if not haproxy.stand_in(self.settings, of_ray) or not self._answers_within(10):
-            return False
-        haproxy.replace_manager(of_ray)
-        return True
+        return haproxy.stand_in(self.settings, Ray(self.settings).processes()) and self._answers_within(10)
 
     def start(self) -> None:
         if self.running() and not self._answers_within(30):
