@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates.statistics import Paired, mean_interval, paired
 from resources.ledger.reports import Check
-from workloads.sdk.artifacts import BrokenArtifacts
+from workloads.sdk.artifacts import CONSTANT, BrokenArtifacts
 from workloads.sdk.contract import Metric, Verdict
 from workloads.sdk.errors import PlatformError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-CONSTANT = "constant"  # the baseline that says the same of every row
 
 
 def floor(metric: Metric, bound: float, values: "NDArray[Any]", evidence: dict[str, Any] | None = None) -> Check:

@@ -67,8 +67,8 @@ def program(settings: Settings, folder: Path) -> Path:
 def stand_in(settings: Settings, of_ray: Sequence[psutil.Process]) -> bool:
     """Start a HAProxy in place of one that ended, as Ray last configured it; whether there was anything to do.
 
-    Ray's manager goes first, and Ray starts another. It could not tell this HAProxy of a change, and at any moment it may
-    write its own configuration over ours: with that one would listen everywhere, and its sockets not be taken over.
+    Ray's manager goes first, and Ray starts another. It could not tell this HAProxy of a change, and at any moment it
+    may write its own configuration over ours: with that one would listen everywhere, and keep its sockets.
     """
     folder = socket_folder(settings) / "h"
     configs = sorted(folder.glob("*/haproxy.cfg.last"), key=lambda file: file.stat().st_mtime)

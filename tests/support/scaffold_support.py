@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from click.testing import Result as Done
-from serving_support import replica
+from serving_support import migrated, replica
 from typer.testing import CliRunner
 
 from mlops_assets.cli import app
 from mlops_assets.gates.model import judge
 from resources.ledger import Candidate
 from resources.serving import Serving
-from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
 from workloads.sdk.artifacts import sha256
 from workloads.sdk.contract import TEST, TRAIN, VALIDATION, Workload
@@ -71,10 +70,7 @@ def judged(workload: Workload, result: Result, artifacts: Path, test: Path, fold
 
 @pytest.fixture(scope="module")
 def scaffold_serving(postgres: Settings) -> Serving:
-    serving = Serving(postgres)
-    serving.migrate()
-    PredictionLog(postgres).migrate()
-    return serving
+    return migrated(postgres)
 
 
 @pytest.fixture

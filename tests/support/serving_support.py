@@ -23,6 +23,15 @@ from workloads.sdk.serving.replica import Config, Replica
 from workloads.sdk.serving.versions.plan import Version
 
 
+def migrated(settings: Settings) -> Serving:
+    """Serving, whose tables and those of the prediction log are there; asked twice, since that must change nothing."""
+    serving = Serving(settings)
+    for _ in range(2):
+        serving.migrate()
+        PredictionLog(settings).migrate()
+    return serving
+
+
 def version(folder: Path, shift: float, release_id: int = 1) -> Version:
     """A version whose answers carry `shift`; its artifacts stand in `folder/<shift>`."""
     artifacts = folder / str(shift)

@@ -40,8 +40,7 @@ def matrix(
     """The type of a field that holds rows of numbers.
 
     Args:
-        columns: numbers in each row, or their names; None takes any width of at least 1, the same in all rows. A model
-            that knows its columns only once it is loaded names them by `with_columns`.
+        columns: numbers in each row, or their names; None takes any width of at least 1, the same in all rows.
         minimum, maximum: bounds of every number, both included.
         max_rows: bound on rows; at least one row is asked for.
         integer: only whole numbers; the array is uint8 where the bounds fit it, else int64. Otherwise it is float32.
@@ -182,13 +181,6 @@ def _json_schema(
     if shape is not None:
         row = {"anyOf": [row, items(items(number, shape[1]), shape[0])]}
     return {"type": "array", "items": row, "minItems": 1, "maxItems": max_rows}
-
-
-def with_columns(schema: dict[str, Any], field: str, names: Sequence[str]) -> dict[str, Any]:
-    """A request's JSON schema whose field, a matrix of any width, has these columns; the given one stays as it is."""
-    rows = schema["properties"][field]
-    rows = {**rows, "items": _named(rows["items"]["items"], names)}
-    return {**schema, "properties": {**schema["properties"], field: rows}}
 
 
 def _named(number: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from workloads.sdk.errors import PlatformError
 
 MANIFEST, GOLDEN = "manifest.json", "golden.json"
 BASELINES = "baselines"  # a folder of simpler models, each as `Predictor.load` takes it, which the model must beat
+CONSTANT = "constant"  # the one of these that says the same of every row
 MEND = "put the file back, or train this version of the data again"
 
 

@@ -15,9 +15,11 @@ from mlops_assets.playground.drawing import LARGEST_FILE, Frame, NoPicture, read
 from mlops_assets.playground.forms import body_of, concerned, place_of, value_at
 from mlops_assets.playground.schemas import fields_of
 from resources.settings import REPOSITORY, Settings
-from workloads.sdk.arrays import either, matrix, with_columns
+from workloads.sdk.arrays import either, matrix
 from workloads.sdk.contract import Workload
 from workloads.sdk.contract.loading import load
+from workloads.sdk.kits.tables.columns import Number
+from workloads.sdk.kits.tables.requests import request_of
 
 
 class House(BaseModel):
@@ -76,11 +78,12 @@ def test_the_example_comes_back_as_it_was() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=20, unique=True), st.data())
 def test_columns_named_by_the_model_make_the_form_and_the_body(names: list[str], data: st.DataObject) -> None:
-    schema = with_columns(Anything.model_json_schema(), "rows", names)
+    schema = request_of({name: Number() for name in names}).model_json_schema()
     values = data.draw(st.lists(st.floats(-1e6, 1e6), min_size=len(names), max_size=len(names)))
-    fields = fields_of(schema, {})
-    assert [field.title for field in fields] == names
-    assert body_of(dict(zip([field.place for field in fields], values, strict=True))) == {"rows": [values]}
+    named = dict(zip(names, values, strict=True))
+    fields = fields_of(schema, {"rows": [named]})
+    assert [field.place for field in fields] == [("rows", 0, name) for name in names]
+    assert body_of(dict(zip([field.place for field in fields], values, strict=True))) == {"rows": [named]}
 
 
 class Anything(BaseModel):

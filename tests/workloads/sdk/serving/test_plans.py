@@ -9,23 +9,19 @@ from threading import Event
 
 import pytest
 from patience import until
-from serving_support import replica, version
+from serving_support import migrated, replica, version
 from shift.predict import Predictor
 
 from resources import serving as serving_module
 from resources.database import connect
 from resources.serving import RolloutFailed, Serving
-from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
 from workloads.sdk.serving.versions import plan as plan_module
 
 
 @pytest.fixture(scope="module")
 def serving(postgres: Settings) -> Serving:
-    serving = Serving(postgres)
-    serving.migrate()
-    PredictionLog(postgres).migrate()
-    return serving
+    return migrated(postgres)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from patience import until
-from serving_support import call, replica, version
+from serving_support import call, migrated, replica, version
 
 from resources.database import connect
 from resources.embedded.postgres import Postgres
@@ -31,11 +31,7 @@ from workloads.sdk.serving.replica import Replica
 
 @pytest.fixture(scope="module")
 def serving(postgres: Settings) -> Serving:
-    serving = Serving(postgres)
-    for _ in range(2):  # idempotent
-        serving.migrate()
-        PredictionLog(postgres).migrate()
-    return serving
+    return migrated(postgres)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workloads.sdk.artifacts import BASELINES
+from workloads.sdk.artifacts import BASELINES, CONSTANT
 from workloads.sdk.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult, Trial
 from workloads.sdk.kits.tables import sklearn as kit
 from workloads.sdk.kits.tables.encoder import frame, prepared
@@ -20,7 +20,6 @@ from workloads.sdk.kits.tables.tabular import columns_of, rows, targets
 
 SMALL = 2000  # rows up to which each model is tried on folds of them, since the validation split alone says little
 FOLDS = 5
-CONSTANT = "constant"
 
 
 def train(

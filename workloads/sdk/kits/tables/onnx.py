@@ -7,6 +7,7 @@ A workload's own predictor names the request; columns and classes come from the 
 """
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -53,9 +54,13 @@ class OnnxPredictor(contract.Predictor):
             InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"]), Encoder(artifacts)
         )
 
-    def request_schema(self) -> dict[str, Any]:
+    @cached_property
+    def _schema(self) -> dict[str, Any]:
         own = issubclass(self.Request, TableRequest)
         return (request_of(self.columns) if own else self.Request).model_json_schema()
+
+    def request_schema(self) -> dict[str, Any]:
+        return self._schema
 
     def inputs(self, request: Any) -> Any:
         return rows_of(request, self.columns)
