@@ -95,11 +95,10 @@ class Watch:
 
     def _revive(self, names: set[str]) -> None:
         titles = {part.name: part.title for part in self.platform.parts}
-        before = {name: self.platform.restarts.wait(name) for name in names}
         try:
             told = self.platform.revive(names)
         except PlatformError as error:
-            told = dict.fromkeys(before, f"it does not come back: {error}")
+            told = dict.fromkeys(names, f"it does not come back: {error}")
         for name, why in told.items():
             self.note(name, titles[name], why)
         for name in names:
