@@ -9,7 +9,7 @@ PYTHON := $(shell for name in python3.11 python3.12 python3.13 python3; do comma
 	{ command -v $$name; break; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo demo-all test lint up down lock
+.PHONY: help demo demo-all test chaos lint up down lock
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ else
 	$(BIN)/python -m pytest -m platform; platform=$$?; test $$platform -ne 2 || exit 2; \
 	wait $$beside; rest=$$?; cat "$$log"; test $$platform -eq 0 -a $$rest -eq 0
 endif
+
+chaos: $(STAMP) ## ten minutes of load and data tags while each process in turn is killed; MINUTES=5 shortens it
+	@$(BIN)/python -m benchmarks.chaos --minutes $(or $(MINUTES),10)
 
 lint: $(STAMP) ## check style, format and types
 	@$(BIN)/ruff check .

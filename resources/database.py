@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from resources.settings import Settings
-from workloads.sdk.errors import PlatformError
+from workloads.sdk.errors import Unavailable
 
 if TYPE_CHECKING:
     import psycopg
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KEPT = 2  # connections for each database: one for each of the threads that ask at once
 
 
-class DatabaseUnavailable(PlatformError):
+class DatabaseUnavailable(Unavailable):
     """PostgreSQL does not answer, or refuses; the message says which server and what to do."""
 
 

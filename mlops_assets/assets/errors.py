@@ -1,4 +1,7 @@
-"""A failed step says one sentence: what is wrong, and what to do. Our own errors hold it; a traceback adds nothing."""
+"""A failed step says one sentence: what is wrong, and what to do. Our own errors hold it; a traceback adds nothing.
+
+What failed since a service is away is asked for again until that is back: the step goes on where it stopped.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +12,9 @@ from typing import Any
 import dagster as dg
 
 from workloads.sdk.disk import disk_full
-from workloads.sdk.errors import PlatformError
+from workloads.sdk.errors import PlatformError, Unavailable
+
+AGAIN, AGAIN_SECONDS = 40, 15  # ten minutes, longer than what the supervisor restarts stays away
 
 
 def clean_errors(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,6 +34,8 @@ def clean_errors(body: Callable[..., Any]) -> Callable[..., Any]:
 def _sentence() -> Iterator[None]:
     try:
         yield
+    except Unavailable as error:
+        raise dg.RetryRequested(AGAIN, AGAIN_SECONDS) from dg.Failure(str(error))
     except PlatformError as error:
         raise dg.Failure(str(error)) from None
     except OSError as error:

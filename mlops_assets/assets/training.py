@@ -21,12 +21,11 @@ from mlops_assets.release.registration import Provenance, new_candidate
 from mlops_assets.release.targets import model_of
 from resources.all import Resources
 from resources.compute import Job, JobFailed
-from resources.database import DatabaseUnavailable
 from resources.ledger import Candidate, NewCandidate
 from resources.ledger.reports import GateReport
 from resources.registry.version import DataVersion
-from resources.tracking import TrackingUnavailable
 from workloads.sdk.contract import TIERS, VALIDATION, Gates, Metric, Parameters, Workload
+from workloads.sdk.errors import Unavailable
 from workloads.sdk.programs.spec import Result, Spec
 
 
@@ -91,15 +90,17 @@ class Training:
                 runs.log_trials(run, result.trials)
                 runs.log_files(run, self._made(jobs[run], "plots"), "plots")
             if failures := [result for result in results.values() if isinstance(result, Exception)]:
+                if away := next((failure for failure in failures if isinstance(failure, Unavailable)), None):
+                    raise away
                 for run in finished:
                     runs.close(run, "FINISHED")
                     left.remove(run)
                 raise failures[0] if len(failures) == 1 else JobFailed("\n\n".join(map(str, failures)))
             trained = self._register(jobs, finished)
-        except TrackingUnavailable:
-            raise  # nothing can be told to MLflow now; `orphans.reap` does when it is back
+        except Unavailable:
+            raise  # the step is asked for again, and goes on from here; `orphans.reap` settles what it does not
         except BaseException as error:
-            with suppress(TrackingUnavailable, DatabaseUnavailable):  # what failed first is what is to be said
+            with suppress(Unavailable):  # what failed first is what is to be said
                 for run in left:
                     withdraw(self.workload.name, run, self.resources)
                     runs.close(run, "FAILED" if isinstance(error, Exception) else "KILLED")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from resources import http
 from resources.compute.capacity import Capacity
 from resources.settings import Settings
-from workloads.sdk.errors import PlatformError
+from workloads.sdk.errors import Unavailable
 
 REQUEST_SECONDS = 20  # for one answer
 PATIENCE = 3.0  # seconds, while Ray does not answer at all
@@ -22,7 +22,7 @@ STARTING = 45.0  # seconds, while it answers that it cannot yet
 MOST_ROWS = 10_000  # of a list, which is Ray's own limit
 
 
-class ComputeUnavailable(PlatformError):
+class ComputeUnavailable(Unavailable):
     """Ray does not answer, or refuses us."""
 
 

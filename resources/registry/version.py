@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
-from workloads.sdk.errors import PlatformError
+from workloads.sdk.errors import PlatformError, Unavailable
 
 Bump = Literal["major", "minor", "patch"]
 VERSION = re.compile(r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)")
@@ -16,7 +16,7 @@ class DataError(PlatformError):
     """What was asked of the data registry cannot be done; the message says why and what to do."""
 
 
-class DataUnavailable(DataError):
+class DataUnavailable(DataError, Unavailable):
     """The registry, its remote, or a dataset's source is away; the same request succeeds when it is back."""
 
 

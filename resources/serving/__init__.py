@@ -16,7 +16,7 @@ from typing import Any
 from resources.database import connect
 from resources.files import write_atomically
 from resources.ledger import Ledger
-from resources.serving.api import IMPORT_PATH, ServeApi, ServingUnavailable
+from resources.serving.api import IMPORT_PATH, NotServed, ServeApi
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 from workloads.sdk.serving.versions.catalogue import Catalogue
@@ -64,7 +64,8 @@ class Serving:
             settings: what it gets by `Services.setting`; it is shown in Serve's dashboard: no secrets.
 
         Raises:
-            ServingUnavailable: Serve does not answer, or the application does not start; with Serve's own reason.
+            ServingUnavailable: Serve does not answer.
+            NotServed: the application does not start.
             DatabaseUnavailable: PostgreSQL does not answer.
         """
         application = self._application(package, name, serves, code_version, dict(settings or {}), replicas)
@@ -88,7 +89,7 @@ class Serving:
         deadline = time.monotonic() + timeout
         while self.api.applications().get(name, {"status": "DELETING"})["status"] != "DELETING":
             if time.monotonic() > deadline:
-                raise ServingUnavailable(f"{name} was not stopped within {timeout:.0f} s; see {self.settings.ray}")
+                raise NotServed(f"{name} was not stopped within {timeout:.0f} s; see {self.settings.ray}")
             time.sleep(0.2)
 
     def status(self) -> dict[str, str]:
@@ -216,7 +217,7 @@ class Serving:
                 words = [found["message"], *(one["message"] for one in found["deployments"].values())]
                 why = " ".join(filter(None, words)).strip() or "Serve gives no reason"
                 what = f"does not run after {timeout:.0f} s" if late else "cannot be started"
-                raise ServingUnavailable(f"the application {name} {what} ({found['status']}): {why[-2000:]}")
+                raise NotServed(f"the application {name} {what} ({found['status']}): {why[-2000:]}")
             time.sleep(0.2)
 
 
@@ -230,5 +231,5 @@ def _root_of(package: str) -> Path:
     """Folder that holds the top package, to import it from."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise ServingUnavailable(f"the package {package} cannot be found, so no endpoint can serve it")
+        raise NotServed(f"the package {package} cannot be found, so no endpoint can serve it")
     return Path(spec.origin).parents[package.count(".") + 1]

@@ -8,7 +8,7 @@ from typing import Any
 from resources import http
 from resources.files import write_atomically
 from resources.settings import Settings
-from workloads.sdk.errors import PlatformError
+from workloads.sdk.errors import PlatformError, Unavailable
 
 APPLICATIONS = "/api/serve/applications/"
 IMPORT_PATH = "workloads.sdk.serving.app:build"  # of every endpoint
@@ -29,8 +29,12 @@ def recall(settings: Settings) -> list[dict[str, Any]]:
     return [one | ours if "endpoint" in one.get("args", {}) else one for one in applications]
 
 
-class ServingUnavailable(PlatformError):
-    """Ray Serve does not answer, or an application does not run; the message says which and what to do."""
+class ServingUnavailable(Unavailable):
+    """Ray Serve does not answer; the message says where and what to do."""
+
+
+class NotServed(PlatformError):
+    """An application does not run, or does not end; the message holds Serve's own reason."""
 
 
 class ServeApi:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from resources.settings import Settings
-from workloads.sdk.errors import PlatformError
+from workloads.sdk.errors import PlatformError, Unavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +29,7 @@ DEFAULTS = {
 }
 
 
-class TrackingUnavailable(PlatformError):
+class TrackingUnavailable(Unavailable):
     """MLflow does not answer; the message says where and what to do."""
 
 

@@ -89,9 +89,20 @@ class Breaker:
             set(resources.tracking.runs.running().get("wine", {})),
         )
 
-    def succeeds(self, before: Registered) -> None:
-        """The same partition is trained again: one version and one candidate more than before, and nothing is left."""
-        result = self.start().result()
+    def asks_again(self, said: str) -> None:
+        """Wait until a step has said that it will be asked for again, and why."""
+
+        def why() -> list[str]:
+            runs = self.instance.get_runs(limit=1)
+            kind = dg.DagsterEventType.STEP_UP_FOR_RETRY
+            events = [event.dagster_event for run in runs for event in self.instance.all_logs(run.run_id, of_type=kind)]
+            return [event.step_retry_data.error.cause.message for event in events]
+
+        assert said in until(why)[0]
+
+    def succeeds(self, before: Registered, run: "Future[dg.ExecuteInProcessResult] | None" = None) -> None:
+        """What is trained, now or in a run: one version and one candidate more than before, and nothing is left."""
+        result = (run or self.start()).result()
         assert result.success, sentence(result)
         assert until(lambda: not self.training())
         after = self.known
@@ -114,6 +125,11 @@ def sentence(result: dg.ExecuteInProcessResult) -> str:
 
 @pytest.fixture(scope="module")
 def breaker(world: World, live: Delivered, definitions: dg.Definitions) -> Iterator[Breaker]:
-    with dg.DagsterInstance.ephemeral() as instance, ThreadPoolExecutor(1) as pool:
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        ThreadPoolExecutor(1) as pool,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr("mlops_assets.assets.errors.AGAIN_SECONDS", 1)
         instance.add_dynamic_partitions(partitions_name("wine"), [live.version])
         yield Breaker(world, live, instance, definitions.resolve_job_def(pipeline_name("wine")), pool)

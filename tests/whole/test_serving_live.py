@@ -14,7 +14,7 @@ from patience import until
 from serving_support import version
 
 from resources.database import connect
-from resources.serving import RolloutFailed, Serving, ServingUnavailable
+from resources.serving import NotServed, RolloutFailed, Serving
 from resources.serving.prediction_log import PredictionLog
 from resources.settings import Settings
 from workloads.sdk.serving.log import table
@@ -200,7 +200,7 @@ def test_deploying_again_changes_nothing(serving: Serving) -> None:
 
 
 def test_an_application_that_cannot_start_says_why(serving: Serving) -> None:
-    with pytest.raises(ServingUnavailable, match="Missing"):
+    with pytest.raises(NotServed, match="Missing"):
         serving.deploy("shift", "broken", serves="predict:Missing", timeout=60)
     serving.remove("broken")
     assert Client(serving, "shift").predict().status == 200

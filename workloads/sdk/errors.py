@@ -6,3 +6,7 @@ class PlatformError(Exception):
 
     Commands print it and a failed step shows it, both without a traceback, which would add nothing.
     """
+
+
+class Unavailable(PlatformError):
+    """A service does not answer now; the same request succeeds when it is back, so that a run asks again."""
