@@ -9,30 +9,24 @@ met meanwhile. Exit code 1 where something that must hold does not.
 """
 
 import argparse
-import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.own_platform import own_platform
 from benchmarks.tag_to_live import live_data, unused
 from resources.all import Resources
 from resources.embedded import Platform
-from resources.embedded.network import free_ports
 from resources.embedded.process import command_of
-from resources.embedded.variables import environment, socket_folder
 from resources.http import NoAnswer, send
 from resources.serving.prediction_log import PredictionLog
-from resources.settings import Settings, settings
 from workloads.sdk.contract import Workload
 from workloads.sdk.contract.loading import workload_of
 
@@ -94,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     minutes = parser.parse_args().minutes
-    with own_platform() as platform:
+    with own_platform(supervised=True, replicas="2") as platform:
         wrong = chaos(platform, minutes)
     if left := [process for process in psutil.process_iter() if str(platform.settings.home) in _words(process)]:
         wrong.append(f"processes are left: {left}")
@@ -212,28 +206,6 @@ def until(look: Callable[[], Any], what: str) -> None:
         if time.time() > end:
             raise SystemExit(f"not within {PATIENCE} s: {what}")
         time.sleep(0.5)
-
-
-@contextmanager
-def own_platform() -> Iterator[Platform]:
-    """A platform with its supervisor in a home and on ports of its own, down and gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="mlops-", dir="/tmp"))
-    home.chmod(0o755)  # as root, PostgreSQL runs as another user
-    names = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster", "playground")
-    ports = zip(names, free_ports(len(names)), strict=True)
-    os.environ.update({f"MLOPS_{name.upper()}_PORT": str(port) for name, port in ports})
-    os.environ.update(MLOPS_HOME=str(home), MLOPS_REPLICAS="2")
-    settings.cache_clear()
-    own: Settings = settings()
-    os.environ.update(environment(own))
-    platform = Platform(own)
-    try:
-        platform.up(supervised=True)
-        yield platform
-    finally:
-        platform.down()
-        shutil.rmtree(socket_folder(own), ignore_errors=True)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _words(process: psutil.Process) -> str:

@@ -1,7 +1,7 @@
 """What a run and the sensors' ticks cost over a registry of many tags and a ledger of many releases.
 
-    .venv/bin/python benchmarks/many_tags.py                  10 and 1,000 of each, best of 3 rounds
-    .venv/bin/python benchmarks/many_tags.py --many 200 --rounds 1
+    .venv/bin/python -m benchmarks.many_tags                  10 and 1,000 of each, best of 3 rounds
+    .venv/bin/python -m benchmarks.many_tags --many 200 --rounds 1
 
 In a platform of its own (PostgreSQL, MLflow, Ray; no daemon), wine is released and trained; then tags whose files
 differ by one number each, and releases, are filled in. A round is a new tag's tick, and a run of its dataset, model and
@@ -13,12 +13,12 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from benchmarks.own_platform import own_platform
 
 GOAL = 1.2  # times the cost over few
 FEW = 10
@@ -164,37 +164,14 @@ class Bench:
         return best
 
 
-def own_platform(body: Callable[[Path], None]) -> None:
-    """Run in a platform of a home and ports of its own."""
-    from resources.embedded import Platform
-    from resources.embedded.network import free_ports
-    from resources.embedded.variables import environment
-    from resources.settings import settings
-
-    home = Path(tempfile.mkdtemp(prefix="mlops-", dir="/tmp"))
-    home.chmod(0o755)  # as root, PostgreSQL runs as another user
-    names = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster", "playground")
-    ports = zip(names, free_ports(len(names)), strict=True)
-    os.environ.update({f"MLOPS_{name.upper()}_PORT": str(port) for name, port in ports}, MLOPS_HOME=str(home))
-    settings.cache_clear()
-    os.environ.update(environment(settings()))
-    platform = Platform(settings())
-    try:
-        platform.up(dagster=False, playground=False)
-        body(home)
-    finally:
-        platform.down()
-        shutil.rmtree(home, ignore_errors=True)
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description="What many tags and releases cost.")
     arguments.add_argument("--many", type=int, default=1000)
     arguments.add_argument("--rounds", type=int, default=3)
     asked = arguments.parse_args()
 
-    def body(home: Path) -> None:
-        bench = Bench(home)
+    with own_platform(dagster=False) as platform:
+        bench = Bench(platform.settings.home)
         bench.settle()
         bench.run("1.0.0")
         bench.tags(FEW - 1)
@@ -217,8 +194,6 @@ def main() -> None:
         print(f"\nthe goal is at most {GOAL} times")
         if ratio > GOAL:
             sys.exit(1)
-
-    own_platform(body)
 
 
 if __name__ == "__main__":

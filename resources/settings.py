@@ -9,7 +9,7 @@ import secrets
 import sys
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +19,15 @@ from resources.files import write_atomically
 REPOSITORY = Path(__file__).resolve().parent.parent  # or where the packages are installed
 CHECKOUT = (REPOSITORY / "pyproject.toml").is_file()
 FOLDER = REPOSITORY if CHECKOUT else Path.cwd()  # an installed copy keeps nothing beside itself
+PORTS = (
+    "dagster_port",
+    "mlflow_port",
+    "ray_dashboard_port",
+    "serve_port",
+    "playground_port",
+    "postgres_port",
+    "ray_port",
+)
 
 
 class Settings(BaseSettings):
@@ -33,6 +42,13 @@ class Settings(BaseSettings):
     env: str = Field("dev", description="Environment: prefix of registered models, endpoints, schemas and paths.")
 
     # Ports of the embedded services, all on loopback.
+    ports: int | None = Field(
+        None,
+        ge=1024,
+        le=65500,
+        description="First of the platform's ports, one after the other in place of those below: a second platform on "
+        "one machine needs no more, such as MLOPS_PORTS=9000.",
+    )
     postgres_port: int = Field(5433, ge=1024, le=65535, description="Embedded PostgreSQL.")
     mlflow_port: int = Field(5001, ge=1024, le=65535, description="Embedded MLflow server.")
     ray_port: int = Field(6380, ge=1024, le=65535, description="Embedded Ray: its control store (GCS).")
@@ -90,6 +106,13 @@ class Settings(BaseSettings):
     data_tags_seconds: int = Field(30, ge=1, description="Interval of the data_tags sensor.")
     registry_seconds: int = Field(30, ge=1, description="Interval of the registry sensor.")
     placement_seconds: int = Field(60, ge=1, description="How long a training job may wait for room before it fails.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ports_follow_each_other(cls, values: dict[str, Any]) -> dict[str, Any]:
+        first = str(values.get("ports") or "")
+        following = {name: int(first) + index for index, name in enumerate(PORTS)} if first.isdecimal() else {}
+        return following | values  # one that is set by itself stays
 
     @field_validator("env")
     @classmethod

@@ -13,12 +13,13 @@ from mlops_assets.assets.datasets import registry_key, tag_seen
 from mlops_assets.assets.partitions import partitions_name, partitions_of
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
-from resources.registry.version import split_tag, tag_of, version_order
+from resources.registry.version import TAG, resembles, tag_of, version_order
 from resources.settings import Settings
 from workloads.sdk.contract import Declared
 from workloads.sdk.contract.applications import Application
 
-AT_ONCE = 200  # tags that one tick registers; an evaluation may take a minute, and the next tick goes on
+NAMED = 10  # tags in an alert
+AT_ONCE = 200  # tags that one tick enters and reports; an evaluation may take a minute, and the next tick goes on
 
 
 def data_tags(workloads: Sequence[Declared], jobs: Sequence, settings: Settings) -> dg.SensorDefinition:
@@ -41,7 +42,7 @@ def data_tags(workloads: Sequence[Declared], jobs: Sequence, settings: Settings)
         registry: dg.ResourceParam[DataRegistry],
         ledger: dg.ResourceParam[Ledger],
     ) -> dg.SensorResult | dg.SkipReason:
-        tags = registry.tags()
+        tags = registry.all_tags()
         seen = hashlib.sha256(json.dumps(tags, sort_keys=True).encode()).hexdigest()
         if seen == context.cursor:
             return dg.SkipReason(f"no tag among {len(tags)} is new or moved")
@@ -83,29 +84,33 @@ class _Found:
     ) -> None:
         """Look at the tags of one workload's data. What fails here leaves nothing behind but what is entered twice."""
         commits = _commits(workload, tags)
-        known = sorted(commits.keys() - _alert_moved(workload, commits, ledger), key=version_order)
+        known = sorted(commits.keys() - _alert_changed(workload, commits, ledger), key=version_order)
+        strange = sorted(tag for tag in tags if resembles(tag, workload.data.name))
+        written = "a data tag is written <dataset>-v<major>.<minor>.<patch>, wine-v1.2.0; this one is passed over"
+        _settle(workload, ledger, "strange-tag", strange, written)
         registered = set(context.instance.get_dynamic_partitions(partitions_name(workload.name)))
         # Registered and not reported: by `mlops data sync`, or by a tick that a crash cut off.
         done = registered & context.instance.get_materialized_partitions(registry_key(workload.name))
         wanted = [*(each for each in known if each not in done), *[each for each in known if each in done][-1:]]
         whole, broken = registry.read({tag_of(workload.data.name, each): commits[each] for each in wanted})
-        if broken:
-            ledger.alerts.add(
-                workload.name,
-                "broken-tag",
-                f"{'; '.join(broken.values())}. What is broken is passed over: delete the tag, and release the data "
-                "under a new version",
-            )
+        _settle(
+            workload,
+            ledger,
+            "broken-tag",
+            list(broken.values()),
+            "what is broken is passed over: delete the tag, and release the data under a new version",
+        )
         new = [version for version in whole if version.version not in done]
-        self.left += len(new[AT_ONCE:])
-        ledger.data.record(*new[:AT_ONCE])
-        self.events += [tag_seen(workload.name, version) for version in new[:AT_ONCE]]
-        if added := [version.version for version in new[:AT_ONCE] if version.version not in registered]:
+        told = new[-AT_ONCE:]  # the newest first: it is the one that is trained
+        self.left += len(new) - len(told)
+        ledger.data.record(*told)
+        self.events += [tag_seen(workload.name, version) for version in told]
+        if added := [version.version for version in new if version.version not in registered]:
             self.additions.append(partitions_of(workload).build_add_request(added))
         if isinstance(workload, Application) and whole and not ledger.current(workload.things()["index"]):
             self.left += 1  # nothing can be asked of it before its index is released; look again at the next tick
             context.log.info(f"{workload.name} waits for a release of {workload.things()['index']}")
-        elif whole and (whole[-1].version in registered or whole[-1] in new[:AT_ONCE]):
+        elif whole:
             # Asked for at every change, also where a crash left it registered and not trained: the run key
             # lets each content of each tag through once.
             newest = whole[-1]
@@ -120,22 +125,39 @@ class _Found:
 
 def _commits(workload: Declared, tags: dict[str, str]) -> dict[str, str]:
     """Commit of each version of a workload's data."""
-    named = ((split_tag(tag), commit) for tag, commit in tags.items())
-    return {version: commit for (name, version), commit in named if name == workload.data.name}
+    named = ((TAG.fullmatch(tag), commit) for tag, commit in tags.items())
+    return {match[2]: commit for match, commit in named if match and match[1] == workload.data.name}
 
 
-def _alert_moved(workload: Declared, commits: dict[str, str], ledger: Ledger) -> set[str]:
-    """The versions whose tag points at another commit than the ledger holds; each is alerted."""
-    moved = set()
-    for version, known in ledger.data.commits(workload.data.name).items():
-        commit = commits.get(version)
-        if commit is not None and commit != known:
-            moved.add(version)
-            ledger.alerts.add(
-                workload.name,
-                "moved-tag",
-                f"{tag_of(workload.data.name, version)} was moved from {known[:12]} to {commit[:12]}; it is not "
-                "trained, and what was made from it stays traceable. Put the tag back, and release the new content "
-                "under a new version",
-            )
+def _alert_changed(workload: Declared, commits: dict[str, str], ledger: Ledger) -> set[str]:
+    """The versions whose tag points at another commit than the ledger holds. They are alerted, and deleted tags too."""
+    known, name = ledger.data.commits(workload.data.name), workload.data.name
+    moved = {version for version in known.keys() & commits.keys() if known[version] != commits[version]}
+    _settle(
+        workload,
+        ledger,
+        "moved-tag",
+        [
+            f"{tag_of(name, version)} was moved from {known[version][:12]} to {commits[version][:12]}"
+            for version in sorted(moved, key=version_order)
+        ],
+        "it is not trained, and what was made from it stays traceable; put the tag back, and release the new content "
+        "under a new version",
+    )
+    _settle(
+        workload,
+        ledger,
+        "deleted-tag",
+        [
+            f"{tag_of(name, version)} was deleted, and was at {known[version][:12]}"
+            for version in sorted(known.keys() - commits.keys(), key=version_order)
+        ],
+        "what was made from it stays traceable; put the tag back for it to be trained again",
+    )
     return moved
+
+
+def _settle(workload: Declared, ledger: Ledger, kind: str, found: Sequence[str], then: str) -> None:
+    """One alert for all of a kind, the last ones named, for as long as there are any."""
+    left = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
+    ledger.alerts.settle(workload.name, kind, f"{'; '.join([*found[-NAMED:], *left])}: {then}" if found else None)

@@ -51,6 +51,7 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
         resources = delivery.resources
         running = resources.tracking.runs.running()
         unsettled = ledger.aliases.unsettled(resources.tracking.registry.all_aliases())
+        ledger.alerts.resolve(["alias", "version-gone", "refuse"], but=unsettled)
         attempt = int(time.time() // RETRY_SECONDS)
 
         def reaped(one: Declared) -> Iterator[Found]:
@@ -80,6 +81,7 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
             if isinstance(one, Application) and one.name in unsettled:
                 Projection(one.name, ledger, resources.tracking).restore()
             behind = delivery.behind(one.name)
+            ledger.alerts.settle(one.name, "other-version", None if behind else delivery.deviation(one.name))
             if behind and (datetime.now(UTC) - behind[-1].created_at).total_seconds() > FOLLOWS_SECONDS:
                 key = f"{one.name}:rollout:{'+'.join(str(release.id) for release in behind)}:{attempt}"
                 yield dg.RunRequest(job_name=rollout_name(one.name), run_key=key)

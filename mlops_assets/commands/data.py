@@ -11,7 +11,7 @@ import yaml
 
 from mlops_assets.commands.shared import AsJson, add, show
 from resources.registry import DataRegistry
-from resources.registry.version import Bump, DataError, DataVersion, split_tag, version_order
+from resources.registry.version import TAG, Bump, DataError, DataVersion, resembles, split_tag, tag_of, version_order
 from resources.settings import settings
 from workloads.sdk.contract.loading import load
 
@@ -74,9 +74,14 @@ def list_(
 ) -> None:
     """The versions of the datasets, with source, rows and digest."""
     registry = DataRegistry(settings())
-    versions, broken = registry.read(registry.tags(name.replace("-", "_") if name else None))
+    every, wanted = registry.all_tags(), name.replace("-", "_") if name else None
+    named = {tag: match[1] for tag in every if (match := TAG.fullmatch(tag)) and wanted in (None, match[1])}
+    versions, broken = registry.read({tag: every[tag] for tag in named})
     for line in broken.values():
         typer.echo(line, err=True)
+    for tag in every:
+        if any(resembles(tag, dataset) for dataset in {*named.values(), *([wanted] if wanted else [])}):
+            typer.echo(f"{tag} is no data tag, and is passed over; one is written {tag_of('wine', '1.2.0')}", err=True)
     rows = [_row(version) for version in versions]
     none = "no version yet; `mlops data release <name>` makes one"
     show(rows, as_json, lambda: _table(("tag", "source", "rows", "digest", "commit"), rows) if rows else none)

@@ -10,16 +10,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from mlops_assets.commands.shared import add, show
+from mlops_assets.commands.shared import AsJson, add, show
 from resources.all import Resources
 from resources.database import DatabaseUnavailable
+from resources.ledger import Alert
 from resources.settings import settings
 
 if TYPE_CHECKING:
     from resources.embedded import PartStatus
     from resources.embedded.doctor import Finding
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
@@ -68,7 +68,7 @@ def down(
     console.print("Dagster is down." if dagster else "The platform is down.")
 
 
-def status(json: Json = False) -> None:
+def status(as_json: AsJson = False) -> None:
     """State, address, processes, memory and CPU of each part; exit code 1 where one does not answer."""
     from resources.embedded import CPU_GOAL, MEMORY_GOAL, Platform
     from resources.embedded.serve import silent
@@ -78,17 +78,18 @@ def status(json: Json = False) -> None:
     goal = {"memory": MEMORY_GOAL, "cpu": CPU_GOAL}
     facts = {"home": str(settings().home), "parts": list(map(asdict, parts)), "total": total, "goal": goal}
     faults = [f"{part.title}: {part.fault}" for part in parts if part.fault] + list(endpoints.values())
-    show({**facts, "silent": endpoints, "alerts": alerts}, json, lambda: _status(parts, total, goal, faults, alerts))
+    facts |= {"silent": endpoints, "alerts": list(map(asdict, alerts))}
+    show(facts, as_json, lambda: _status(parts, total, goal, faults, alerts))
     if faults:
         raise typer.Exit(1)
 
 
-def doctor(json: Json = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Examine machine, services and settings, and say how to mend what is wrong; exit code 1 on a problem."""
     from resources.embedded.doctor import examine
 
     findings = examine(settings())
-    show(list(map(asdict, findings)), json, lambda: Group(*map(_finding, findings)))
+    show(list(map(asdict, findings)), as_json, lambda: Group(*map(_finding, findings)))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
 
@@ -100,7 +101,7 @@ def _finding(finding: "Finding") -> str:
 
 def _status(
     parts: "list[PartStatus]", total: dict[str, float], goal: dict[str, float], faults: list[str],
-    alerts: list[dict[str, str]],
+    alerts: "list[Alert]",
 ) -> Group:  # fmt: skip
     table = Table("part", "state", "since", "address", "pids", box=None, pad_edge=False)
     for title in ("restarts", "memory MiB", "CPU %"):
@@ -112,17 +113,25 @@ def _status(
         table.add_row(part.title, part.state, since, part.address, pids, *figures)
     for name, sums in {"total": total, "goal when idle": goal}.items():
         table.add_row(name, "", "", "", "", "", f"{sums['memory'] / 2**20:.0f}", f"{sums['cpu']:.1f}")
-    lines = faults + [f"alert {alert['at']} {alert['thing']} {alert['kind']}: {alert['text']}" for alert in alerts]
-    return Group(table, *map(Text, lines))
+    return Group(table, *map(Text, faults + list(map(_alert, alerts))))
 
 
-def _alerts() -> list[dict[str, str]]:
-    """Alerts of the last seven days, newest first, at most ten; none where the database is away."""
+def _alert(alert: Alert) -> str:
+    last = f"{alert.last_at:%m-%d %H:%M}"
+    seen = f"{alert.count} times, {alert.created_at:%m-%d %H:%M} to {last}" if alert.count > 1 else last
+    over = f", over since {alert.resolved_at:%m-%d %H:%M}" if alert.resolved_at else ""
+    return f"alert {alert.thing} {alert.kind} ({seen}{over}): {alert.text}"
+
+
+def _alerts() -> list[Alert]:
+    """All that stand, then the last of the week that are over, ten in all; none where the database is away."""
     try:
-        found = Resources(settings()).ledger.alerts.since(datetime.now(UTC) - timedelta(days=7))
+        alerts = Resources(settings()).ledger.alerts
+        standing, week = alerts.standing(), alerts.since(datetime.now(UTC) - timedelta(days=7))
     except DatabaseUnavailable:
         return []
+    over = [alert for alert in week if alert.resolved_at]
     return [
-        {"at": f"{alert.created_at:%Y-%m-%d %H:%M}", "thing": alert.thing, "kind": alert.kind, "text": alert.text}
-        for alert in sorted(found, key=lambda alert: alert.created_at, reverse=True)[:10]
+        *sorted(standing, key=lambda alert: alert.last_at, reverse=True),
+        *sorted(over, key=lambda alert: alert.last_at, reverse=True)[: max(0, 10 - len(standing))],
     ]

@@ -27,6 +27,8 @@ def _sentences(command: Callable[..., Any], failed: int) -> Callable[..., Any]:
             return command(*args, **values)
         except (PlatformError, TimeoutError, NoAnswer, ServerError) as error:
             typer.secho(str(error), err=True, fg=typer.colors.RED)
+            if values.get("as_json"):
+                typer.echo(json.dumps({"error": str(error)}))
             raise typer.Exit(failed) from None
 
     return run

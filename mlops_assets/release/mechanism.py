@@ -257,7 +257,7 @@ class Releasing:
             text = f"{why}, which the ledger does not know: nothing says what it was made from"
             gone = self.aliases.is_gone(current.number if current else None)
             tell = self.ledger.alerts.add if gone else self.ledger.aliases.put_back
-            tell(self.target, "refuse", text)
+            tell(self.target, "refuse", text, str(number))
             return self._done(Outcome("refused", current, None, text))
         return self.consider(candidate, MLFLOW, why, action="adopt", again=True, alert=True)
 

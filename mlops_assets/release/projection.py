@@ -54,7 +54,7 @@ class Projection:
             if move.number != actual:
                 self.tracking.registry.set_alias(self.target, move.alias, move.number)
         except NoSuchVersion as gone:
-            self.ledger.alerts.add(self.target, "version-gone", f"@{move.alias} cannot be set: {gone}")
+            self.ledger.alerts.add(self.target, "version-gone", f"@{move.alias} cannot be set: {gone}", move.alias)
 
     def inspect(self) -> list[Difference]:
         """Aliases that somebody moved or removed. Costs one request to MLflow, and decides nothing."""
@@ -78,9 +78,11 @@ class Projection:
     def put_back(self, difference: Difference) -> None:
         """Ask for an alias to be set as the ledger has it, and raise an alert."""
         if self.is_gone(difference.ledger):
-            self.ledger.alerts.add(self.target, "version-gone", f"{difference}, which is gone from MLflow")
+            text = f"{difference}, which is gone from MLflow"
+            self.ledger.alerts.add(self.target, "version-gone", text, difference.alias)
         else:
-            self.ledger.aliases.put_back(self.target, "alias", f"{difference}; it was put back", [difference.alias])
+            text, alias = f"{difference}; it was put back", difference.alias
+            self.ledger.aliases.put_back(self.target, "alias", text, alias, [alias])
 
     def is_gone(self, number: int | None) -> bool:
         """Whether a version can never get its alias back, so that the alert about that stands until another release."""

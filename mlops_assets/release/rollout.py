@@ -50,6 +50,18 @@ class Delivery:
         planned = {serving.id, *candidate.parts.values()} if serving and candidate else set()
         return sorted((one for one in releases if one.id not in planned), key=lambda one: one.id)
 
+    def deviation(self, endpoint: str) -> str | None:
+        """What replicas answer with instead of what is planned, since that did not load; None where all serve it."""
+        plan = self.resources.serving.plan(endpoint)
+        fallen = [one for one in self.resources.serving.live(endpoint).values() if one.error and not one.loading]
+        if plan is None or not fallen:
+            return None
+        instead = ", ".join(sorted({one.version or "nothing" for one in fallen}))
+        return (
+            f"{endpoint} answers with {instead} on {len(fallen)} replica(s), since {plan.version.version} does not "
+            f"load there ({fallen[0].error}); mend that, or `mlops rollback {endpoint} --why ...`"
+        )
+
     def roll_out(self, endpoint: str, log: Callable[[str], Any] = lambda text: None) -> RolledOut:
         """Make every live replica answer with the current release, and wait until each has said so.
 
@@ -74,6 +86,7 @@ class Delivery:
         except RolloutFailed as failure:
             ledger.alerts.add(endpoint, "rollout-failed", f"{endpoint} {release.version}: {failure}")
             raise
+        ledger.alerts.resolve(["rollout-failed"], endpoint)
         planned = serving.plan(endpoint)
         if planned and planned.version.release_id and planned.version.release_id > release.id:
             # A newer release was rolled out at the same time: what is served is that one.

@@ -198,7 +198,10 @@ class Platform:
         own = {process.pid for part in self.parts for process in part.processes()}
         held = {port: owner for port, _, owner, pid in listeners() if pid not in own}
         return [
-            (f"port {port}, which {part.title} needs, is used by {held[port]}", f"end that process, or set {setting}")
+            (
+                f"port {port}, which {part.title} needs, is used by {held[port]}",
+                f"end that process, or set {setting}, or MLOPS_PORTS for all ports",
+            )
             for part in parts
             for setting, port in part.ports.items()
             if port in held

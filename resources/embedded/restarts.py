@@ -40,17 +40,18 @@ class Restarts:
         known = _read(self._file, {})
         known[name] = [*known.get(name, [])[-999:], time.time()]
         write_atomically(self._file, json.dumps(known))
-        return len(self._recent(name))
+        return len(self.recent(name))
 
     def forget(self) -> None:
         self._file.unlink(missing_ok=True)
 
     def wait(self, name: str) -> float:
         """Seconds until the next one is due: none after the first, then 2, 4, 8 and so on, five minutes at most."""
-        recent = self._recent(name)
+        recent = self.recent(name)
         return max(0.0, recent[-1] + min(2.0 ** len(recent), LONGEST_WAIT) - time.time()) if recent else 0.0
 
-    def _recent(self, name: str) -> list[float]:
+    def recent(self, name: str) -> list[float]:
+        """The times of those of the last hour; earlier ones are forgotten."""
         return [at for at in self.of(name) if time.time() - REMEMBERED < at <= time.time()]
 
 

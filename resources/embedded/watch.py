@@ -22,12 +22,14 @@ from resources.embedded import Platform
 from resources.embedded.part import Part
 from resources.embedded.process import alive
 from resources.embedded.serve import silent
+from resources.ledger import NoLedger
 from resources.settings import settings
 from workloads.sdk.errors import PlatformError
 
 TICK, LOOK = 0.5, 10.0  # seconds
 SILENT_LOOKS = 6  # in a row, until what lives and does not answer is started anew
 MANY = 3  # restarts within an hour
+RESTARTS, SILENT = ("restart", "restarts"), "silent"  # kinds of alerts
 LONGEST_TICK = 900  # seconds; a watch that hangs is ended by the alarm, and started again
 
 
@@ -40,7 +42,8 @@ class Watch:
         self._silent: Counter[str] = Counter()  # looks in a row
         self._unanswered: Counter[str] = Counter()  # looks in a row, by endpoint
         self._next = 0.0
-        self._alerts: list[tuple[str, str, str]] = []  # (part, kind, text) that the ledger does not hold yet
+        self._alerts: list[tuple[str, str, str | None]] = []  # (part, kind, text), as the ledger is to have them
+        self._raised: set[tuple[str, str]] | None = None  # (part, kind) that stand in the ledger; unknown at first
 
     def tick(self) -> None:
         """Look, and do what is due."""
@@ -62,16 +65,23 @@ class Watch:
         count = self.platform.restarts.add(name)
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {title}, restart {count} within an hour: {why}", flush=True)
         if count < MANY:
-            self._alerts.append((name, "restart", f"{title}, started again: {why}"))
+            self._alerts.append((name, RESTARTS[0], f"{title}, started again: {why}"))
         elif count == MANY:
             text = f"{title}, started again {count} times within an hour, with more and more time between: {why}"
-            self._alerts.append((name, "restarts", text))
+            self._alerts.append((name, RESTARTS[1], text))
 
     def tell(self) -> None:
         """Write the alerts into the ledger; what it does not take now waits for the next look."""
-        with suppress(DatabaseUnavailable):
+        alerts = Resources(self.platform.settings).ledger.alerts
+        with suppress(DatabaseUnavailable, NoLedger):
+            if self._raised is None:
+                self._raised = {(alert.thing, alert.kind) for alert in alerts.standing(*RESTARTS, SILENT)}
+            steady = [one for one in self._raised if one[1] in RESTARTS and not self.platform.restarts.recent(one[0])]
+            self._alerts += [(name, kind, None) for name, kind in steady]
             while self._alerts:
-                Resources(self.platform.settings).ledger.alerts.add(*self._alerts[0], again=True)
+                name, kind, text = self._alerts[0]
+                alerts.settle(name, kind, text)
+                (self._raised.add if text else self._raised.discard)((name, kind))
                 del self._alerts[0]
 
     def _look_at_endpoints(self) -> None:
@@ -79,9 +89,11 @@ class Watch:
         if any(part.name == "serve" and self._cores.get("serve") for part in self.platform.wanted):
             found = silent(self.platform.settings)
             self._unanswered = Counter({route: self._unanswered[route] + 1 for route in found})
-            self._alerts += [
-                (route.strip("/"), "silent", found[route]) for route in found if self._unanswered[route] == SILENT_LOOKS
-            ]
+            raised = {name for name, kind in self._raised or () if kind == SILENT}
+            names = {route: route.strip("/") for route in found}
+            late = [route for route in found if self._unanswered[route] == SILENT_LOOKS]
+            self._alerts += [(names[route], SILENT, found[route]) for route in late]
+            self._alerts += [(name, SILENT, None) for name in raised - set(names.values())]
 
     def _is_broken(self, part: Part, lost: bool) -> bool:
         fault = part.outage()

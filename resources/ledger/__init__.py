@@ -61,7 +61,7 @@ class Ledger:
         self.candidates = Candidates(self._store, self.aliases)
 
     def migrate(self) -> None:
-        """Create schema and tables where they are missing."""
+        """Bring the tables to this version; what is there is kept. Raises NoLedger where they are of a newer one."""
         self._store.migrate()
 
     def add_report(self, candidate: int, report: GateReport) -> int:
@@ -142,12 +142,14 @@ class Ledger:
             if not repeated:
                 values = {"thing": subject.thing, "candidate": candidate, "report": on, "action": action}
                 decision = self._store.insert("decision", values | {"actor": actor, "why": why})
+                self.alerts.resolve(["hold"], subject.thing, [str(subject.number)])
                 if action in RELEASING:
                     return self._release(subject, decision, current)
+            key = str(subject.number)
             if alert is not None and put_back:
-                self.aliases.put_back(subject.thing, action, alert)
+                self.aliases.put_back(subject.thing, action, alert, key)
             elif alert is not None:
-                self.alerts.add(subject.thing, action, alert)
+                self.alerts.add(subject.thing, action, alert, key)
             return current
 
     def _release(self, subject: Candidate, decision: int, current: Release | None) -> Release:
@@ -163,12 +165,7 @@ class Ledger:
             version = str(following(before, bump, (SemanticVersion.parse(version) for version, _ in given)))
         previous = current.id if current else None
         values = {"thing": subject.thing, "version": version, "candidate": subject.id, "decision": decision}
-        made = self._store.insert("release", values | {"previous": previous, "changes": changes})
-        self._store.execute(
-            "INSERT INTO current (thing, release, previous) VALUES (%s, %s, %s)"
-            " ON CONFLICT (thing) DO UPDATE SET release = excluded.release, previous = excluded.previous",
-            [subject.thing, made, previous],
-        )
+        self._store.insert("release", values | {"previous": previous, "changes": changes})
         moves = {PREVIOUS: current.number if current else None, CHAMPION: subject.number}
         self.aliases.ask(subject.thing, moves)
         release = self.current(subject.thing)
@@ -198,10 +195,10 @@ class Ledger:
         )
 
     def entries(self, target: str) -> int:
-        """How many decisions and alerts about a target there are: grows with everything that is answered to it."""
+        """How many decisions and alerts about a target there were: grows with everything that is answered to it."""
         counted = (
             "SELECT (SELECT count(*) FROM decision WHERE thing = %(thing)s)"
-            " + (SELECT count(*) FROM alert WHERE thing = %(thing)s)"
+            " + (SELECT coalesce(sum(count), 0) FROM alert WHERE thing = %(thing)s)"
         )
         (count,) = self._store.execute(counted, {"thing": target})
         return count[0]

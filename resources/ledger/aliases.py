@@ -60,13 +60,13 @@ class Aliases:
             [move.thing, move.alias, move.id],
         )
 
-    def put_back(self, target: str, kind: str, text: str, aliases: Iterable[str] = (CHAMPION,)) -> None:
-        """Ask for aliases of a target to be set again, and raise an alert each time."""
+    def put_back(self, target: str, kind: str, text: str, key: str = "", aliases: Iterable[str] = (CHAMPION,)) -> None:
+        """Ask for aliases of a target to be set again, and raise an alert."""
         with self._store.transaction():
             self._store.lock(target)
             expected = self.expected(target)
             self.ask(target, {alias: expected[alias] for alias in aliases})
-            self._alerts.add(target, kind, text, again=True)
+            self._alerts.add(target, kind, text, key)
 
     @contextmanager
     def projecting(self, target: str) -> Iterator[None]:

@@ -122,10 +122,20 @@ class AliasMove:
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """Something that a person should see. `thing` is empty where it concerns the platform itself."""
+    """Something that a person should see; its cause is gone once `resolved_at` is set.
+
+    Attributes:
+        thing: a target, an endpoint or a part of the platform.
+        key: tells it from others of the same kind that stand at the same time.
+        count: how often it was seen, from `created_at` to `last_at`.
+    """
 
     id: int
     thing: str
     kind: str
+    key: str
     text: str
+    count: int
     created_at: datetime
+    last_at: datetime
+    resolved_at: datetime | None

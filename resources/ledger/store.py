@@ -14,12 +14,16 @@ from workloads.sdk.errors import PlatformError
 if TYPE_CHECKING:
     import psycopg
 
-SCHEMA = Path(__file__).with_name("schema.sql")
+MIGRATIONS = sorted((Path(__file__).parent / "migrations").glob("*.sql"))  # 001.sql, 002.sql, ...: each is done once
+DONE = """
+    CREATE TABLE IF NOT EXISTS migration (number integer PRIMARY KEY, done_at timestamptz NOT NULL DEFAULT now());
+    SELECT coalesce(max(number), 0) FROM migration
+"""
 Row = TypeVar("Row")
 
 
 class NoLedger(PlatformError):
-    """The ledger's tables are missing; the message says what to do."""
+    """The ledger's tables are missing, or of a newer version; the message says what to do."""
 
 
 class Store:
@@ -31,13 +35,25 @@ class Store:
         self._inside = threading.local()  # `connection`: of the transaction that this thread is in
 
     def migrate(self) -> None:
-        """Create schema and tables where they are missing."""
+        """Bring the tables to this version: all that is missing is done, or nothing.
+
+        Raises:
+            NoLedger: a newer version has been here, whose tables this one does not know.
+        """
         from psycopg import sql
 
         with self.transaction() as connection:
             self.lock("")
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
-            connection.execute(SCHEMA.read_text())
+            (done,) = connection.execute(DONE).set_result(-1).fetchone() or (0,)
+            if done > len(MIGRATIONS):
+                raise NoLedger(
+                    f"the ledger of the environment {self.settings.env} is of a newer version ({done}; this one knows "
+                    f"{len(MIGRATIONS)}): use the version of this project that made it"
+                )
+            for number, file in enumerate(MIGRATIONS[done:], done + 1):
+                connection.execute(file.read_text())
+                connection.execute("INSERT INTO migration (number) VALUES (%s)", [number])
 
     @contextmanager
     def transaction(self) -> "Iterator[psycopg.Connection[Any]]":

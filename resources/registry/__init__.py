@@ -103,10 +103,12 @@ class DataRegistry:
 
         A tag that was moved shows another commit than before; nothing here hides or mends it.
         """
-        if self.own and not Path(self.settings.registry).exists():
-            return {}
-        matches = ((tag, commit, TAG.fullmatch(tag)) for tag, commit in remote_tags(self.settings.registry).items())
+        matches = ((tag, commit, TAG.fullmatch(tag)) for tag, commit in self.all_tags().items())
         return {tag: commit for tag, commit, match in matches if match and name in (None, match[1])}
+
+    def all_tags(self) -> dict[str, str]:
+        """The same with tags that are no data tags."""
+        return remote_tags(self.settings.registry) if not self.own or Path(self.settings.registry).exists() else {}
 
     def versions(self, name: str, passed_over: Callable[[str], Any] = lambda line: None) -> list[DataVersion]:
         """All whole versions of a dataset, lowest first; `passed_over` is told of each tag that is broken."""

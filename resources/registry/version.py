@@ -118,6 +118,12 @@ def split_tag(tag: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
+def resembles(tag: str, name: str) -> bool:
+    """Whether what is no data tag seems to be meant as one of a dataset: `wine-v1.0`, `Wine-v1.0.0`, `wine_2`."""
+    meant = rf"{re.escape(name).replace('_', '[-_]')}[^a-z0-9]*v?[0-9]"
+    return TAG.fullmatch(tag) is None and re.match(meant, tag, re.IGNORECASE) is not None
+
+
 def version_order(version: str) -> tuple[int, ...]:
     """Key to sort versions by: 1.10.0 comes after 1.9.0."""
     return tuple(map(int, version.split(".")))

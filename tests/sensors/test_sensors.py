@@ -51,6 +51,10 @@ class Tags:
         lines = sorted([*kept[1:], *(f"{commit} {name}" for name, commit in refs.items())], key=lambda line: line[41:])
         packed.write_text("\n".join(["# pack-refs with: sorted", *lines]) + "\n")
 
+    def remove(self, *versions: str) -> None:
+        folder = self.registry.settings.registry
+        subprocess.run(["git", "-C", folder, "tag", "--delete", *(f"wine-v{each}" for each in versions)], check=True)
+
     def tick(self) -> Any:
         """What the sensor answers with; nothing of it is done."""
         resources = {"registry": self.registry, "ledger": self.ledger}
@@ -71,7 +75,7 @@ class Tags:
 
     @property
     def alerts(self) -> list[str]:
-        return [alert.text for alert in self.ledger.alerts.since() if alert.kind == "moved-tag"]
+        return [alert.text for alert in self.ledger.alerts.standing() if alert.kind == "moved-tag"]
 
 
 @pytest.fixture
@@ -111,10 +115,12 @@ def test_ten_thousand_tags_cost_two_processes(tags: Tags, git_calls: Path) -> No
     calls = git_calls.read_text().splitlines()
     assert len(calls) == 2, calls
     assert sum("ls-remote" in call for call in calls) == 1
-    assert not result.run_requests  # the newest is not registered yet
+    assert [request.partition_key for request in result.run_requests] == ["1.9999.0"]
     tags.done(result)
+    assert tags.registered == [f"1.{number}.0" for number in range(10_000)]
+    assert len(result.asset_events) == len(tags.ledger.data.commits("wine")) == AT_ONCE
     assert tags.cursor is None  # there is more
-    assert tags.registered == [f"1.{number}.0" for number in range(AT_ONCE)]
+    assert {event.partition for event in tags.tick().asset_events} == {f"1.{n}.0" for n in range(9600, 9800)}
 
 
 def test_tags_that_did_not_change_cost_one_process(tags: Tags, git_calls: Path) -> None:
@@ -158,6 +164,26 @@ def test_a_moved_tag_raises_an_alert_and_trains_nothing(tags: Tags) -> None:
     assert other[:12] in alert
     tags.tick()
     assert len(tags.alerts) == 1
+    tags.set("1.1.0")
+    tags.tick()
+    assert tags.alerts == []
+
+
+def test_tags_that_are_none_or_gone_are_named_for_as_long_as_they_are(tags: Tags) -> None:
+    def told() -> dict[str, str]:
+        return {alert.kind: alert.text for alert in tags.ledger.alerts.standing()}
+
+    tags.set("1.0.0", "1.1.0", "1.0", "2.0.0-rc1")
+    tags.done(tags.tick())
+    assert tags.registered == ["1.0.0", "1.1.0"]
+    assert told()["strange-tag"].startswith("wine-v1.0; wine-v2.0.0-rc1: a data tag is written <dataset>-v<major>.")
+    tags.remove("1.0.0", "1.0", "2.0.0-rc1")
+    tags.tick()
+    assert list(told()) == ["deleted-tag"]
+    assert told()["deleted-tag"].startswith(f"wine-v1.0.0 was deleted, and was at {tags.commits[0][:12]}")
+    tags.set("1.0.0")
+    tags.tick()
+    assert told() == {}
 
 
 def test_sensors_start_stopped_where_a_service_is_external(live: Delivered, world: World) -> None:

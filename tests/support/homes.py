@@ -9,8 +9,7 @@ import psutil
 
 from resources.embedded.network import free_ports
 from resources.embedded.process import alive
-
-PORTS = ("postgres", "mlflow", "ray", "ray_dashboard", "serve", "dagster", "playground")
+from resources.settings import PORTS
 
 
 def temporary_home() -> Path:
@@ -22,7 +21,7 @@ def temporary_home() -> Path:
 
 def ports() -> dict[str, int]:
     """A free port for every setting that is one, by the setting's name."""
-    return {f"{name}_port": port for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+    return dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
 
 
 def kill(*processes: psutil.Process) -> None:

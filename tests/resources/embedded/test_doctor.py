@@ -37,7 +37,7 @@ def test_a_taken_port_and_absent_services_are_problems_with_a_way_to_mend(tmp_pa
     port = about(findings, "ports")
     assert port.level == "problem"
     assert f"port {settings.serve_port}, which Ray Serve needs, is used by `" in port.text
-    assert port.mend == "end that process, or set MLOPS_SERVE_PORT"
+    assert port.mend == "end that process, or set MLOPS_SERVE_PORT, or MLOPS_PORTS for all ports"
     assert about(findings, "PostgreSQL").text == "PostgreSQL does not run"
     assert about(findings, "MLflow").mend == "check that service and its setting"
     assert any("MLOPS_MLFLOW_URL points to an external service" in finding.text for finding in findings)

@@ -1,5 +1,5 @@
--- The ledger's tables. Run in the ledger's schema; running it again changes nothing.
--- Rows are written once: a trigger refuses every change, but for `current` and an alias move's `done_at`.
+-- The tables that the ledger began with. Rows are written once: a trigger refuses every change, but for `current` and an
+-- alias move's `done_at`. Running it again changes nothing: homes from before migrations were counted have all of it.
 
 CREATE TABLE IF NOT EXISTS data_version (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
