@@ -33,6 +33,8 @@ def connect(
     """
     import psycopg
 
+    if settings.postgres_url is None:
+        _forget_variables()
     kw.setdefault("connect_timeout", 5)
     kw.setdefault("application_name", "mlops")
     try:
@@ -41,6 +43,15 @@ def connect(
         raise DatabaseUnavailable(explain(settings, database, str(error))) from None
     connection.loss = explain(settings, database, "")
     return connection
+
+
+def _forget_variables() -> None:
+    """What somebody has set for another server (`PGSSLMODE`, `PGSERVICE`, ...) does not hold for our own.
+
+    libpq reads it from the process itself, for every connection that this process makes, Dagster's too.
+    """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 _idle: dict[tuple[int, str], "list[psycopg.Connection[Any]]"] = {}  # by process and URL

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resources.files import write_atomically
+from workloads.sdk.errors import PlatformError
 
 REPOSITORY = Path(__file__).resolve().parent.parent  # or where the packages are installed
 CHECKOUT = (REPOSITORY / "pyproject.toml").is_file()
@@ -28,6 +29,10 @@ PORTS = (
     "postgres_port",
     "ray_port",
 )
+
+
+class EmptySecret(PlatformError):
+    """A file that holds a secret holds none."""
 
 
 class Settings(BaseSettings):
@@ -202,7 +207,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def postgres_password(self) -> str:
-        return self._secret("postgres-password")
+        return self._secret("postgres-password", self.home / "postgres")
 
     @cached_property
     def ray_token(self) -> str:
@@ -222,10 +227,14 @@ class Settings(BaseSettings):
                 known[name] = key
         return known
 
-    def _secret(self, name: str) -> str:
+    def _secret(self, name: str, known_by: Path | None = None) -> str:
+        """A secret, made where there is none. Raises EmptySecret where `known_by` exists, and nothing is left of it."""
         file = self.home / "secrets" / name
-        if not file.exists():
-            write_atomically(file, secrets.token_urlsafe(32), keep=True)
+        if file.exists() and not file.read_text().strip():
+            if known_by is not None and known_by.exists():
+                raise EmptySecret(f"{file} is empty, and {known_by} knows what it held: put it back, as from a backup")
+            file.unlink(missing_ok=True)
+        write_atomically(file, secrets.token_urlsafe(32), keep=True)
         return file.read_text().strip()
 
 

@@ -5,6 +5,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from resources.registry.git import variables
 from resources.source_code import closure, modules_in
 from workloads.sdk.contract import Declared
 
@@ -70,7 +71,11 @@ def source(folder: Path) -> tuple[str, bool]:
     """The Git commit of the checkout that holds a folder, empty outside of one, and whether files differ from it."""
 
     def git(*arguments: str) -> str:
-        run = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        # It may be somebody else's checkout; of what its configuration could run, a status runs only this monitor.
+        owned = ["-c", f"safe.directory={folder}", "-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
+        run = subprocess.run(
+            ["git", *owned, "-C", str(folder), *arguments], capture_output=True, text=True, check=False, env=variables()
+        )
         return run.stdout.strip() if run.returncode == 0 else ""
 
     return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=normal"))

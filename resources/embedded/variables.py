@@ -6,10 +6,15 @@ import stat
 import sys
 from pathlib import Path
 
+from resources.registry.git import variables
 from resources.settings import REPOSITORY, Settings
 
 # Below it stand Ray's sockets (64 characters more) and HAProxy's (72 more); the system allows 103, HAProxy itself 97.
 LONGEST_SOCKET_FOLDER = 24
+
+# Beginnings of variables that people set for their own Dagster, DVC, Ray or Python.
+OTHERS = ("MLOPS_", "DAGSTER_", "DVC_", "RAY_", "PYTHON")
+KEPT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8", "PYTHONWARNINGS")
 
 
 def setting_variables(settings: Settings) -> dict[str, str]:
@@ -21,19 +26,16 @@ def setting_variables(settings: Settings) -> dict[str, str]:
 def environment(settings: Settings) -> dict[str, str]:
     """Environment of a child process: the caller's, the settings in force, and what `workloads` needs to import.
 
-    The caller's own `MLOPS_*` variables are dropped first, so that only the given settings count.
+    What the caller has set for other homes, and for the libraries and programs that our parts are, is dropped first.
     """
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("MLOPS_") and name not in ("RAY_ADDRESS", "DAGSTER_IS_DEV_CLI")
-    }
-    path = [str(REPOSITORY), *filter(None, inherited.get("PYTHONPATH", "").split(os.pathsep))]
+    away = (*OTHERS, *(() if settings.postgres_url else ("PG",)), *(() if settings.mlflow_url else ("MLFLOW_",)))
+    inherited = {name: value for name, value in variables().items() if not name.startswith(away) or name in KEPT}
+    local = [*filter(None, {inherited.get("NO_PROXY", ""), inherited.get("no_proxy", "")}), "127.0.0.1", "localhost"]
     programs = [str(Path(sys.executable).parent), *filter(None, inherited.get("PATH", os.defpath).split(os.pathsep))]
     return {
         **inherited,
         **setting_variables(settings),
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+        "PYTHONPATH": str(REPOSITORY),
         "PATH": os.pathsep.join(dict.fromkeys(programs)),
         "PYTHONUNBUFFERED": "1",
         "DAGSTER_HOME": str(settings.home / "dagster"),
@@ -44,7 +46,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "RAY_AUTH_TOKEN": settings.ray_token,
         "RAY_USAGE_STATS_ENABLED": "0",
         "DO_NOT_TRACK": "1",
-        "NO_PROXY": ",".join(filter(None, [inherited.get("NO_PROXY", ""), "127.0.0.1,localhost"])),
+        "NO_PROXY": ",".join(local),
+        "no_proxy": ",".join(local),  # the spelling that most libraries read first
+        "SHELL": "/bin/sh",
     }
 
 

@@ -8,6 +8,8 @@ and tag, after its files are in the remote: whoever sees a tag can read what it 
 import fcntl
 import json
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,7 +18,7 @@ from typing import Any
 
 from resources.cache import used
 from resources.registry.dvc import REMOTE, Store
-from resources.registry.git import configure, contents, git, remote_tags
+from resources.registry.git import Git, unlock
 from resources.registry.pipeline import parameters_of, write_pipeline
 from resources.registry.version import (
     TAG,
@@ -48,7 +50,8 @@ class DataRegistry:
         self.root = settings.home / "data-work"
         self.own = settings.registry_url is None  # else it is an external one, which may name a DVC remote of its own
         self.remote = settings.data_remote or (str(settings.home / "data-remote") if self.own else None)
-        self.store = Store(self.root, self.remote)
+        self.store = Store(self.root, self.remote, self.own)
+        self.git = Git(self.own)
 
     # --- setting up -------------------------------------------------------------------------------------------------
 
@@ -62,27 +65,41 @@ class DataRegistry:
             return self._init()
 
     def _init(self) -> bool:
+        """Each step is there whole, or is done again."""
         made = False
-        if self.own and not (Path(self.settings.registry) / "HEAD").exists():
-            git("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", self.settings.registry)
+        if self.own and not Path(self.settings.registry, "HEAD").exists():
+            with _whole(Path(self.settings.registry)) as folder:
+                self._git("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(folder))
             made = True
         if not (self.root / ".git" / "HEAD").exists():
-            git("clone", "--quiet", self.settings.registry, str(self.root))
+            with _whole(self.root) as folder:
+                self._git("clone", "--quiet", self.settings.registry, str(folder))
             made = True
-        git("remote", "set-url", "origin", self.settings.registry, folder=self.root)
-        configure(self.root)
-        if not (self.root / ".dvc" / "config").exists():
-            git("checkout", "--quiet", "-B", BRANCH, folder=self.root)
-            self.store.command("init", "--quiet")
+        self._git("remote", "set-url", "origin", self.settings.registry, folder=self.root)
+        self.git.configure(self.root)
+        if not (self.root / ".dvc" / "config").exists() or not self._has_branch:
+            self._git("checkout", "--quiet", "-B", BRANCH, folder=self.root)
+            self.store.command("init", "--quiet", "--force")
             if self.remote:
                 self.store.command("remote", "add", "--default", "--force", REMOTE, self.remote)
             (self.root / ".dvcignore").write_text("__pycache__\n")
-            git("add", "--all", folder=self.root)
-            git("commit", "--quiet", "--message", "A data registry", folder=self.root)
-            git("push", "--quiet", "origin", f"HEAD:{BRANCH}", folder=self.root)
+            self._git("add", "--all", folder=self.root)
+            self._git("commit", "--quiet", "--message", "A data registry", folder=self.root)
+            self._git("push", "--quiet", "origin", f"HEAD:{BRANCH}", folder=self.root)
             made = True
         self.store.configure()
         return made
+
+    @property
+    def _has_branch(self) -> bool:
+        """Whether the registry had its branch when the work tree last asked."""
+        name, git = f"refs/remotes/origin/{BRANCH}", self.root / ".git"
+        packed = git / "packed-refs"
+        return (git / name).exists() or (packed.exists() and f" {name}\n" in packed.read_text())
+
+    def _git(self, *arguments: str, folder: Path | None = None) -> bytes:
+        """Git, which holds the lock too: one that outlives us still keeps others out."""
+        return self.git(*arguments, folder=folder, lock=self.store.lock)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -91,6 +108,8 @@ class DataRegistry:
         with (self.settings.home / "data-work.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.store.lock = lock.fileno()
+            for repository in (self.root / ".git", *([Path(self.settings.registry)] if self.own else [])):
+                unlock(repository)
             try:
                 yield
             finally:
@@ -108,7 +127,7 @@ class DataRegistry:
 
     def all_tags(self) -> dict[str, str]:
         """The same with tags that are no data tags."""
-        return remote_tags(self.settings.registry) if not self.own or Path(self.settings.registry).exists() else {}
+        return self.git.tags(self.settings.registry) if not self.own or Path(self.settings.registry).exists() else {}
 
     def versions(self, name: str, passed_over: Callable[[str], Any] = lambda line: None) -> list[DataVersion]:
         """All whole versions of a dataset, lowest first; `passed_over` is told of each tag that is broken."""
@@ -143,12 +162,12 @@ class DataRegistry:
         Returns:
             Those that are whole, and for each other tag what is wrong with it.
         """
-        if not tags:
-            return [], {}
-        folder = self._objects(list(tags.values()))
+        return self._read(self._objects(list(tags.values())), tags) if tags else ([], {})
+
+    def _read(self, folder: Path, tags: Mapping[str, str]) -> tuple[list[DataVersion], dict[str, str]]:
         objects = [f"{commit}:data/{split_tag(tag)[0]}/metadata.json" for tag, commit in tags.items()]
         found, broken = [], {}
-        for (tag, commit), text in zip(tags.items(), contents(folder, objects), strict=True):
+        for (tag, commit), text in zip(tags.items(), self.git.contents(folder, objects), strict=True):
             try:
                 found.append(_version(tag, commit, text))
             except (ValueError, KeyError, TypeError, AttributeError):
@@ -163,9 +182,9 @@ class DataRegistry:
             return Path(self.settings.registry)
         if not (self.root / ".git" / "HEAD").exists():
             self.init()
-        if None in contents(self.root, commits):
+        if None in self.git.contents(self.root, commits):
             with self._locked():
-                git("fetch", "--quiet", "--force", "--tags", "origin", folder=self.root)
+                self._git("fetch", "--quiet", "--force", "--tags", "origin", folder=self.root)
         return self.root
 
     # --- files ------------------------------------------------------------------------------------------------------
@@ -326,17 +345,33 @@ class DataRegistry:
 
     def _reset(self) -> None:
         """The work tree as the registry's branch has it; what DVC made stays, as a cache."""
-        git("fetch", "--quiet", "--force", "--prune", "--prune-tags", "origin", folder=self.root)
-        git("checkout", "--quiet", "--force", "-B", BRANCH, f"origin/{BRANCH}", folder=self.root)
-        git("clean", "--quiet", "--force", "-d", folder=self.root)
+        self._git("fetch", "--quiet", "--force", "--prune", "--prune-tags", "origin", folder=self.root)
+        self._git("checkout", "--quiet", "--force", "-B", BRANCH, f"origin/{BRANCH}", folder=self.root)
+        self._git("clean", "--quiet", "--force", "-d", folder=self.root)
 
     def _tag(self, name: str, number: str, digest: str) -> None:
         tag = tag_of(name, number)
-        git("add", "--all", f"pipelines/{name}", f"data/{name}", folder=self.root)
-        git("commit", "--quiet", "--allow-empty", "--message", f"{name} {number}", folder=self.root)
-        git("tag", "--annotate", "--message", f"{name} {number}\n\ndigest: {digest}", tag, folder=self.root)
+        self._git("add", "--all", f"pipelines/{name}", f"data/{name}", folder=self.root)
+        self._git("commit", "--quiet", "--allow-empty", "--message", f"{name} {number}", folder=self.root)
+        self._git("tag", "--annotate", "--message", f"{name} {number}\n\ndigest: {digest}", tag, folder=self.root)
+        commit = self._git("rev-parse", f"{tag}^{{commit}}", folder=self.root).decode().strip()
+        _, broken = self._read(self.root, {tag: commit})  # nothing is pushed that cannot be read back
+        if broken:
+            self._git("tag", "--delete", tag, folder=self.root)
+            raise DataError(f"{broken[tag]}, so it was not tagged; look at {self.root}")
         push = ("push", "--quiet", "--atomic", "origin", f"HEAD:{BRANCH}", f"refs/tags/{tag}")
-        git(*push, folder=self.root)
+        self._git(*push, folder=self.root)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder to be made, and put in its place at the end of the block; what is there, and is not whole, is kept."""
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    yield new
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}.broken-{time.time():.0f}"))
+    new.rename(folder)
 
 
 def _version(tag: str, commit: str, text: bytes | None) -> DataVersion:

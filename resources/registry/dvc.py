@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resources.files import write_atomically
+from resources.registry.git import own_variables, variables
 from resources.registry.version import DataError, DataFile, DataUnavailable
 
 REMOTE = "data"
@@ -16,9 +17,10 @@ REMOTE = "data"
 class Store:
     """The DVC side of one work tree."""
 
-    def __init__(self, root: Path, remote: str | None) -> None:
+    def __init__(self, root: Path, remote: str | None, own: bool = True) -> None:
         self.root = root
         self.remote = remote
+        self.own = own  # the registry, so that the user's configuration of Git does not count
         self.lock: int | None = None  # held by DVC's processes too, so that one that outlives us still keeps others out
 
     def cached(self, file: DataFile) -> Path:
@@ -68,9 +70,11 @@ class Store:
             DataUnavailable: the remote or a dataset's source is away.
             DataError: another failure; the message holds the last words of the command.
         """
+        inherited = own_variables() if self.own else variables()
         environment = {
-            **os.environ,
+            **{name: value for name, value in inherited.items() if not name.startswith("DVC_")},
             "DVC_NO_ANALYTICS": "1",
+            "SHELL": "/bin/sh",  # runs the stages; the user's may be none, or another language
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONDONTWRITEBYTECODE": "1",  # a cache beside the copied code would count as a change of it
             "PYTHONUNBUFFERED": "1",

@@ -1,0 +1,77 @@
+"""What the user has set for himself does not reach the platform's processes, nor its connections."""
+
+from pathlib import Path
+
+import pytest
+
+from resources.database import connect
+from resources.embedded.postgres import Postgres
+from resources.embedded.variables import environment
+from resources.settings import EmptySecret, Settings
+
+FOREIGN = {
+    "PGSSLMODE": "require",
+    "PGOPTIONS": "-c search_path=nowhere -c default_transaction_read_only=on",
+    "PGSERVICE": "none",
+    "PGHOSTADDR": "192.0.2.1",
+    "DAGSTER_HOME": "/elsewhere",
+    "DAGSTER_IS_DEV_CLI": "1",
+    "GIT_DIR": "/elsewhere",
+    "DVC_ROOT": "/elsewhere",
+    "RAY_ADDRESS": "192.0.2.1:6379",
+    "MLFLOW_TRACKING_URI": "http://192.0.2.1",
+    "MLFLOW_RUN_ID": "abc",
+    "MLOPS_SERVE_PORT": "1234",
+    "PYTHONPATH": "/elsewhere",
+    "PYTHONSTARTUP": "/elsewhere.py",
+    "SHELL": "/bin/false",
+    "no_proxy": "example.org",
+    "http_proxy": "http://192.0.2.1",
+}
+
+
+@pytest.fixture
+def foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_process_of_ours_gets_nothing_of_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, serve_port=8000)
+    given = environment(settings)
+    left = {name for name, value in FOREIGN.items() if given.get(name) == value}
+    assert left == {"http_proxy"}  # a way out, as for data from elsewhere
+    assert given["NO_PROXY"] == given["no_proxy"] == "example.org,127.0.0.1,localhost"
+    assert given["DAGSTER_HOME"] == str(tmp_path / "dagster")
+    assert given["MLFLOW_TRACKING_URI"] == settings.mlflow
+
+
+@pytest.mark.usefixtures("foreign")
+def test_what_is_meant_for_an_external_service_reaches_it(tmp_path: Path) -> None:
+    given = environment(Settings(home=tmp_path, postgres_url="postgresql://u:p@db", mlflow_url="http://mlflow"))
+    assert (given["PGSSLMODE"], given["MLFLOW_RUN_ID"]) == ("require", "abc")
+
+
+@pytest.mark.usefixtures("foreign")
+def test_our_own_server_is_reached_whatever_is_set_for_another(own_postgres: Postgres) -> None:
+    with connect(own_postgres.settings, "postgres") as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ('"$user", public',)
+
+
+def test_an_empty_secret_is_made_anew_where_nothing_knows_it(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    for name in ("ray-token", "postgres-password"):
+        (tmp_path / "secrets" / name).touch()
+    settings = Settings(home=tmp_path)
+    assert len(settings.ray_token) > 30
+    assert settings.ray_token == Settings(home=tmp_path).ray_token
+    assert len(settings.postgres_password) > 30
+
+
+def test_an_empty_password_of_a_database_that_is_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "secrets" / "postgres-password").touch()
+    with pytest.raises(EmptySecret, match=r"postgres-password is empty, and .*postgres knows what it held"):
+        _ = Settings(home=tmp_path).postgres_password
