@@ -1,16 +1,11 @@
-"""What the evaluations of all kinds of candidates have in common: artifacts that are whole, checks, and the report."""
+"""What the evaluations of all kinds of candidates have in common: checks, and the report."""
 
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_assets.gates.scores import uncompared
-from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport, overall
-from resources.settings import Settings
-from resources.tracking import Tracking, TrackingUnavailable
-from workloads.sdk.artifacts import Manifest
 from workloads.sdk.contract import Gates, Metric, OnInconclusive
 from workloads.sdk.contract.applications import IndexGates
 
@@ -50,23 +45,6 @@ def report(
         checks=checks,
         verdict=overall(checks),
     )
-
-
-def verified(candidate: Candidate, settings: Settings) -> Path:
-    """The folder of a candidate's artifacts, each of which has the digest that it had.
-
-    Raises:
-        workloads.sdk.artifacts.BrokenArtifacts, ValueError: they are not what was registered.
-        resources.tracking.TrackingUnavailable: MLflow, or the store that they lie in, is away.
-    """
-    folder = Tracking(settings).runs.artifacts(candidate.artifacts_uri, candidate.digest)
-    if not folder.parent.exists():
-        raise TrackingUnavailable(f"{folder.parent} is gone; mount the store of the artifacts again, then try again")
-    manifest = Manifest.read(folder)
-    manifest.verify(folder)
-    if manifest.digest != candidate.digest:
-        raise ValueError(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
-    return folder
 
 
 def fastest(call: Callable[[], Any], budget: float) -> "NDArray[Any]":

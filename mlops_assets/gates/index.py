@@ -8,15 +8,17 @@ from dataclasses import asdict
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.gates.evaluation import Compared, Found, fastest, latency, leads_to, needless, report, verified
+from mlops_assets.gates.evaluation import Compared, Found, fastest, latency, leads_to, needless, report
 from mlops_assets.gates.index_table import Query, Table
 from mlops_assets.gates.scores import broken_champion, comparison, of_candidate, sentence
 from mlops_assets.gates.statistics import mean_interval, paired
+from mlops_assets.release.intact import verified
 from resources.all import Resources
 from resources.database import connect
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
+from resources.tracking import Tracking
 from workloads.sdk.artifacts import digest_of
 from workloads.sdk.contract import OnInconclusive, Verdict
 from workloads.sdk.contract.applications import PART, Index, IndexGates
@@ -54,7 +56,7 @@ def rules(index: Index) -> str:
 
 def content_of(candidate: Candidate, settings: Settings) -> dict[str, Any]:
     """What a candidate's artifacts say of its table, see `Composition`. Raises where they are not whole."""
-    return json.loads((verified(candidate, settings) / PART).read_text())
+    return json.loads((verified(candidate, Tracking(settings)) / PART).read_text())
 
 
 class Judging:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.gates import golden, slices
-from mlops_assets.gates.evaluation import Compared, Found, fastest, latency, leads_to, needless, report, verified
+from mlops_assets.gates.evaluation import Compared, Found, fastest, latency, leads_to, needless, report
 from mlops_assets.gates.evaluations import Scores, evaluate
 from mlops_assets.gates.scores import baselines, broken_champion, compared, floor, of_candidate, sentence
+from mlops_assets.release.intact import verified
 from resources.all import Resources
 from resources.ledger import Candidate
 from resources.ledger.reports import Check, GateReport
 from resources.settings import Settings
+from resources.tracking import Tracking
 from workloads.sdk.artifacts import BASELINES, digest_of, sha256
 from workloads.sdk.contract import TEST, OnInconclusive, Parity, Predictor, Services, Workload
 from workloads.sdk.programs.training.run import NoServices
@@ -95,7 +97,9 @@ class Judging:
         return (*checks, champion), smallest
 
     def _load(self, candidate: Candidate) -> Predictor:
-        return self.workload.resolve(self.workload.predictor).load(verified(candidate, self.settings), self.services)
+        return self.workload.resolve(self.workload.predictor).load(
+            verified(candidate, Tracking(self.settings)), self.services
+        )
 
     def _scores(self, candidate: Candidate, predictor: Predictor | None = None) -> Scores:
         cache = self.settings.path("evaluations")
@@ -104,7 +108,7 @@ class Judging:
 
     def _floor(self, values: "NDArray[Any]") -> Check:
         """The candidate's row scores beside those of the baselines in its own artifacts."""
-        folder, metric = verified(self.candidate, self.settings) / BASELINES, self.workload.metric
+        folder, metric = verified(self.candidate, Tracking(self.settings)) / BASELINES, self.workload.metric
         found = {}
         for each in sorted(folder.iterdir()) if folder.is_dir() else ():
             load = partial(self.workload.resolve(self.workload.predictor).load, each, self.services)

@@ -8,6 +8,7 @@ next `repair`, which the registry sensor calls at every tick.
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from mlops_assets.release.intact import damage
 from mlops_assets.release.projection import Difference, Projection, log
 from resources.ledger import (
     CHAMPION,
@@ -154,6 +155,8 @@ class Releasing:
             held = leads == OnInconclusive.HOLD
             verdict = f"waits for `mlops approve {self.target} --why ...`" if held else "is refused"
             text = f"version {candidate.number} {verdict}: {reasons}"
+            if released and (damaged := damage(candidate, self.tracking)):
+                return self._damaged(candidate, current, report, damaged, alert)
             try:
                 release = self.ledger.decide(
                     candidate.id,
@@ -183,6 +186,8 @@ class Releasing:
         champion = self._champion(current)
         report = self._report(candidate, champion)
         refused = report.verdict == "refuse"
+        if not refused:
+            self._require_intact(candidate)
         action: Action = "refuse" if refused else "approve"
         against = champion.id if champion else None
         release = self._answer(candidate.id, action, actor, why, report=report, against=against, after=hold)
@@ -234,6 +239,9 @@ class Releasing:
             raise CannotRelease(f"{self.target} {what}; released so far: {', '.join(versions)}")
         if target.candidate == current.candidate:
             return self._done(Outcome("unchanged", current, None, f"{current.version} is what is released"))
+        candidate = self.ledger.candidates.by_id(target.candidate)
+        assert candidate is not None
+        self._require_intact(candidate)
         release = self._answer(target.candidate, "rollback", actor, why, against=current.candidate)
         return self._done(Outcome("released", release, self.ledger.report(target.candidate), why))
 
@@ -243,6 +251,7 @@ class Releasing:
         report = self.ledger.report(candidate.id)
         if current and current.candidate == candidate.id:
             return self._done(Outcome("unchanged", current, report, "released already"))
+        self._require_intact(candidate)
         release = self.ledger.decide(candidate.id, "override", actor=actor, why=why, report=report)
         return self._done(Outcome("released", release, report, why))
 
@@ -255,9 +264,7 @@ class Releasing:
         why = f"@{CHAMPION} was moved by hand in MLflow to version {number}"
         if candidate is None:
             text = f"{why}, which the ledger does not know: nothing says what it was made from"
-            gone = self.aliases.is_gone(current.number if current else None)
-            tell = self.ledger.alerts.add if gone else self.ledger.aliases.put_back
-            tell(self.target, "refuse", text, str(number))
+            self._put_back(current, number, text)
             return self._done(Outcome("refused", current, None, text))
         return self.consider(candidate, MLFLOW, why, action="adopt", again=True, alert=True)
 
@@ -278,6 +285,25 @@ class Releasing:
         return done
 
     # What these share.
+
+    def _require_intact(self, candidate: Candidate) -> None:
+        """Raises CannotRelease where endpoints could not serve a candidate."""
+        if damaged := damage(candidate, self.tracking):
+            raise CannotRelease(f"version {candidate.number} of {self.target} cannot be served: {damaged}")
+
+    def _damaged(
+        self, candidate: Candidate, current: Release | None, report: GateReport, damaged: str, alert: bool
+    ) -> Outcome:
+        """What its gate lets through and no endpoint could serve is refused; nothing is decided about it."""
+        why = f"version {candidate.number} cannot be served: {damaged}"
+        if alert:
+            self._put_back(current, candidate.number, why)
+        return self._done(Outcome("refused", current, report, why))
+
+    def _put_back(self, current: Release | None, number: int, text: str) -> None:
+        """Raise an alert about a version (its number), and have the aliases set as before where they can be."""
+        gone = self.aliases.is_gone(current.number if current else None)
+        (self.ledger.alerts.add if gone else self.ledger.aliases.put_back)(self.target, "refuse", text, str(number))
 
     def _answer(self, candidate: int, action: Action, actor: str, why: str, **on: Any) -> Release | None:
         """Enter what a person decides; raises CannotRelease where something else was decided meanwhile."""

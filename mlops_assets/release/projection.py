@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from resources.ledger import CHAMPION, AliasMove, Candidate, Ledger
+from resources.ledger import CHAMPION, PREVIOUS, AliasMove, Candidate, Ledger
 from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
 
 log = logging.getLogger("mlops.releasing")
@@ -11,19 +11,25 @@ log = logging.getLogger("mlops.releasing")
 
 @dataclass(frozen=True)
 class Difference:
-    """An alias that points elsewhere than the ledger says, with no move pending: somebody moved or removed it."""
+    """An alias that points elsewhere than the ledger says, with no move pending: somebody moved or removed it.
+
+    `stuck`: nobody did; it could not be set, since the version is gone, and stands where it stood before.
+    """
 
     alias: str
     ledger: int | None
     mlflow: int | None
+    stuck: bool = False
 
     @property
     def decides(self) -> bool:
         """Whether this is a decision about what should be live, which `adopt` enters."""
-        return self.alias == CHAMPION and self.mlflow is not None
+        return self.alias == CHAMPION and self.mlflow is not None and not self.stuck
 
     def __str__(self) -> str:
         expected = f"version {self.ledger}" if self.ledger else "nothing"
+        if self.stuck:
+            return f"@{self.alias} belongs on {expected}"
         if self.mlflow is None:
             return f"@{self.alias} was removed in MLflow, and belongs on {expected}"
         return f"@{self.alias} was moved by hand in MLflow to version {self.mlflow}, and belongs on {expected}"
@@ -62,11 +68,15 @@ class Projection:
             actual = self.tracking.registry.aliases(self.target)
             asked = {move.alias for move in self.ledger.aliases.pending(self.target)}
             expected = self.ledger.aliases.expected(self.target)
+        found = {alias: number for alias, number in expected.items() if alias not in asked}
         return [
-            Difference(alias, number, actual.get(alias))
-            for alias, number in expected.items()
-            if alias not in asked and actual.get(alias) != number
+            Difference(alias, number, actual.get(alias), self._is_stuck(number, actual.get(alias), expected[PREVIOUS]))
+            for alias, number in found.items()
+            if actual.get(alias) != number
         ]
+
+    def _is_stuck(self, number: int | None, actual: int | None, before: int | None) -> bool:
+        return actual in (None, before) and self.is_gone(number)
 
     def restore(self) -> None:
         """Set aliases as the ledger has them, whoever moved them: of a composition nobody decides by an alias."""
@@ -78,7 +88,7 @@ class Projection:
     def put_back(self, difference: Difference) -> None:
         """Ask for an alias to be set as the ledger has it, and raise an alert."""
         if self.is_gone(difference.ledger):
-            text = f"{difference}, which is gone from MLflow"
+            text = f"{difference}, which is gone from MLflow; release another, or `mlops rollback {self.target}`"
             self.ledger.alerts.add(self.target, "version-gone", text, difference.alias)
         else:
             text, alias = f"{difference}; it was put back", difference.alias
