@@ -85,7 +85,7 @@ def candidate_of(target: ReleaseTarget, resources: Resources, run: str = "", num
 
     Raises:
         CannotRelease: there are no questions to judge it by, or the prompt cannot be used.
-        resources.tracking.NoSuchVersion: no prompt has this number.
+        resources.tracking.Gone: no prompt has this number.
     """
     application = target.declared
     assert isinstance(application, Application)

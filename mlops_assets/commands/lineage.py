@@ -13,7 +13,9 @@ from resources.all import Resources
 from resources.settings import settings
 
 if TYPE_CHECKING:
-    from mlops_assets.lineage.trace import Origin, Touched, Trace
+    from collections.abc import Iterable
+
+    from mlops_assets.lineage.trace import Origin, Touched, Trace, TracedFile
 
 WIDE = 200  # columns, so that no identity is cut short: a narrow terminal wraps the line
 
@@ -29,7 +31,7 @@ def trace(
 ) -> None:
     """Where a prediction came from, down to the files' digests, computed again.
 
-    Exits with 1 where a file is not what it was when the model was trained.
+    Exits with 1 where a file of its data or of the model is not what it was.
     """
     from mlops_assets.lineage import trace as lineage
 
@@ -40,7 +42,7 @@ def trace(
 
 
 def impact(
-    key: Annotated[str, typer.Argument(help="A data tag (wine-v1.0.0), a digest or its beginning, or a file's path.")],
+    key: Annotated[str, typer.Argument(help="A data tag (wine-v1.0.0), a digest or its beginning, or a file.")],
     as_json: AsJson = False,
 ) -> None:
     """What came of a file or tag: models, releases, endpoints, and how many predictions when."""
@@ -82,21 +84,30 @@ def _add(node: Tree, found: "Origin", what: str, live: bool | None = None) -> No
     variant = f" · variant {found.model['variant']}" if found.model["variant"] else ""
     never = "" if release else " · never released when it answered"
     node = node.add(f"{what} [bold]{found.model['uri']}[/]{variant} · digest {found.model['digest'][:16]}{never}")
+    if found.artifacts and all(file.intact for file in found.artifacts):
+        node.add(f"[green]✓[/] its {len(found.artifacts)} files are what was registered")
+    _add_files(node, [file for file in found.artifacts if not file.intact])
+    for text in found.gone:
+        node.add(f"[red]✗[/] {escape(text)}")
     tier = f" · tier {found.run['tier']}" if found.run["tier"] else ""
     node = node.add(f"MLflow run [bold]{found.run['mlflow']}[/] · Dagster run {found.run['dagster']}{tier}")
     dirty = " with uncommitted changes" if found.code["dirty"] else ""
     node.add(f"code commit [bold]{found.code['commit'][:12] or 'not in Git'}[/]{dirty} · digest {found.code['digest']}")
-    moved = "" if found.data["tag_stands"] else " · [red]the tag was moved or removed since[/]"
+    moved = " · [red]the tag was moved or removed since[/]" if found.data["tag_stands"] is False else ""
     data = node.add(
         f"data tag [bold]{found.data['tag']}[/] · digest {found.data['digest'][:16]} · "
         f"source {found.data['source']}{moved}"
     )
-    for file in found.files:
+    _add_files(data, found.files)
+
+
+def _add_files(node: Tree, files: "Iterable[TracedFile]") -> None:
+    for file in files:
         if file.intact:
-            data.add(f"[green]✓[/] {file.path} · sha256 {file.sha256[:16]}")
+            node.add(f"[green]✓[/] {file.path} · sha256 {file.sha256[:16]}")
         else:
-            now = f"is {file.actual[:16]} now" if file.actual else "is not in the cache"
-            data.add(f"[red]✗[/] {file.path} · sha256 was {file.sha256[:16]}, [red]{now}[/]")
+            now = f"is {file.actual[:16]} now" if file.actual else "is not there"
+            node.add(f"[red]✗[/] {file.path} · sha256 was {file.sha256[:16]}, [red]{now}[/]")
 
 
 def _impact(touched: "Touched") -> Tree:

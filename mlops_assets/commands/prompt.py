@@ -17,7 +17,7 @@ from mlops_assets.release import prompts
 from mlops_assets.release.mechanism import CannotRelease
 from resources.all import Resources
 from resources.settings import settings
-from resources.tracking import NoSuchVersion
+from resources.tracking import Gone
 from resources.tracking.prompts import Prompt
 from workloads.sdk.contract.applications import Application
 from workloads.sdk.contract.loading import load
@@ -125,7 +125,7 @@ def _registered(target: "ReleaseTarget", resources: Resources, version: int | No
     for prompt in found:
         if version in (None, prompt.number):
             return prompt
-    raise NoSuchVersion(f"{target.name} has no version {version}; the newest is {found[0].number}")
+    raise Gone(f"{target.name} has no version {version}; the newest is {found[0].number}")
 
 
 def _content(

@@ -10,6 +10,7 @@ from mlops_assets.commands.shared import AsJson, add, show
 from mlops_assets.release.mechanism import CannotRelease, Outcome
 from resources.all import Resources
 from resources.ledger import Candidate, Ledger
+from resources.serving import Serving
 from resources.settings import settings
 from workloads.sdk.contract.applications import Application
 from workloads.sdk.contract.loading import load
@@ -118,6 +119,7 @@ def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
     facts = views.facts(current, candidate, ledger.previous(target), ledger.report(current.candidate)) | {
         "aliases_pending": [move.alias for move in ledger.aliases.pending(target)],
         "waiting_for_approval": waiting,
+        "replicas": [{"version": one.version, "error": one.error} for one in Serving(settings()).live(target).values()],
     }
     show(facts, as_json, lambda: views.live(facts))
 

@@ -125,6 +125,10 @@ def live(facts: Mapping[str, Any]) -> Table:
         "verdict": facts["verdict"] or "not judged",
         "previous": facts["previous"]["version"] if facts["previous"] else "none",
     }
+    if other := [one for one in facts["replicas"] if one["version"] != facts["version"]]:
+        rows["answers"] = "[bold red]otherwise[/]: " + escape(
+            "; ".join(f"a replica answers with {one['version']} ({one['error'] or 'it loads'})" for one in other)
+        )
     if facts["aliases_pending"]:
         rows["pending"] = f"aliases still to be set in MLflow: {', '.join(facts['aliases_pending'])}"
     if facts["waiting_for_approval"]:

@@ -1,8 +1,10 @@
 """Where a prediction came from, and what a file touched: following ids, never searching by time or by name."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,9 @@ from resources.all import Resources
 from resources.ledger import Batch, Candidate, Release
 from resources.registry.version import TAG, DataVersion, split_tag
 from resources.serving.prediction_log import Prediction
-from workloads.sdk.errors import PlatformError
+from resources.tracking import Gone
+from workloads.sdk.artifacts import MANIFEST, BrokenArtifacts, Manifest, sha256
+from workloads.sdk.errors import PlatformError, Unavailable
 
 
 class NotFound(PlatformError, LookupError):
@@ -21,9 +25,9 @@ class NotFound(PlatformError, LookupError):
 
 @dataclass(frozen=True)
 class TracedFile:
-    """A file of the data that a model was made from.
+    """A file of the data that a model was made from, or of the model.
 
-    `sha256` is what it was then, `actual` what was computed now from the data cache; None: the file is not there.
+    `sha256` is what it was then, `actual` what was computed now; None: the file is not there.
     """
 
     path: str
@@ -37,7 +41,11 @@ class TracedFile:
 class Origin:
     """Where a candidate came from. Each part names the next one by id.
 
-    `release` is None where it was never released.
+    Attributes:
+        release: None where it was never released.
+        files, artifacts: of its data, and its own.
+        intact: whether all of both are what they were.
+        gone: one sentence for whatever is away or was deleted since, so that nothing could be said of it.
     """
 
     release: dict[str, Any] | None
@@ -46,7 +54,9 @@ class Origin:
     code: dict[str, Any]
     data: dict[str, Any]
     files: list[TracedFile]
+    artifacts: list[TracedFile]
     intact: bool
+    gone: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +152,19 @@ def _origin(candidate: Candidate, release: Release | None, resources: Resources)
         TracedFile(check.path, splits.get(check.path), check.expected, check.actual, check.intact)
         for check in resources.registry.check(version)
     ]
+    gone: list[str] = []
+    try:
+        artifacts = _asked(lambda: _artifacts(candidate, resources), gone) or []
+    except BrokenArtifacts as broken:
+        gone.append(str(broken))
+        artifacts = [TracedFile(MANIFEST, None, candidate.digest, None, False)]
+    tags = _asked(lambda: resources.registry.tags(version.name), gone)
     return Origin(
         release=_release(release) if release else None,
         model=_model(candidate),
         run={
             "mlflow": candidate.run_id,
-            "url": resources.tracking.runs.url(candidate.run_id),
+            "url": _asked(lambda: resources.tracking.runs.url(candidate.run_id), gone),
             "dagster": candidate.dagster_run,
             "parameters": candidate.parameters,
             "tier": candidate.tier,
@@ -156,13 +173,37 @@ def _origin(candidate: Candidate, release: Release | None, resources: Resources)
         data={
             "tag": version.tag,
             "commit": version.commit,
-            "tag_stands": resources.registry.tags(version.name).get(version.tag) == version.commit,
+            "tag_stands": None if tags is None else tags.get(version.tag) == version.commit,
             "digest": candidate.data_digest,
             "source": version.source,
         },
         files=files,
-        intact=all(file.intact for file in files),
+        artifacts=artifacts,
+        intact=all(file.intact for file in [*files, *artifacts]),
+        gone=gone,
     )
+
+
+def _asked(ask: Callable[[], Any], gone: list[str]) -> Any:
+    """What is answered; None, and a sentence more in `gone`, where something is away or was deleted."""
+    try:
+        return ask()
+    except (Unavailable, Gone) as error:
+        gone.append(str(error))
+        return None
+
+
+def _artifacts(candidate: Candidate, resources: Resources) -> list[TracedFile]:
+    """The files of a candidate's artifacts, with their digests now; the list's own digest is the candidate's."""
+    folder = resources.tracking.runs.artifacts(candidate.artifacts_uri, candidate.digest)
+    manifest = Manifest.read(folder)
+    if manifest.digest != candidate.digest:
+        raise BrokenArtifacts(f"{folder} holds {manifest.digest[:12]}, and the ledger says {candidate.digest[:12]}")
+    now = {file.path: sha256(folder / file.path) if (folder / file.path).is_file() else None for file in manifest.files}
+    return [
+        TracedFile(file.path, None, file.sha256, now[file.path], now[file.path] == file.sha256)
+        for file in manifest.files
+    ]
 
 
 def _cited(prediction: Prediction, index: Chosen, resources: Resources) -> list[dict[str, Any]]:
@@ -198,6 +239,8 @@ def _released(identity: int, name: str, resources: Resources) -> tuple[Candidate
 def impact(key: str, resources: Resources) -> list[Touched]:
     """What came of the data versions that a tag (`wine-v1.0.0`), a digest (6 digits or more) or a file's path names.
 
+    A file of this machine is known by its content.
+
     Raises:
         NotFound: none is known by it.
     """
@@ -206,11 +249,12 @@ def impact(key: str, resources: Resources) -> list[Touched]:
         version = data.get(*split_tag(key))
         versions = [version] if version else []
     else:
-        versions = data.by_file(key) or data.by_path(key)
+        own = sha256(Path(key)) if Path(key).is_file() else ""
+        versions = data.by_file(own) or data.by_file(key) or data.by_path(key)
     if not versions:
         raise NotFound(
-            f"nothing was made from {key!r}: the ledger has no data tag, digest (6 hexadecimal digits or more) or "
-            "file's path of that name; `mlops data list` shows the tags"
+            f"nothing was made from {key!r}: the ledger has no data tag, digest (6 hexadecimal digits or more), file's "
+            "path or file's content like that; `mlops data list` shows the tags"
         )
     return [_touched(resources, version) for version in versions]
 

@@ -7,8 +7,7 @@ import streamlit as st
 
 from mlops_assets.lineage.trace import NotFound, Origin, Trace, trace
 from mlops_assets.playground.endpoints import resources
-from resources.database import DatabaseUnavailable
-from resources.tracking import TrackingUnavailable
+from workloads.sdk.errors import Unavailable
 
 PATIENCE = 4.0  # seconds until the log, which is written in the background, must hold an answer
 MOST_FILES = 20  # of one data version that are listed
@@ -32,7 +31,7 @@ def show(prediction: str) -> None:
             try:
                 found = trace(prediction, resources(), PATIENCE)
                 st.session_state[key] = html(found, resources().settings.dagster)
-            except (NotFound, DatabaseUnavailable, TrackingUnavailable) as error:
+            except (NotFound, Unavailable) as error:
                 st.warning(str(error))
                 return
     st.html(st.session_state[key])
@@ -63,12 +62,15 @@ def _origin(found: Origin, kind: str, dagster: str, live: str = "") -> str:
         files += (
             f'<li class="more">and {len(more)} more, {f"{changed} of them changed" if changed else "as they were"}</li>'
         )
-    moved = "" if data["tag_stands"] else _bad(" the tag was moved or removed since")
+    moved = _bad(" the tag was moved or removed since") if data["tag_stands"] is False else ""
     tag = _item("data", data["tag"], f"source {data['source']}, digest", data["digest"], files, moved)
     dirty = "with uncommitted changes, digest" if code["dirty"] else "digest"
     commit = _item("code", code["commit"][:12] or "not in Git", dirty, code["digest"])
-    links = f" {_link(run['url'], 'MLflow')} {_link(f'{dagster}/runs/' + run['dagster'], 'Dagster')}"
-    below = _item("run", run["mlflow"], below=commit + tag, links=links)
+    links = f" {_link(run['url'], 'MLflow')}" if run["url"] else ""
+    links += f" {_link(f'{dagster}/runs/' + run['dagster'], 'Dagster')}"
+    below = "".join(_file(file.path, file.sha256, file.actual) for file in found.artifacts if not file.intact)
+    below += "".join(f"<li>{_bad('✗')} {escape(text)}</li>" for text in found.gone)
+    below += _item("run", run["mlflow"], below=commit + tag, links=links)
     return _released(found.release, live, _item(kind, found.model["uri"], "digest", found.model["digest"], below))
 
 
@@ -92,7 +94,7 @@ def _file(path: str, expected: str, actual: str | None) -> str:
     short = f'<code title="SHA-256">{escape(expected[:16])}</code>'
     if actual == expected:
         return f'<li><span class="good">✓</span> {escape(path)} {short}</li>'
-    now = f"is {actual[:16]} now" if actual else "is neither in the cache nor in the remote"
+    now = f"is {actual[:16]} now" if actual else "is not there"
     return f"<li>{_bad('✗')} {escape(path)} was {short} {_bad(now)}</li>"
 
 

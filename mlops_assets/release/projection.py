@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from resources.ledger import CHAMPION, PREVIOUS, AliasMove, Candidate, Ledger
-from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
+from resources.tracking import Gone, Tracking, TrackingUnavailable
 
 log = logging.getLogger("mlops.releasing")
 
@@ -59,7 +59,7 @@ class Projection:
                 self.tracking.registry.tag(self.target, release.number, {"version": release.version})
             if move.number != actual:
                 self.tracking.registry.set_alias(self.target, move.alias, move.number)
-        except NoSuchVersion as gone:
+        except Gone as gone:
             self.ledger.alerts.add(self.target, "version-gone", f"@{move.alias} cannot be set: {gone}", move.alias)
 
     def inspect(self) -> list[Difference]:
@@ -102,5 +102,5 @@ class Projection:
         """Show a gate's verdict in MLflow. Nothing depends on it."""
         try:
             self.tracking.registry.tag(self.target, candidate.number, {"verdict": verdict})
-        except (TrackingUnavailable, NoSuchVersion) as error:
+        except (TrackingUnavailable, Gone) as error:
             log.warning("%s: %s", self.target, error)

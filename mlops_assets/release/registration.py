@@ -67,9 +67,11 @@ def new_candidate(
         said: what else `NewCandidate` takes; its `number` is registered already, where one is given.
     """
     uri = resources.tracking.runs.log_files(run_id, folder, "model")
-    number = said.pop("number", None) or resources.tracking.registry.register(
-        target, run_id, uri, {"digest": said["digest"], **tags}
-    )
+    number = said.pop("number", None)
+    if number is None:
+        known = resources.ledger.candidates.highest(target, beside=run_id)
+        tags = {"digest": said["digest"], **tags}
+        number = resources.tracking.registry.register(target, run_id, uri, tags, above=known)
     made = {field: value for field, value in asdict(origin).items() if field != "data_source"}
     return NewCandidate(
         thing=target,

@@ -57,6 +57,12 @@ class Candidates:
         where = {"thing": target} | ({} if data_version is None else {"data_version": data_version})
         return self._store.read_all(Candidate, "SELECT * FROM candidate", **where)
 
+    def highest(self, target: str, beside: str) -> int:
+        """The highest number of a target's candidates of all runs in MLflow beside this one (its id); 0 without any."""
+        asked = "SELECT coalesce(max(number), 0) FROM candidate WHERE thing = %s AND run_id <> %s"
+        (row,) = self._store.execute(asked, [target, beside]).fetchall()
+        return row[0]
+
     def newest(self, target: str, **where: Any) -> Candidate | None:
         """A target's newest candidate; of those with such values, where some are given by column."""
         return self._store.read(Candidate, "SELECT * FROM candidate", "ORDER BY id DESC", thing=target, **where)

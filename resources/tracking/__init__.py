@@ -11,12 +11,12 @@ from resources.settings import Settings
 from resources.tracking.prompts import Prompts
 from resources.tracking.registry import DIGEST, PROMPT, Registry
 from resources.tracking.runs import Runs
-from resources.tracking.server import NoSuchVersion, Server, TrackingUnavailable
+from resources.tracking.server import Gone, Server, TrackingUnavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["DIGEST", "PROMPT", "NoSuchVersion", "Tracking", "TrackingUnavailable"]
+__all__ = ["DIGEST", "PROMPT", "Gone", "Tracking", "TrackingUnavailable"]
 
 
 class Tracking:
@@ -42,7 +42,7 @@ class Tracking:
 
         Raises:
             ValueError: `environment` cannot be the name of one.
-            NoSuchVersion: it is gone from the registry.
+            Gone: it is gone from the registry.
         """
         elsewhere = Tracking(self._server.settings.model_copy(update={"env": Settings(env=environment).env}))
         there = elsewhere._server.name(target)

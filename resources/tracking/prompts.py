@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from resources.tracking.registry import DIGEST, PROMPT, Registry
-from resources.tracking.server import NoSuchVersion, Server, allowing, pages
+from resources.tracking.server import Gone, Server, allowing, pages
 from workloads.sdk.artifacts import canonical, digest_of
 
 if TYPE_CHECKING:
@@ -74,13 +74,13 @@ class Prompts:
         return int(made.version)
 
     def get(self, target: str, number: int) -> Prompt:
-        """A version. Raises `NoSuchVersion`."""
+        """A version. Raises `Gone`."""
         name = self._name(target)
         what = f"version {number} of {name}"
         with self._server.answers(what):
             found = self._server.client.get_prompt_version(name, number)
         if found is None:
-            raise NoSuchVersion(f"MLflow has no {what}")
+            raise Gone(f"MLflow has no {what}")
         return _prompt(target, found)
 
     def list(self, target: str) -> list[Prompt]:

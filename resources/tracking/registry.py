@@ -16,8 +16,12 @@ class Registry:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def register(self, target: str, run_id: str, artifacts_uri: str, tags: Mapping[str, str]) -> int:
-        """A version for a run's artifacts (which lie within the run's own); the one it has already, if it has one."""
+    def register(self, target: str, run_id: str, artifacts_uri: str, tags: Mapping[str, str], above: int = 0) -> int:
+        """A version for a run's artifacts (which lie within the run's own); the one it has already, if it has one.
+
+        Args:
+            above: its number is greater, also where MLflow begins to count again since a person has deleted the model.
+        """
         name, tags, client = self._server.name(target), texts(tags), self._server.client
         create = partial(client.create_model_version, name, artifacts_uri, run_id, tags, await_creation_for=0)
         with self._server.answers():
@@ -25,11 +29,17 @@ class Registry:
             same = [int(version.version) for version in versions if version.tags.get(DIGEST) == tags.get(DIGEST)]
             if same:
                 return min(same)
+            number = 0
             with allowing("RESOURCE_DOES_NOT_EXIST"):
-                return int(create().version)
-            with allowing("RESOURCE_ALREADY_EXISTS"):
-                client.create_registered_model(name)
-            return int(create().version)
+                number = int(create().version)
+            if number == 0:
+                with allowing("RESOURCE_ALREADY_EXISTS"):
+                    client.create_registered_model(name)
+                number = int(create().version)
+            while number <= above:
+                client.delete_model_version(name, str(number))
+                number = int(create().version)
+            return number
 
     def unregister(self, target: str, run_id: str, keep: Collection[int]) -> None:
         """Remove the versions of a run, but for the numbers to keep."""
@@ -40,7 +50,7 @@ class Registry:
                     self._server.client.delete_model_version(name, version.version)
 
     def tag(self, target: str, number: int, tags: Mapping[str, str]) -> None:
-        """Set tags of a version. Raises `NoSuchVersion`."""
+        """Set tags of a version. Raises `Gone`."""
         name, client = self._server.name(target), self._server.client
         set_tag = client.set_prompt_version_tag if target.startswith(PROMPT) else client.set_model_version_tag
         with self._server.answers(f"version {number} of {name}"):
@@ -69,7 +79,7 @@ class Registry:
         return {name: _numbers(each.aliases) for name, each in zip(names, found, strict=True)}
 
     def set_alias(self, target: str, alias: str, number: int | None) -> None:
-        """Let an alias point at a version, or remove it (None). Raises `NoSuchVersion`."""
+        """Let an alias point at a version, or remove it (None). Raises `Gone`."""
         name, client, prompt = self._server.name(target), self._server.client, target.startswith(PROMPT)
         with self._server.answers(f"version {number} of {name}"):
             if number is None:

@@ -146,14 +146,16 @@ class Runs:
         return used(local)
 
     def url(self, run_id: str) -> str:
-        """Address of a run in MLflow's UI."""
-        with self._server.answers():
+        """Address of a run in MLflow's UI. Raises `Gone`."""
+        with self._server.answers(f"run {run_id}"):
             experiment = self._server.client.get_run(run_id).info.experiment_id
         return f"{self._server.settings.mlflow}/#/experiments/{experiment}/runs/{run_id}"
 
     def _experiment(self, name: str) -> str:
         client = self._server.client
         if found := client.get_experiment_by_name(name):
+            if found.lifecycle_stage == "deleted":  # by a person, in MLflow's UI; nothing could be tracked
+                client.restore_experiment(found.experiment_id)
             return found.experiment_id
         with allowing("RESOURCE_ALREADY_EXISTS"):
             # Without its kind, MLflow's UI shows an experiment as one of language models.

@@ -33,8 +33,8 @@ class TrackingUnavailable(Unavailable):
     """MLflow does not answer; the message says where and what to do."""
 
 
-class NoSuchVersion(PlatformError):
-    """A version is gone from the registry."""
+class Gone(PlatformError):
+    """A version or a run is gone from MLflow."""
 
 
 class Server:
@@ -67,7 +67,7 @@ class Server:
             yield
         except MlflowException as error:
             if what and error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise NoSuchVersion(f"MLflow has no {what} any more") from None
+                raise Gone(f"MLflow has no {what} any more") from None
             if str(error).startswith(("API request to", "Failed to connect", "Response")):
                 mend = "check MLOPS_MLFLOW_URL" if self.settings.mlflow_url else "run `mlops up`"
                 address = urlsplit(self.settings.mlflow)

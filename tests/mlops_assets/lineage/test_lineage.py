@@ -1,6 +1,7 @@
 """From a prediction down to the bytes of its data, and from data up to predictions; through HTTP and the command."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ from graph_fixtures import Delivered, World
 from patience import until
 
 from mlops_assets.lineage import trace as lineage
+from resources.all import Resources
+from resources.database import connect
 from resources.registry.git import git
+from workloads.sdk.artifacts import Manifest
 
 pytestmark = pytest.mark.platform
 
@@ -108,11 +112,57 @@ def test_a_tag_that_is_gone_does_not_hide_what_was_used(world: World, prediction
     assert lineage.trace(prediction, world.resources).data["tag_stands"]
 
 
-@pytest.mark.parametrize("by", ["tag", "digest", "path"])
-def test_data_is_followed_to_its_predictions(world: World, prediction: str, by: str) -> None:
+@pytest.fixture
+def artifact(world: World, prediction: str) -> Iterator[Path]:
+    """A file of the prediction's model, with one byte changed."""
+    number = lineage.trace(prediction, world.resources).model["number"]
+    candidate = world.resources.ledger.candidates.get("wine", number)
+    assert candidate is not None
+    folder = world.resources.tracking.runs.artifacts(candidate.artifacts_uri, candidate.digest)
+    file = folder / Manifest.read(folder).files[0].path
+    content = file.read_bytes()
+    file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    yield file
+    file.write_bytes(content)
+
+
+def test_a_changed_file_of_the_model_is_reported(artifact: Path, world: World, prediction: str) -> None:
+    found = lineage.trace(prediction, world.resources)
+    assert not found.intact
+    (changed,) = [file for file in found.artifacts if not file.intact]
+    assert artifact.as_posix().endswith(changed.path)
+    shown = mlops("trace", prediction)
+    assert (shown.returncode, f"✗ {changed.path}" in shown.stdout) == (1, True)
+
+
+def test_what_mlflow_has_lost_is_said_and_hides_nothing(world: World, prediction: str) -> None:
+    whole = lineage.trace(prediction, world.resources)
+    run, away = whole.run["mlflow"], world.settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9"})
+    without = lineage.trace(prediction, Resources(away))
+    assert (without.run, without.intact) == (whole.run | {"url": None}, True)
+    assert "MLflow does not answer on http://127.0.0.1:9" in without.gone[0]
+    with connect(world.settings, "mlflow", autocommit=True) as connection:  # as `mlflow gc` leaves it
+        connection.execute("SET session_replication_role = replica")  # what refers to it is left alone
+        connection.execute("UPDATE runs SET run_uuid = %s WHERE run_uuid = %s", [f"gone-{run}"[:32], run])
+        try:
+            purged = lineage.trace(prediction, world.resources)
+        finally:
+            connection.execute("UPDATE runs SET run_uuid = %s WHERE run_uuid = %s", [run, f"gone-{run}"[:32]])
+    assert purged.gone == [f"MLflow has no run {run} any more"]
+    assert (purged.files, purged.model) == (whole.files, whole.model)
+
+
+@pytest.mark.parametrize("by", ["tag", "digest", "path", "own file"])
+def test_data_is_followed_to_its_predictions(world: World, prediction: str, by: str, tmp_path: Path) -> None:
     traced = lineage.trace(prediction, world.resources)
     train = next(file for file in traced.files if file.split == "train")
-    key = {"tag": traced.data["tag"], "digest": train.sha256[:12], "path": "data/wine/processed/train.parquet"}[by]
+    own = world.resources.registry.files("wine", traced.data["tag"].removeprefix("wine-v"))["train"]
+    key = {
+        "tag": traced.data["tag"],
+        "digest": train.sha256[:12],
+        "path": "data/wine/processed/train.parquet",
+        "own file": str(shutil.copy(own, tmp_path / "mine.parquet")),
+    }[by]
     run = mlops("impact", key, "--json")
     assert run.returncode == 0, run.stderr
     (touched,) = [one for one in json.loads(run.stdout) if one["tag"] == traced.data["tag"]]

@@ -3,7 +3,7 @@
 import pytest
 
 from resources.settings import Settings
-from resources.tracking import NoSuchVersion, Tracking
+from resources.tracking import Gone, Tracking
 from resources.tracking.prompts import Prompts, digest
 
 TEXT = "Answer {question} from\n{context}\n"
@@ -70,7 +70,7 @@ def test_aliases_are_set_moved_and_removed_as_for_a_model(tracking: Tracking, pr
         lambda: tracking.registry.tag(target, 3, {"a": "b"}),
         lambda: prompts.get(target, 3),
     ):
-        with pytest.raises(NoSuchVersion, match="version 3"):
+        with pytest.raises(Gone, match="version 3"):
             change()
     name = tracking.settings.qualified(target.replace("/", "."))
     assert tracking.registry.uri(target, 2) == f"prompts:/{name}/2"

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow import artifacts as mlflow_artifacts
 
 from resources.settings import Settings
-from resources.tracking import NoSuchVersion, Tracking, TrackingUnavailable
+from resources.tracking import Gone, Tracking, TrackingUnavailable
 from workloads.sdk.contract import Trial
 
 TAGS = {"data.tag": "echo-v1.0.0", "data.digest": "d", "code.commit": "c", "code.dirty": "false", "seed": "42"}
@@ -184,7 +184,7 @@ def test_aliases_are_set_moved_and_removed(tracking: Tracking, target: str, mode
         lambda: tracking.registry.set_alias(target, "champion", 3),
         lambda: tracking.registry.tag(target, 3, {"a": "b"}),
     ):
-        with pytest.raises(NoSuchVersion, match="version 3"):
+        with pytest.raises(Gone, match="version 3"):
             change()
 
 
@@ -253,3 +253,31 @@ def test_a_server_that_is_away_is_said_in_one_sentence(tmp_path: Path, monkeypat
         with pytest.raises(TrackingUnavailable, match="MLOPS_MLFLOW_URL") as error:
             external.runs.open("echo", "key", "name", {})
         assert "secret" not in str(error.value)
+
+
+def test_a_deleted_experiment_is_restored_for_the_next_run(tracking: Tracking, target: str) -> None:
+    first = tracking.runs.open(target, "one", "one", {})
+    experiment = tracking.client.get_run(first).info.experiment_id
+    tracking.client.delete_experiment(experiment)
+    second = tracking.runs.open(target, "two", "two", {})
+    assert tracking.client.get_run(second).info.experiment_id == experiment
+    assert tracking.client.get_experiment(experiment).lifecycle_stage == "active"
+
+
+def test_numbers_go_on_where_a_person_has_deleted_the_registered_model(
+    tracking: Tracking, target: str, model: Path
+) -> None:
+    for key in ("one", "two"):
+        register(tracking, target, model, key, digest=key)
+    name = tracking.settings.qualified(target)
+    tracking.client.delete_registered_model(name)
+    run = tracking.runs.open(target, "three", "three", {})
+    uri = tracking.runs.log_files(run, model, "model")
+    assert tracking.registry.register(target, run, uri, {"digest": "three"}, above=2) == 3
+    assert [version.version for version in tracking.client.search_model_versions(f"name = '{name}'")] == ["3"]
+    assert tracking.registry.register(target, run, uri, {"digest": "three"}, above=2) == 3
+
+
+def test_a_run_that_was_purged_is_said_in_one_sentence(tracking: Tracking) -> None:
+    with pytest.raises(Gone, match="MLflow has no run 0123 any more"):
+        tracking.runs.url("0123")
