@@ -23,10 +23,15 @@ CREATE TRIGGER only_counted BEFORE UPDATE ON alert FOR EACH ROW
     EXECUTE FUNCTION refuse_change();
 
 DO $$
-DECLARE name text;
+DECLARE name text; of_ours record;
 BEGIN
     FOREACH name IN ARRAY ARRAY['data_version', 'data_file', 'candidate', 'report', 'decision', 'release', 'alias_move',
                                 'alert', 'batch'] LOOP
         EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %I EXECUTE FUNCTION refuse_change()', name);
+    END LOOP;
+    -- Also where a session calls itself a replica, for which PostgreSQL leaves triggers out.
+    FOR of_ours IN SELECT relname, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+                   WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER %I', of_ours.relname, of_ours.tgname);
     END LOOP;
 END $$;
