@@ -2,7 +2,7 @@
 
 import typer
 
-from mlops_assets.commands import compute, data, demo, lineage, new, platform, prompt, release
+from mlops_assets.commands import backup, compute, data, demo, lineage, new, platform, prompt, release
 
 app = typer.Typer(
     name="mlops",
@@ -11,7 +11,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they may hold secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (platform, demo, new, compute, data, release, prompt, lineage):
+for group in (platform, backup, demo, new, compute, data, release, prompt, lineage):
     group.register(app)
 main = app
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import psutil
 
@@ -9,6 +10,7 @@ from resources.embedded import haproxy
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import command_of
 from resources.embedded.ray import Ray
+from resources.files import write_atomically
 from resources.http import request
 from resources.serving.api import APPLICATIONS, ServeApi, recall
 from resources.settings import Settings
@@ -60,6 +62,8 @@ class Serve(Part):
     def launch(self) -> None:
         # The dashboard answers some seconds before its Serve module does.
         deadline, applications = time.monotonic() + 30, recall(self.settings)
+        for file in {one["args"]["connection"] for one in applications if "connection" in one.get("args", {})}:
+            write_atomically(Path(file), json.dumps(self.settings.secrets()))  # a secret, or the home, may be another
         while (answer := self._put(applications))[0] != 200:
             status, text = answer
             if 400 <= status < 500:

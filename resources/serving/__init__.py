@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from resources.database import connect
 from resources.files import write_atomically
 from resources.ledger import Ledger
-from resources.serving.api import IMPORT_PATH, NotServed, ServeApi
+from resources.serving.api import IMPORT_PATH, NotServed, ServeApi, connection_file, place_of
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 from workloads.sdk.serving.versions.catalogue import Catalogue
@@ -179,14 +178,15 @@ class Serving:
 
     @property
     def _connection_file(self) -> Path:
-        return self.settings.path("serving", "connection.json")
+        return connection_file(self.settings, self.settings.env)
 
     def _write_connection(self) -> None:
-        """The secrets for the replicas, in a file: arguments of applications are shown in the dashboard."""
         write_atomically(self._connection_file, json.dumps(self.settings.secrets()))
 
     def _application(self, package: str, name: str, serves: str, code_version: str, settings: dict[str, str],
                      replicas: int) -> dict[str, Any]:  # fmt: skip
+        if (place := place_of(package)) is None:
+            raise NotServed(f"the package {package} cannot be found, so no endpoint can serve it")
         route = self.settings.route(name)
         config = {
             "endpoint": name,
@@ -195,7 +195,7 @@ class Serving:
             "schema": self.schema,
             "connection": str(self._connection_file),
             "state": str(self._connection_file.parent),
-            "paths": [str(_root_of(package))],
+            "paths": [str(place)],
             "route": route,
             "log_inputs": self.settings.log_inputs,
             "log_sample": self.settings.log_sample,
@@ -225,11 +225,3 @@ def _wanted(running: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of each application that is there to stay."""
     here = {name: one["deployed_app_config"] for name, one in running.items() if one["status"] != "DELETING"}
     return {name: config for name, config in here.items() if config}
-
-
-def _root_of(package: str) -> Path:
-    """Folder that holds the top package, to import it from."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise NotServed(f"the package {package} cannot be found, so no endpoint can serve it")
-    return Path(spec.origin).parents[package.count(".") + 1]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,31 @@ def remembered(settings: Settings) -> Path:
 
 
 def recall(settings: Settings) -> list[dict[str, Any]]:
-    """What is remembered; an endpoint is built by the code of today, wherever it lay when that was written."""
+    """What is remembered; an endpoint is built by the code of today, in this home, wherever both lay before."""
     try:
         applications = json.loads(remembered(settings).read_text())
     except (OSError, ValueError):
         return []
-    ours = {"import_path": IMPORT_PATH}
-    return [one | ours if "endpoint" in one.get("args", {}) else one for one in applications]
+    return [_of_today(one, settings) if "endpoint" in one.get("args", {}) else one for one in applications]
+
+
+def place_of(package: str) -> Path | None:
+    """Folder that holds the top package of a package, to import it from; None where it cannot be found."""
+    spec = find_spec(package.partition(".")[0])
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]).parent if places else None
+
+
+def connection_file(settings: Settings, env: str) -> Path:
+    """Secrets for the replicas of an environment, in a file: arguments of applications are shown in the dashboard."""
+    return settings.home / env / "serving" / "connection.json"
+
+
+def _of_today(application: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    known, connection = application["args"], connection_file(settings, application["name"].partition(".")[0])
+    paths = [path for path in known.get("paths", ()) if Path(path).is_dir()] or [str(place_of(known["package"]) or "")]
+    args = {**known, "connection": str(connection), "state": str(connection.parent), "paths": paths}
+    return {**application, "import_path": IMPORT_PATH, "args": args}
 
 
 class ServingUnavailable(Unavailable):

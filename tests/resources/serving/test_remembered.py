@@ -27,7 +27,11 @@ def test_remembered_endpoints_are_built_by_the_code_of_today(tmp_path: Path) -> 
     remembered(settings).write_text(json.dumps([ENDPOINT, FOREIGN]))
     endpoint, foreign = recall(settings)
     assert foreign == FOREIGN
-    assert {**endpoint, "import_path": ""} == {**ENDPOINT, "import_path": ""}
+    args = endpoint.pop("args")
+    assert {**endpoint, "import_path": "", "args": {}} == {**ENDPOINT, "import_path": "", "args": {}}
+    assert args.items() >= ENDPOINT["args"].items()
+    assert args["connection"] == str(tmp_path / "shift" / "serving" / "connection.json")
+    assert (Path(args["paths"][0]) / "shift").is_dir()
     module, _, name = endpoint["import_path"].partition(":")
     assert callable(getattr(import_module(module), name))
 
