@@ -1,6 +1,7 @@
-"""`mlops gate|approve|reject|rollback|release|live|promote`: one grammar for everything that is released."""
+"""`mlops gate|approve|reject|rollback|release|live|history|promote`: one grammar for everything that is released."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,7 +33,7 @@ FAILED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root application."""
-    add(app, gate, release, approve, reject, rollback, live, promote, failed=FAILED, panel="Releases")
+    add(app, gate, release, approve, reject, rollback, live, history, promote, failed=FAILED, panel="Releases")
 
 
 def gate(target: ReleaseTarget, version: Version = None, as_json: AsJson = False) -> None:
@@ -122,6 +123,13 @@ def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
         "replicas": [{"version": one.version, "error": one.error} for one in Serving(settings()).live(target).values()],
     }
     show(facts, as_json, lambda: views.live(facts))
+
+
+def history(target: ReleaseTarget, as_json: AsJson = False) -> None:
+    """All that was decided about it, newest first: what was released, refused or rolled back, by whom and why."""
+    decided = _ledger(target).history(target)[::-1]
+    nothing = f"nothing was decided about {target} yet"
+    show(list(map(asdict, decided)), as_json, lambda: views.history(decided) if decided else nothing)
 
 
 def promote(

@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from mlops_assets.release.mechanism import Outcome
-from resources.ledger import Candidate, Release
+from resources.ledger import Candidate, Decided, Release
 from resources.ledger.reports import Check, GateReport
 
 COLOURS = {"pass": "green", "refuse": "red", "inconclusive": "yellow"}
@@ -115,7 +115,7 @@ def live(facts: Mapping[str, Any]) -> Table:
     data, code, variant = facts["data"], facts["code"], facts["candidate"]["variant"]
     which = f" ({variant})" if variant else ""
     rows = {
-        "version": f"[bold]{facts['thing']} {facts['version']}[/] (release {facts['release']})",
+        "version": f"[bold]{facts['thing']} {facts['version']}[/]",
         "candidate": f"{facts['candidate']['uri']}{which}, digest {facts['candidate']['digest'][:12]}",
         "data": f"{data['name']}-v{data['version']}, digest {data['digest'][:12]}",
         "code": f"{code['commit'][:12] or 'not in Git'}{' with changes' if code['dirty'] else ''}",
@@ -139,15 +139,22 @@ def live(facts: Mapping[str, Any]) -> Table:
     return table
 
 
+def history(decided: Sequence[Decided]) -> Table:
+    """What was decided, newest first."""
+    table = Table("when", "what", "version", "data", "by", "why", box=None, pad_edge=False)
+    for one in decided:
+        version = one.version or f"candidate {one.number}"
+        colour = "green" if one.version else "yellow" if one.action == "hold" else "red"
+        at = f"{one.created_at.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(at, f"[{colour}]{one.action}[/]", version, one.data_version, escape(one.actor), escape(one.why))
+    return table
+
+
 def outcome(target: str, outcome: Outcome, endpoint: Mapping[str, Any] | None) -> Text:
     """What came of a decision, in a line or two."""
     colour = {"released": "green", "refused": "red", "rejected": "red"}.get(outcome.result, "yellow")
     release = outcome.release
-    now = (
-        f"{target} {release.version} is released (release {release.id})"
-        if release
-        else (f"nothing of {target} is released")
-    )
+    now = f"{target} {release.version} is released" if release else f"nothing of {target} is released"
     text = Text.assemble((outcome.result, colour), f": {now}")
     if outcome.why:
         text.append(f"\n{outcome.why}")

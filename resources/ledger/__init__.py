@@ -20,6 +20,7 @@ from resources.ledger.records import (
     Alert,
     AliasMove,
     Candidate,
+    Decided,
     Decision,
     NewCandidate,
     Release,
@@ -32,8 +33,8 @@ from workloads.sdk.errors import PlatformError
 
 __all__ = [
     "CANDIDATE", "CHAMPION", "PREVIOUS", "Action", "Alert", "AliasMove", "Batch", "Candidate", "ChampionMoved",
-    "DataFile", "DataVersion", "DecidedMeanwhile", "Decision", "Ledger", "MovedTag", "NewBatch", "NewCandidate",
-    "NoLedger", "Release",
+    "DataFile", "DataVersion", "Decided", "DecidedMeanwhile", "Decision", "Ledger", "MovedTag", "NewBatch",
+    "NewCandidate", "NoLedger", "Release",
 ]  # fmt: skip
 
 
@@ -144,7 +145,7 @@ class Ledger:
                 decision = self._store.insert("decision", values | {"actor": actor, "why": why})
                 self.alerts.resolve(["hold"], subject.thing, [str(subject.number)])
                 if action in RELEASING:
-                    return self._release(subject, decision, current)
+                    return self._release(subject, decision, current, back=action == "rollback")
             key = str(subject.number)
             if alert is not None and put_back:
                 self.aliases.put_back(subject.thing, action, alert, key)
@@ -152,7 +153,8 @@ class Ledger:
                 self.alerts.add(subject.thing, action, alert, key)
             return current
 
-    def _release(self, subject: Candidate, decision: int, current: Release | None) -> Release:
+    def _release(self, subject: Candidate, decision: int, current: Release | None, back: bool) -> Release:
+        """`back`: what was before is then what was before that release when it was new: a second step goes further."""
         old = self.candidates.by_id(current.candidate) if current else None
         releases = "SELECT version, candidate FROM release WHERE thing = %s"
         given = self._store.execute(releases, [subject.thing]).fetchall()
@@ -161,13 +163,14 @@ class Ledger:
         if own:
             version, changes = own[-1], [f"{own[-1]} released again", *changes]
         else:
-            before = SemanticVersion.parse(current.version) if current else None
-            version = str(following(before, bump, (SemanticVersion.parse(version) for version, _ in given)))
-        previous = current.id if current else None
+            now = SemanticVersion.parse(current.version) if current else None
+            version = str(following(now, bump, (SemanticVersion.parse(version) for version, _ in given)))
+        before = self.releases_of_candidates([subject.id]) if back else []
+        previous = before[-1].previous if before else current.id if current else None
         values = {"thing": subject.thing, "version": version, "candidate": subject.id, "decision": decision}
         self._store.insert("release", values | {"previous": previous, "changes": changes})
-        moves = {PREVIOUS: current.number if current else None, CHAMPION: subject.number}
-        self.aliases.ask(subject.thing, moves)
+        earlier = self.release(previous) if previous else None
+        self.aliases.ask(subject.thing, {PREVIOUS: earlier.number if earlier else None, CHAMPION: subject.number})
         release = self.current(subject.thing)
         assert release is not None
         return release
@@ -192,6 +195,16 @@ class Ledger:
         """The releases of any of these candidates (ids), newest last."""
         return self._store.query(
             Release, "SELECT * FROM released WHERE candidate = ANY(%s) ORDER BY id", [list(candidates)]
+        )
+
+    def history(self, target: str) -> list[Decided]:
+        """All that was decided about a target, newest last."""
+        return self._store.query(
+            Decided,
+            "SELECT d.created_at, d.action, r.version, c.number, c.data_version, d.actor, d.why FROM decision d"
+            " JOIN candidate c ON c.id = d.candidate LEFT JOIN release r ON r.decision = d.id"
+            " WHERE d.thing = %s ORDER BY d.id",
+            [target],
         )
 
     def entries(self, target: str) -> int:

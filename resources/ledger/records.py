@@ -82,6 +82,19 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A line of a target's history; `version` is what it has released, if anything, `number` the candidate's."""
+
+    created_at: datetime
+    action: Action
+    version: str | None
+    number: int
+    data_version: str
+    actor: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """A candidate that went live.
 
@@ -89,7 +102,7 @@ class Release:
         version: semantic version; a candidate that is released again keeps its own.
         candidate: id of the candidate; `number` and `digest` are its.
         decision: id of the decision; `action`, `actor` and `why` are its.
-        previous: id of the release that it took the place of.
+        previous: id of the release that a rollback goes to: the one before it, after a rollback the one before that.
         changes: what is different from that one, for people.
     """
 

@@ -151,7 +151,7 @@ def test_a_worse_prompt_is_refused_and_what_is_released_stays(
     assert resources.tracking.registry.aliases("prompt/rag")["champion"] == 2
     back = mechanism.rollback("test", "seen")
     assert (back.release.number, back.release.version) == (1, "1.0.0")
-    assert resources.tracking.registry.aliases("prompt/rag") == {"candidate": 2, "champion": 1, "previous": 2}
+    assert resources.tracking.registry.aliases("prompt/rag") == {"candidate": 2, "champion": 1}
     listed = json.loads(mlops("list", "--json")[1])
     assert [each["number"] for each in listed] == [2, 1]
     assert listed[0]["why"] == "sure of everything"

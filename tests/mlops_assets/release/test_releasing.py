@@ -216,7 +216,7 @@ def test_rolling_back_needs_no_training(pair: Shop) -> None:
         1,
         "rollback",
     )
-    assert pair.aliases == {"candidate": 2, "champion": 1, "previous": 2}
+    assert pair.aliases == {"candidate": 2, "champion": 1}
     assert [loads(pair.resources.ledger.candidates.get(pair.target, number)) for number in (1, 2)] == before
     # What was rolled back from stays so, until a person asks for it.
     assert pair.consider(newest).result == "unchanged"
@@ -226,6 +226,20 @@ def test_rolling_back_needs_no_training(pair: Shop) -> None:
     assert pair.releasing.rollback("somebody", "that one", to="1.0.0").release.number == 1
     assert pair.releasing.rollback("somebody", "that one", to="1.0.0").result == "unchanged"
     assert pair.settled
+
+
+def test_each_step_back_goes_further_and_a_new_release_begins_there(shop: Shop) -> None:
+    for _ in range(3):
+        shop.releasing.override(shop.train(), "somebody", "for the test")
+    steps = [shop.releasing.rollback("somebody", "back").release.number for _ in range(2)]
+    assert (steps, shop.aliases) == ([2, 1], {"candidate": 3, "champion": 1})
+    with pytest.raises(CannotRelease, match="first release"):
+        shop.releasing.rollback("somebody", "back")
+    shop.releasing.override(shop.train(), "somebody", "forward")
+    assert shop.aliases == {"candidate": 4, "champion": 4, "previous": 1}
+    shop.releasing.rollback("somebody", "that one", to="1.0.2")
+    assert shop.aliases == {"candidate": 4, "champion": 3, "previous": 2}
+    assert shop.settled
 
 
 def test_there_must_be_something_to_go_back_to(shop: Shop) -> None:
@@ -337,7 +351,7 @@ def test_without_mlflow_the_decision_stands_and_its_aliases_follow(
     assert "MLOPS_MLFLOW_URL" in caplog.text
     assert pair.releasing.aliases.inspect() == []  # pending, and nobody's doing
     assert pair.releasing.repair().adopted == []
-    assert pair.aliases == {"candidate": 2, "champion": 1, "previous": 2}
+    assert pair.aliases == {"candidate": 2, "champion": 1}
     assert pair.alerts == []
 
 

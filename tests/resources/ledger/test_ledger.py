@@ -197,7 +197,7 @@ def test_no_version_is_given_twice(ledger: Ledger, add) -> None:
     one, two = add(), add()
     first, second = release(ledger, one), release(ledger, two)
     back = ledger.decide(one.id, "rollback", actor="a", why="b", against=two.id)
-    assert (back.version, back.previous, back.id > second.id) == (first.version, second.id, True)
+    assert (back.version, back.previous, back.id > second.id) == (first.version, first.previous, True)
     assert release(ledger, add()).version == "1.0.2"
 
 
