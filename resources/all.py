@@ -24,6 +24,11 @@ class Resources:
         self.vectors = VectorStore(settings)
         self.predictions = PredictionLog(settings)
 
+    def migrate(self) -> None:
+        """Bring the tables of the platform's own facts to this version; in an environment's first use, make them."""
+        for resource in (self.ledger, self.predictions, self.serving):
+            resource.migrate()
+
     def data(self, name: str, version: str) -> DataVersion:
         """A data version as the ledger holds it. A tag that it does not hold yet is read and entered; no other is.
 

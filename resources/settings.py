@@ -155,9 +155,10 @@ class Settings(BaseSettings):
         return [name for name in urls if getattr(self, name) is not None]
 
     def database(self, name: Literal["dagster", "mlflow", "mlops", "postgres"]) -> str:
-        """`postgresql://` URL of one of the platform's databases."""
+        """`postgresql://` URL of one of the platform's databases; each environment has a Dagster of its own."""
         base = self.postgres_url or f"postgresql://mlops:{self.postgres_password}@127.0.0.1:{self.postgres_port}"
-        return f"{base.rstrip('/')}/{name}"
+        own = f"_{self.env}" if name == "dagster" and self.env != "dev" else ""
+        return f"{base.rstrip('/')}/{name}{own}"
 
     @property
     def mlflow(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -105,8 +105,17 @@ def rollback(
     _finish(delivery, releasing, releasing.rollback(views.user(), why, to), roll_out, as_json)
 
 
-def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
-    """What is live now: version, release, candidate, data, since when, by whom and why. Exit code 1: nothing."""
+def live(
+    target: Annotated[
+        str | None, typer.Argument(help="What it is about; without it all, in all environments.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is live now: version, data, since when, by whom and why. Exit code 1: nothing."""
+    if target is None:
+        everywhere = _everywhere()
+        show(everywhere, as_json, lambda: views.everywhere(everywhere))
+        raise typer.Exit(0 if everywhere else 1)
     ledger = _ledger(target)
     current = ledger.current(target)
     waiting = [each.number for each in ledger.candidates.waiting(target)]
@@ -123,6 +132,22 @@ def live(target: ReleaseTarget, as_json: AsJson = False) -> None:
         "replicas": [{"version": one.version, "error": one.error} for one in Serving(settings()).live(target).values()],
     }
     show(facts, as_json, lambda: views.live(facts))
+
+
+def _everywhere() -> list[dict[str, Any]]:
+    """What is released of each target in each environment, and what its endpoint answers with, where it has one."""
+    found = []
+    for env in Ledger(settings()).environments():
+        chosen = settings().model_copy(update={"env": env})
+        serving = Serving(chosen)
+        for release in Ledger(chosen).all_current():
+            replicas = serving.live(release.thing).values()
+            found.append({
+                "environment": env, "thing": release.thing, "version": release.version, "since": release.created_at,
+                "by": release.actor, "why": release.why, "answers": sorted({one.version or "" for one in replicas}),
+                "url": serving.address(release.thing) if replicas else None,
+            })  # fmt: skip
+    return found
 
 
 def history(target: ReleaseTarget, as_json: AsJson = False) -> None:

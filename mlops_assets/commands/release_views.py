@@ -139,6 +139,20 @@ def live(facts: Mapping[str, Any]) -> Table:
     return table
 
 
+def everywhere(found: Sequence[Mapping[str, Any]]) -> Table | str:
+    """What is live in all environments, a line each."""
+    if not found:
+        return "nothing is released yet"
+    table = Table("environment", "what", "version", "answers", "since", "by", "why", box=None, pad_edge=False)
+    for one in found:
+        same = one["answers"] == [one["version"]]
+        answers = one["url"] if same else f"[bold red]{', '.join(one['answers'])}[/]" if one["answers"] else ""
+        since = f"{one['since'].astimezone():%Y-%m-%d %H:%M}"
+        texts = (escape(one["by"]), escape(one["why"]))
+        table.add_row(one["environment"], one["thing"], f"[bold]{one['version']}[/]", answers, since, *texts)
+    return table
+
+
 def history(decided: Sequence[Decided]) -> Table:
     """What was decided, newest first."""
     table = Table("when", "what", "version", "data", "by", "why", box=None, pad_edge=False)

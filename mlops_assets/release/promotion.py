@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from mlops_assets.release.mechanism import CannotRelease
+from resources.all import Resources
 from resources.ledger import Candidate, Ledger, NewCandidate
 from resources.settings import Settings
 from resources.tracking import DIGEST, Tracking
@@ -31,8 +32,9 @@ def promote(target: str, environment: str, ledger: Ledger, tracking: Tracking) -
     assert candidate is not None
     report = ledger.report(candidate.id)
 
-    there = Ledger(settings.model_copy(update={"env": environment}))
-    there.migrate()
+    elsewhere = settings.model_copy(update={"env": environment})
+    Resources(elsewhere).migrate()
+    there = Ledger(elsewhere)
     if data := ledger.data.get(candidate.data_name, candidate.data_version):
         there.data.record(data)
     tags = {

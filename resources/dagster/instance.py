@@ -21,6 +21,8 @@ from sqlalchemy.exc import DisconnectionError
 from resources.database import DatabaseUnavailable, connect
 from resources.embedded.code_servers import prepare_home
 from resources.embedded.dagster import DagsterDaemon, dev
+from resources.embedded.part import PartFailed
+from resources.embedded.postgres import prepare
 from resources.settings import Settings, settings
 
 
@@ -40,8 +42,13 @@ class PlatformStorage(DagsterPostgresStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PlatformStorage":
         try:
-            connect(settings(), "dagster").close()
-        except DatabaseUnavailable as error:
+            try:
+                connect(settings(), "dagster").close()
+            except DatabaseUnavailable as error:
+                if "has no database" not in str(error):
+                    raise
+                prepare(settings())  # this environment's own, at its first use
+        except (DatabaseUnavailable, PartFailed) as error:
             raise InstanceUnavailable(str(error)) from None
         # psycopg2 by name: dagster-postgres fails with psycopg 3, at its first event.
         url = settings().database("dagster").replace("postgresql://", "postgresql+psycopg2://", 1)

@@ -246,9 +246,7 @@ class Platform:
     def _migrate(self) -> None:
         """Tables of the platform's own facts."""
         prepare(self.settings)
-        resources = Resources(self.settings)
-        for door in (resources.ledger, resources.predictions, resources.serving):
-            door.migrate()
+        Resources(self.settings).migrate()
 
     @contextmanager
     def _lock(self, progress: Progress) -> Iterator[None]:

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +24,7 @@ from resources.serving.api import remembered
 from resources.settings import Settings
 from workloads.sdk.errors import PlatformError
 
-Database = Literal["mlops", "mlflow", "dagster"]
-DATABASES: tuple[Database, ...] = ("mlops", "mlflow", "dagster")
+Database = Literal["mlops", "mlflow"]
 FOLDERS = ("data-registry", "data-remote", "mlflow-artifacts", "dagster/storage")
 ABOUT = "backup.json"
 Progress = Callable[[str], None]
@@ -62,8 +61,11 @@ def backup(settings: Settings, file: Path, secrets: bool = False, progress: Prog
         raise BackupFailed(f"{names}: what is kept outside of {settings.home} is backed up there, by its own means")
     if file.exists():
         raise BackupFailed(f"{file} is there already; name another file")
-    connect(settings).close()
-    about = {"home": str(settings.home), "at": time.time(), "ledger": len(MIGRATIONS), "secrets": secrets}
+    with connect(settings) as connection:  # Dagster has a database for each environment
+        found = connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^dagster(_|$)' ORDER BY 1")
+        databases = ["mlops", "mlflow", *(name for (name,) in found)]
+    about = {"home": str(settings.home), "at": time.time(), "ledger": len(MIGRATIONS), "secrets": secrets,
+             "databases": databases}  # fmt: skip
     part = file.with_name(f".{file.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -72,7 +74,7 @@ def backup(settings: Settings, file: Path, secrets: bool = False, progress: Prog
             with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
                 (folder / ABOUT).write_text(json.dumps(about))
                 archive.add(folder / ABOUT, ABOUT)
-                for name in DATABASES:
+                for name in databases:
                     progress(f"database {name}")
                     dump = folder / f"{name}.dump"
                     _run(settings, "pg_dump", "--format=custom", "--compress=0", f"--file={dump}", name)
@@ -98,6 +100,9 @@ def restore(settings: Settings, file: Path, progress: Progress = lambda line: No
         raise BackupFailed(f"{settings.home} is not empty; set MLOPS_HOME to a new folder")
     if settings.external:
         raise BackupFailed(f"MLOPS_{settings.external[0].upper()} is set: a backup is restored into a home of its own")
+    from psycopg import sql
+    from psycopg.errors import DuplicateDatabase
+
     made = not settings.home.exists()
     try:
         with _scratch(settings) as folder:
@@ -109,8 +114,10 @@ def restore(settings: Settings, file: Path, progress: Progress = lambda line: No
             server.start()
             try:
                 prepare(settings)
-                for name in DATABASES:
+                for name in about["databases"]:
                     progress(f"database {name}")
+                    with suppress(DuplicateDatabase), connect(settings, "postgres", autocommit=True) as connection:
+                        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
                     dump = str(folder / f"{name}.dump")
                     options = ("--no-owner", "--clean", "--if-exists", "--exit-on-error", f"--dbname={name}", dump)
                     _run(settings, "pg_restore", *options)

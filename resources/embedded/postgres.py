@@ -16,6 +16,7 @@ from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -24,7 +25,7 @@ from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import alive, as_user, end
 from resources.settings import Settings
 
-DATABASES = ("dagster", "mlflow", "mlops")
+DATABASES: tuple[Literal["dagster", "mlflow", "mlops"], ...] = ("dagster", "mlflow", "mlops")
 RELOCATED = Path("/var/lib/mlops-assets")
 
 
@@ -211,12 +212,13 @@ def prepare(settings: Settings) -> None:
     import psycopg
     from psycopg import sql
 
+    wanted = [settings.database(name).rpartition("/")[2] for name in DATABASES]
     try:
         try:
             # An external server may offer no database `postgres` to this user; the three may exist all the same.
             with connect(settings, "postgres", autocommit=True) as connection:
                 have = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-                for name in DATABASES:
+                for name in wanted:
                     if name not in have:
                         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except DatabaseUnavailable as error:
@@ -227,5 +229,5 @@ def prepare(settings: Settings) -> None:
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFile) as error:
         raise PartFailed(
             f"PostgreSQL's user may not prepare the server ({str(error).splitlines()[0]}); as its administrator create "
-            "the databases dagster, mlflow and mlops, and in mlops the extension vector"
+            f"the databases {', '.join(wanted)}, and in mlops the extension vector"
         ) from None

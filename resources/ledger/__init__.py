@@ -179,6 +179,15 @@ class Ledger:
         """What is released now."""
         return self._store.read(Release, "SELECT * FROM live", thing=target)
 
+    def all_current(self) -> list[Release]:
+        """What is released now of each target."""
+        return self._store.query(Release, "SELECT * FROM live ORDER BY thing")
+
+    def environments(self) -> list[str]:
+        """Environments that have a ledger in the same database."""
+        asked = "SELECT left(nspname, -7) FROM pg_namespace WHERE nspname LIKE '%\\_ledger' ORDER BY 1"
+        return [name for (name,) in self._store.execute(asked)]
+
     def previous(self, target: str) -> Release | None:
         """What was released before that, and a rollback goes to."""
         now = self.current(target)
