@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from mlops_assets.assets.endpoints import endpoint_key
-from mlops_assets.assets.releases import answering
+from mlops_assets.assets.releases import answering, going_back
 from mlops_assets.release.targets import followers, served, targets_of
 from workloads.sdk.contract import Declared
 
@@ -26,6 +26,11 @@ def release_name(word: str) -> str:
 def approve_name(word: str) -> str:
     """Job that enters a person's answer to a candidate that waits, and rolls out what is released then."""
     return f"{word}_approve"
+
+
+def rollback_name(word: str) -> str:
+    """Job that releases again what was released before."""
+    return f"{word}_rollback"
 
 
 def rollout_name(declared: str) -> str:
@@ -58,6 +63,12 @@ def _jobs(one: Declared, every: Sequence[Declared]) -> list:
         jobs += [
             job(release_name(target.word), f"{target.name}: decide and roll out.", *keys),
             job(approve_name(target.word), approving, *keys, config=answering(target)),
+            job(
+                rollback_name(target.word),
+                f"{target.name}: go back to an earlier release, and roll out.",
+                *keys,
+                config=going_back(target),
+            ),
         ]
         if not target.partitioned:
             jobs.append(job(pipeline_name(target.word), f"{target.name}: judge, decide, roll out.", target.made, *keys))

@@ -8,8 +8,10 @@ import dagster as dg
 
 from jobs.pipelines import pipeline_name, release_name, rollout_name
 from mlops_assets.assets.components import unjudged
+from mlops_assets.assets.endpoints import endpoint_key
 from mlops_assets.assets.orphans import reap
 from mlops_assets.assets.releases import adopt_config
+from mlops_assets.assets.reported import release_now, served_now, shown
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.release.mechanism import Repair
 from mlops_assets.release.projection import Projection
@@ -53,6 +55,8 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
         unsettled = ledger.aliases.unsettled(resources.tracking.registry.all_aliases())
         ledger.alerts.resolve(["alias", "version-gone", "refuse"], but=unsettled)
         attempt = int(time.time() // RETRY_SECONDS)
+        keys = [target.released for one in declared for target in targets_of(one)]
+        reported = shown(context.instance, [*keys, *(endpoint_key(one.name) for one in served(declared))])
 
         def reaped(one: Declared) -> Iterator[Found]:
             for remaining in reap(one, running.get(one.name, {}), resources, context.instance):
@@ -74,6 +78,7 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
                 differences = dg.MetadataValue.json([str(each) for each in done.differences])
                 found = {"moves": dg.MetadataValue.text(str(len(done.moves))), "differences": differences}
                 yield dg.AssetMaterialization(target.aliases, metadata=found)
+            yield from release_now(target, reported, delivery)
             if not target.partitioned and (what := unjudged(target, resources)):
                 yield dg.RunRequest(job_name=pipeline_name(target.word), run_key=f"{name}:{what}:{attempt}")
 
@@ -85,6 +90,8 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
             if behind and (datetime.now(UTC) - behind[-1].created_at).total_seconds() > FOLLOWS_SECONDS:
                 key = f"{one.name}:rollout:{'+'.join(str(release.id) for release in behind)}:{attempt}"
                 yield dg.RunRequest(job_name=rollout_name(one.name), run_key=key)
+            elif not behind:
+                yield from served_now(one.name, reported, delivery)
 
         looks = [(one.name, reaped(one)) for one in declared]
         looks += [(target.name, repaired(target)) for one in declared for target in targets_of(one)]

@@ -5,13 +5,14 @@ A workload's endpoint follows its model; an application's follows its index, its
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.lineage.code import serving_code
 from mlops_assets.release.composition import NothingReleased
-from mlops_assets.release.rollout import Delivery
+from mlops_assets.release.rollout import Delivery, RolledOut
 from mlops_assets.release.targets import served_targets
 from workloads.sdk.contract import Workload
 from workloads.sdk.contract.applications import Application
@@ -50,20 +51,24 @@ def endpoint(declared: Workload | Application) -> dg.AssetsDefinition:
                 raise
             context.log.warning(f"{nothing}. It is rolled out as soon as all are.")  # an index is the first of them
             return
-        yield dg.MaterializeResult(
-            data_version=dg.DataVersion(live.candidate.digest),
-            metadata={
-                "version": live.release.version,
-                "release": live.release.id,
-                "partition": live.candidate.data_version,
-                **(live.candidate.parameters if live.candidate.parts else {}),
-                "plan": live.plan,
-                "replicas": live.replicas,
-                "url": dg.MetadataValue.url(live.url),
-                "docs": dg.MetadataValue.url(f"{live.url}/docs"),
-                "model": dg.MetadataValue.url(live.model_url),
-                "switched in (s)": live.seconds,
-            },
-        )
+        yield dg.MaterializeResult(data_version=dg.DataVersion(live.candidate.digest), metadata=served_facts(live))
 
     return roll_out
+
+
+def served_facts(live: RolledOut) -> dict[str, Any]:
+    """Metadata of what an endpoint serves."""
+    return {
+        "version": live.release.version,
+        "release": live.release.id,
+        "by": live.release.actor,
+        "why": live.release.why,
+        "partition": live.candidate.data_version,
+        **(live.candidate.parameters if live.candidate.parts else {}),
+        "plan": live.plan,
+        "replicas": live.replicas,
+        "url": dg.MetadataValue.url(live.url),
+        "docs": dg.MetadataValue.url(f"{live.url}/docs"),
+        "model": dg.MetadataValue.url(live.model_url),
+        **({"switched in (s)": live.seconds} if live.seconds is not None else {}),
+    }

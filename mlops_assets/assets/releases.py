@@ -17,6 +17,7 @@ from mlops_assets.release.mechanism import Outcome
 from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget
 from resources.ledger import Release
+from resources.ledger.reports import GateReport
 
 
 class Answer(dg.Config):
@@ -28,11 +29,20 @@ class Answer(dg.Config):
     number: int | None = Field(None, ge=1, description="Number of the candidate; the newest that waits, if empty.")
 
 
+class RollBack(dg.Config):
+    """What a person goes back to."""
+
+    to: str | None = Field(None, description="A released version, such as 1.0.0; the one before, if empty.")
+    why: str = Field(min_length=1, description="Why; kept in the ledger.")
+    who: str = Field(min_length=1, description="Who decides; kept in the ledger.")
+
+
 class ReleaseConfig(dg.Config):
     """What a person asks for; left empty, the newest data version's newest candidate is considered."""
 
     adopt: int | None = Field(None, ge=1, description="Number of the version that @champion was moved to by hand.")
     answer: Answer | None = Field(None, description="An answer to a candidate that waits for approval.")
+    rollback: RollBack | None = Field(None, description="Release again what was released before.")
 
 
 def adopt_config(target: ReleaseTarget, number: int) -> dict:
@@ -48,6 +58,16 @@ def answering(target: ReleaseTarget) -> dg.ConfigMapping:
         return {"ops": {_op(target): {"config": {"answer": config.model_dump(exclude_none=True)}}}}
 
     return answer
+
+
+def going_back(target: ReleaseTarget) -> dg.ConfigMapping:
+    """The launchpad of a job that goes back: the fields of `RollBack`, handed on to the release."""
+
+    @dg.config_mapping
+    def back(config: RollBack) -> dict:
+        return {"ops": {_op(target): {"config": {"rollback": config.model_dump(exclude_none=True)}}}}
+
+    return back
 
 
 def _op(target: ReleaseTarget) -> str:
@@ -98,6 +118,8 @@ def release(target: ReleaseTarget) -> dg.AssetsDefinition:
         elif answer := config.answer:
             decide_so = mechanism.approve if answer.decision == "approve" else mechanism.reject
             outcome = decide_so(answer.who, answer.why, answer.number)
+        elif back := config.rollback:
+            outcome = mechanism.rollback(back.who, back.why, back.to)
         elif candidate:
             of = " of the newest data version" if target.partitioned else ""
             outcome = mechanism.consider(candidate, "dagster", f"the newest candidate{of}")
@@ -137,9 +159,17 @@ def describe(current: Release, outcome: Outcome | None, waiting: list[int], addr
         "outcome": outcome.result if outcome else "unchanged",
         **({"because": outcome.why} if outcome and outcome.why else {}),
         **({"waiting for approval": ", ".join(map(str, waiting))} if waiting else {}),
+        **({"gate report": _table(outcome.report)} if outcome and outcome.report else {}),
         "why": current.why,
         "by": current.actor,
         "since": dg.MetadataValue.timestamp(current.created_at),
         "changes": dg.MetadataValue.md("\n".join(f"- {change}" for change in current.changes)),
         "registered version": dg.MetadataValue.url(address),
     }
+
+
+def _table(report: GateReport) -> dg.MarkdownMetadataValue:
+    """A gate report as a person reads it who decides."""
+    rows = [f"| {check.name} | {check.verdict} | {check.text.replace('|', chr(92) + '|')} |" for check in report.checks]
+    head = f"**{report.verdict}**, {report.n} test rows\n\n| check | verdict | what was found |\n| --- | --- | --- |\n"
+    return dg.MetadataValue.md(head + "\n".join(rows))

@@ -19,7 +19,7 @@ ACKNOWLEDGE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class RolledOut:
-    """What an endpoint answers with now; `seconds` is what the rollout took."""
+    """What an endpoint answers with now; `seconds` is what the rollout took, None where nobody timed it."""
 
     release: Release
     candidate: Candidate
@@ -27,7 +27,7 @@ class RolledOut:
     replicas: int
     url: str
     model_url: str
-    seconds: float
+    seconds: float | None
 
 
 class Delivery:

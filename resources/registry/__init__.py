@@ -267,6 +267,8 @@ class DataRegistry:
                 path = cached
             else:
                 partial.parent.mkdir(parents=True, exist_ok=True)
+                if not (self.root / ".dvc" / "config").exists():
+                    self.init()  # the home was restored, or the work tree deleted
                 self.store.fetch(file, partial)
             if verified and _sha256(path) != file.sha256:
                 raise DataError(f"{path} is damaged: it is not the {file.path} that was recorded")

@@ -14,7 +14,7 @@ from graph_fixtures import Delivered, World
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from jobs.pipelines import EXECUTOR, approve_name, pipeline_name, pipelines
+from jobs.pipelines import EXECUTOR, approve_name, pipeline_name, pipelines, rollback_name
 from mlops_assets.assembly import assets
 from mlops_assets.assets.estimates import estimate
 from mlops_assets.assets.models import EXPECTED
@@ -156,6 +156,16 @@ def test_a_persons_yes_releases_and_rolls_out(careful: Careful, approved: dg.Exe
     again = careful.run(approve_name("wine"), {"who": "ann", "why": "once more"}, partition=False)
     assert not again.success
     assert "no candidate of wine waits for approval" in careful.said(again)
+
+
+def test_going_back_is_a_job_too(careful: Careful, approved: dg.ExecuteInProcessResult) -> None:
+    asked = {"who": "ann", "why": "to see", "to": "9.9.9"}
+    result = careful.run(rollback_name("wine"), asked, partition=False)
+    assert not result.success
+    assert "wine 9.9.9 was never released; released so far: 1.0.0" in careful.said(result)
+    unchanged = careful.run(rollback_name("wine"), asked | {"to": "1.0.0"}, partition=False)
+    assert unchanged.success, careful.said(unchanged)
+    assert careful.metadata("releases")["outcome"] == "unchanged"
 
 
 def test_a_data_version_is_scored_by_what_is_released(careful: Careful, approved: dg.ExecuteInProcessResult) -> None:

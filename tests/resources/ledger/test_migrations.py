@@ -7,9 +7,11 @@ import pytest
 from resources.database import connect
 from resources.ledger import Ledger, NewCandidate, NoLedger
 from resources.ledger.store import MIGRATIONS
-from resources.settings import Settings
+from resources.settings import REPOSITORY, Settings
 
-DUMPS = sorted((Path(__file__).parent / "dumps").glob("*.sql"))  # by the last migration that each has had
+DUMPS = sorted(
+    (REPOSITORY / "tests" / "support" / "ledger_dumps").glob("*.sql")
+)  # by the last migration that each has had
 
 
 def schema(ledger: Ledger) -> list[tuple[str, ...]]:
