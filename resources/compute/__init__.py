@@ -27,7 +27,7 @@ from workloads.sdk.programs.spec import FAILED
 
 __all__ = ["Compute", "ComputeUnavailable", "Job", "JobFailed", "NotPlaceable", "State", "Status"]
 
-SUBMISSIONS = 3  # of one `run`, where the place of the job forgets it
+SUBMISSIONS = 3  # of one `run`, where the place of the job loses it
 AWAY_SECONDS = 45  # that Ray may be away while a job is waited for: it is back after a restart
 STOP_SECONDS = 10
 POLL_SECONDS = (0.2, 1.5)  # first and longest pause between two looks at a job whose log is quickly read
@@ -74,10 +74,10 @@ class Compute:
             status = self.status(name, AWAY_SECONDS)
             if (result := folder.result(job)) is not None:
                 return result
-            if status.state is not State.UNKNOWN:
+            if not status.state.gone:
                 raise JobFailed(_failure(job, name, status, last))
-            log(f"the job {name} is gone, as after a restart of Ray")
-        raise JobFailed(f"{job.title} was lost {SUBMISSIONS} times with its Ray; look at `mlops status`")
+            log(f"the job {name} is gone ({status.message or 'Ray does not say why'}); another attempt goes on")
+        raise JobFailed(f"{job.title} was lost {SUBMISSIONS} times by Ray; look at `mlops status`, then try again")
 
     def run_all(self, jobs: Sequence[Job], log: Callable[[str], None] = print) -> list[Any | Exception]:
         """`run` for several jobs, as many at once as there is room for; all end, also where one fails.

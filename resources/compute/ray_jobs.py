@@ -20,6 +20,13 @@ REQUEST_SECONDS = 20  # for one answer
 PATIENCE = 3.0  # seconds, while Ray does not answer at all
 STARTING = 45.0  # seconds, while it answers that it cannot yet
 MOST_ROWS = 10_000  # of a list, which is Ray's own limit
+# Ray's words for jobs that were not ended by their program: the process that Ray starts it from was killed, say.
+LOST = {
+    "JOB_SUPERVISOR_ACTOR_DIED",
+    "JOB_SUPERVISOR_ACTOR_START_FAILURE",
+    "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE",
+    "RUNTIME_ENV_SETUP_FAILURE",
+}
 
 
 class ComputeUnavailable(Unavailable):
@@ -32,11 +39,17 @@ class State(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     STOPPED = "STOPPED"
+    LOST = "LOST"  # Ray lost what ran it
     UNKNOWN = "UNKNOWN"  # there is no such job, or no longer
 
     @property
     def live(self) -> bool:
         return self in (State.PENDING, State.RUNNING)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it ended through no doing of its own, so that another attempt goes on from its checkpoint."""
+        return self in (State.LOST, State.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,8 @@ class RayJobs:
         if agent := found.get("driver_agent_http_address"):
             self._agents.setdefault(name, agent)
         message = (found["message"] or "").strip().split("\n")[0]
-        return Status(State(found["status"]), message, found.get("driver_exit_code"))
+        state = State.LOST if found.get("error_type") in LOST else State(found["status"])
+        return Status(state, message, found.get("driver_exit_code"))
 
     def output(self, name: str, seen: int = 0) -> bytes | None:
         """What the job has printed so far after its first `seen` bytes; None where it cannot be read now.

@@ -32,6 +32,10 @@ class Place:
         """End it with all that it knows, as a crash does."""
         raise NotImplementedError
 
+    def lose(self, pid: int) -> None:
+        """Kill the process that this one, of a job's program, was started from."""
+        raise NotImplementedError
+
 
 class LocalRay(Place):
     """A Ray head of our own, with two CPUs."""
@@ -78,6 +82,12 @@ class LocalRay(Place):
                 process.send_signal(signal.SIGKILL)
         psutil.wait_procs(self._processes, timeout=10)
         self._processes = []
+
+    def lose(self, pid: int) -> None:
+        supervisor = psutil.Process(pid).parent()
+        assert supervisor, pid
+        assert "JobSupervisor" in supervisor.name() + " ".join(supervisor.cmdline()), supervisor
+        supervisor.kill()
 
 
 class Wire:

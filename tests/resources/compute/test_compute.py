@@ -12,7 +12,7 @@ import pytest
 from patience import until
 from places import LocalRay, Place, Wire, alive, waiting_process
 
-from resources.compute import Compute, ComputeUnavailable, Job, JobFailed, NotPlaceable, State
+from resources.compute import SUBMISSIONS, Compute, ComputeUnavailable, Job, JobFailed, NotPlaceable, State
 from resources.compute.folder import JobFolder
 from resources.compute.ray_jobs import RayJobs
 from resources.embedded.network import free_ports
@@ -286,6 +286,28 @@ def test_starts_again_from_the_checkpoint_when_ray_was_restarted(
     one.gate.touch()
     assert waiting.end().resumed_from == "3"
     assert len(one.starts()) == 2
+
+
+def test_goes_on_from_the_checkpoint_where_what_ran_it_was_killed_and_not_for_ever(place: Place, toy) -> None:
+    one = toy(until=True)
+    waiting = Waiting(place.compute(), one.job)
+
+    def lose(attempt: int) -> None:
+        until(lambda: len(one.starts()) == attempt)
+        place.lose(one.starts()[-1])
+        until(lambda: not alive(one.starts()[-1]))
+
+    for attempt in range(1, SUBMISSIONS + 1):
+        lose(attempt)
+    waiting.join(60)
+    assert isinstance(waiting.error, JobFailed)
+    assert str(waiting.error).startswith(f"Training toy on 1.0.0 was lost {SUBMISSIONS} times by Ray")
+    again = Waiting(place.compute(), one.job)
+    lose(SUBMISSIONS + 1)
+    one.gate.touch()
+    assert again.end().resumed_from == "3"
+    (said,) = [line for line in again.lines if line.endswith("another attempt goes on")]
+    assert "-4 is gone (" in said, said
 
 
 def test_names_who_does_not_answer_and_what_is_refused(place: Place, toy) -> None:
