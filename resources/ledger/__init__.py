@@ -145,7 +145,7 @@ class Ledger:
                 decision = self._store.insert("decision", values | {"actor": actor, "why": why})
                 self.alerts.resolve(["hold"], subject.thing, [str(subject.number)])
                 if action in RELEASING:
-                    return self._release(subject, decision, current, back=action == "rollback")
+                    return self._release(subject, decision, current, action == "rollback")
             key = str(subject.number)
             if alert is not None and put_back:
                 self.aliases.put_back(subject.thing, action, alert, key)
