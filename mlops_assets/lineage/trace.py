@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from resources.all import Resources
 from resources.ledger import Batch, Candidate, Release
 from resources.registry.version import TAG, DataVersion, split_tag
 from resources.serving.prediction_log import Prediction
+from resources.settings import Settings
 from resources.tracking import Gone
 from workloads.sdk.artifacts import MANIFEST, BrokenArtifacts, Manifest, sha256
 from workloads.sdk.errors import PlatformError, Unavailable
@@ -109,10 +110,8 @@ def trace(prediction_id: str, resources: Resources, patience: float = 0) -> Trac
     deadline = time.monotonic() + patience
     while (found := resources.predictions.find(wanted)) is None:
         if time.monotonic() >= deadline:
-            raise NotFound(
-                f"no prediction {wanted} is in the log of {resources.settings.env}: it was answered elsewhere, more "
-                f"than {resources.settings.log_retention_days} days ago, or less than a second ago"
-            )
+            why = _unlogged(wanted, resources.settings)
+            raise NotFound(f"no prediction {wanted} is in the log of {resources.settings.env}: {why}")
         time.sleep(0.15)
     candidate, release = _answered_by(found, resources)
     current = resources.ledger.current(candidate.thing)
@@ -137,6 +136,24 @@ def trace(prediction_id: str, resources: Resources, patience: float = 0) -> Trac
         parts=parts,
         chunks=_cited(found, Chosen(*released["index"]), resources) if "index" in released else [],
         **vars(own) | {"intact": all(one.intact for one in (own, *parts.values()))},
+    )
+
+
+def _unlogged(prediction: UUID, settings: Settings) -> str:
+    """Why an identity is not in the log, by the time that it says of itself (RFC 9562, version 7)."""
+    if prediction.version != 7:
+        return "no endpoint of this platform gives such ids"
+    at, days = datetime.fromtimestamp((prediction.int >> 80) / 1000, UTC), settings.log_retention_days
+    said, age = f"{at:%Y-%m-%d %H:%M:%S} UTC", datetime.now(UTC) - at
+    if age < timedelta(0):
+        return f"it says that it is of {said}, which is to come: its machine's clock is wrong, or it was made up"
+    if age > timedelta(days=days):
+        return f"it is of {said}, and the log keeps {days} days (MLOPS_LOG_RETENTION_DAYS)"
+    if age < timedelta(seconds=30):
+        return f"it is of {said}, and the log is written in the background; ask again in a few seconds"
+    return (
+        f"it is of {said}, so it was answered in another environment or home, or lost, which the endpoint's /metrics "
+        "count (log_lost)"
     )
 
 

@@ -12,6 +12,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from resources.embedded.process import alive
 from resources.settings import settings
 
+CORRECTED = 60  # seconds by which a clock is set at most without being wrong
+
 
 class PlatformLauncher(DefaultRunLauncher):
     """Dagster's run monitoring asks it about every started run."""
@@ -31,7 +33,8 @@ class PlatformLauncher(DefaultRunLauncher):
         pid, at = started
         try:
             process = psutil.Process(pid)
-            if alive(process) and process.create_time() <= at + 1:  # a later one only has its number
+            # A later one only has its number, and so soon none has; the clock may have been corrected since.
+            if alive(process) and process.create_time() <= at + CORRECTED:
                 return running
         except psutil.NoSuchProcess:
             pass

@@ -2,9 +2,12 @@
 
 import sys
 
-from resources.embedded.part import Part
+from resources.embedded.part import Part, PartFailed
 from resources.embedded.variables import environment
 from resources.http import request
+
+# A run's address is this, then /<experiment>/<32 characters>/artifacts, in a column of 200 characters.
+LONGEST_ROOT = 200 - 49
 
 
 class Mlflow(Part):
@@ -21,6 +24,10 @@ class Mlflow(Part):
         artifacts = self.settings.home / "mlflow-artifacts"
         artifacts.mkdir(parents=True, exist_ok=True)
         root = self.settings.artifacts_url or artifacts.as_uri()
+        if len(root) > LONGEST_ROOT:
+            setting = "MLOPS_ARTIFACTS_URL" if self.settings.artifacts_url else "MLOPS_HOME"
+            shorter = f"set {setting} to one that is {len(root) - LONGEST_ROOT} characters shorter"
+            raise PartFailed(f"{root} is too long for MLflow's tables: {shorter}")
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
         command += ["--port", str(self.settings.mlflow_port), "--workers", "1"]
         command += ["--no-serve-artifacts", "--default-artifact-root", root]

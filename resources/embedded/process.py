@@ -86,7 +86,7 @@ class Daemon:
         record = self.record()
         try:
             process = psutil.Process(record["pid"])
-            return process if abs(process.create_time() - record["created"]) < 1 and alive(process) else None
+            return process if _same(process, record) and alive(process) else None
         except (KeyError, psutil.NoSuchProcess):
             return None
 
@@ -153,7 +153,9 @@ class Daemon:
 
     def remember(self, pid: int) -> None:
         """Write the pid file of a running process."""
-        write_atomically(self.file, json.dumps({"pid": pid, "created": psutil.Process(pid).create_time()}))
+        created = psutil.Process(pid).create_time()
+        record = {"pid": pid, "created": created, "age": created - psutil.boot_time(), "boot": _boot()}
+        write_atomically(self.file, json.dumps(record))
 
     def stop(self, first: int = signal.SIGTERM, patience: float = 10) -> None:
         """End the process, then all that it left behind, and remove the pid file. Nothing happens where none runs."""
@@ -169,6 +171,24 @@ class Daemon:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
         except OSError:
             return ""
+
+
+def _boot() -> str | None:
+    """What tells this start of the system from others; None where it does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _same(process: psutil.Process, record: Mapping[str, Any]) -> bool:
+    """Whether a process is the one that a pid file names, and not a later one of its number.
+
+    Since the system's start, where that is known: the time of day may have been corrected meanwhile.
+    """
+    if record.get("boot") is None:
+        return bool(abs(process.create_time() - record["created"]) < 1)
+    return record["boot"] == _boot() and abs(process.create_time() - psutil.boot_time() - record["age"]) < 1
 
 
 def as_user(user: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -53,13 +54,14 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def socket_folder(settings: Settings) -> Path:
-    """Folder of this home for Ray's files, mode 0700: `<home>/ray`, or where that is too long one under /tmp.
+    """Folder of this home for Ray's files, mode 0700: `<home>/ray`, or where that is too long, or holds what Ray and
+    HAProxy cannot read (spaces, letters beyond ASCII), one under /tmp.
 
     Raises:
         PermissionError: the folder under /tmp belongs to somebody else.
     """
     own = settings.home / "ray"
-    if len(str(own)) <= LONGEST_SOCKET_FOLDER:
+    if len(str(own)) <= LONGEST_SOCKET_FOLDER and re.fullmatch(r"[\w./-]+", str(own), re.ASCII):
         folder = own
     else:
         digest = hashlib.sha256(str(settings.home).encode()).hexdigest()

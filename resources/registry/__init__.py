@@ -80,8 +80,8 @@ class DataRegistry:
         if not (self.root / ".dvc" / "config").exists() or not self._has_branch:
             self._git("checkout", "--quiet", "-B", BRANCH, folder=self.root)
             self.store.command("init", "--quiet", "--force")
-            if self.remote:
-                self.store.command("remote", "add", "--default", "--force", REMOTE, self.remote)
+            if self.store.url:
+                self.store.command("remote", "add", "--default", "--force", REMOTE, self.store.url)
             (self.root / ".dvcignore").write_text("__pycache__\n")
             self._git("add", "--all", folder=self.root)
             self._git("commit", "--quiet", "--message", "A data registry", folder=self.root)

@@ -27,6 +27,13 @@ class Store:
         """Where DVC's cache keeps a file's content; it may not be there."""
         return self.root / ".dvc" / "cache" / "files" / "md5" / file.md5[:2] / file.md5[2:]
 
+    @property
+    def url(self) -> str | None:
+        """The remote as DVC's configuration has it, which takes ASCII alone: else seen from the work tree."""
+        if self.remote is None or self.remote.isascii():
+            return self.remote
+        return os.path.relpath(self.remote, self.root / ".dvc")
+
     def configure(self) -> None:
         """Settings of this work tree alone, which stand over those that the registry carries."""
         lines = [
@@ -36,7 +43,7 @@ class Store:
             f'    site_cache_dir = "{self.root / ".dvc/tmp"}"',
         ]
         if self.remote is not None:
-            lines += [f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']", f'    url = "{self.remote}"']
+            lines += [f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']", f'    url = "{self.url}"']
         file, text = self.root / ".dvc" / "config.local", "\n".join(lines) + "\n"
         if not file.exists() or file.read_text() != text:
             write_atomically(file, text, mode=0o644)

@@ -1,12 +1,18 @@
 """What the user has set for himself does not reach the platform's processes, nor its connections."""
 
+import json
+import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from resources.database import connect
+from resources.embedded.mlflow import Mlflow
+from resources.embedded.part import PartFailed
 from resources.embedded.postgres import Postgres
-from resources.embedded.variables import environment
+from resources.embedded.process import Daemon
+from resources.embedded.variables import environment, socket_folder
 from resources.settings import EmptySecret, Settings
 
 FOREIGN = {
@@ -75,3 +81,37 @@ def test_an_empty_password_of_a_database_that_is_there_is_named(tmp_path: Path) 
     (tmp_path / "secrets" / "postgres-password").touch()
     with pytest.raises(EmptySecret, match=r"postgres-password is empty, and .*postgres knows what it held"):
         _ = Settings(home=tmp_path).postgres_password
+
+
+def test_a_home_that_is_too_long_for_mlflow_is_told_so_before_anything_is_tracked(tmp_path: Path) -> None:
+    home = tmp_path / ("x" * 100) / ("y" * 100)
+    with pytest.raises(
+        PartFailed, match=r"too long for MLflow's tables: set MLOPS_HOME to one that is \d+"
+    ):
+        Mlflow(Settings(home=home)).launch()
+
+
+@pytest.mark.parametrize("name", ["with space", "größe", "it's", "x" * 80])
+def test_sockets_lie_where_ray_and_haproxy_can_read_it(tmp_path: Path, name: str) -> None:
+    folder = socket_folder(Settings(home=tmp_path / name))
+    assert folder.parent == Path("/tmp").resolve()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+
+
+def test_a_clock_that_is_corrected_makes_no_running_part_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = Daemon(Settings(home=tmp_path), "part")
+    daemon.remember(os.getpid())
+    assert daemon.process() == psutil.Process()
+    booted = psutil.boot_time()
+    for module in (psutil, psutil._pslinux):
+        monkeypatch.setattr(module, "boot_time", lambda: booted + 20)  # as after a correction by 20 s
+    assert psutil.Process().create_time() != daemon.record()["created"]
+    assert daemon.process() is not None
+    record = daemon.record()
+    daemon.file.write_text(json.dumps(record | {"boot": "another"}))
+    assert daemon.process() is None
+    daemon.file.write_text(json.dumps(record | {"age": record["age"] - 5}))
+    assert daemon.process() is None

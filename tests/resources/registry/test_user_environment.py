@@ -72,6 +72,11 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(value))
 
 
+@pytest.mark.parametrize("name", ["größe ü 数据", "with space", "x" * 60 + "/" + "y" * 78, "it's $HOME;#%"])
+def test_a_home_of_any_name(tmp_path: Path, name: str) -> None:
+    releases(DataRegistry(Settings(home=tmp_path / name)), tmp_path)
+
+
 @pytest.mark.usefixtures("settled")
 def test_the_users_git_and_shell_do_not_count(registry: DataRegistry, tmp_path: Path) -> None:
     releases(registry, tmp_path)
