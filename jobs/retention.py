@@ -1,10 +1,11 @@
 """What is kept for a time only: predictions for as long as the settings say, and for a week what jobs leave on disk,
-caches, and tables of vectors that were never released."""
+caches, and tables of vectors that were never released. And whether what is kept is still what it was."""
 
 import dagster as dg
 
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.release.index_retention import prune
+from mlops_assets.release.intact import damage
 from mlops_assets.release.rollout import Delivery
 from resources import cache
 from resources.settings import Settings
@@ -33,12 +34,32 @@ def prune_vectors(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Del
     context.log.info(f"{len(dropped)} tables of vectors are needed by nobody any more: {', '.join(dropped) or 'none'}")
 
 
+@dg.op(
+    description="Compare the files of what is released, and was before, with their digests; alert where they differ."
+)
+@clean_errors
+def check_artifacts(context: dg.OpExecutionContext, delivery: dg.ResourceParam[Delivery]) -> None:
+    ledger, tracking = delivery.resources.ledger, delivery.resources.tracking
+    found = []
+    for current in ledger.all_current():
+        for release in (current, *([before] if (before := ledger.previous(current.thing)) else [])):
+            candidate = ledger.candidates.by_id(release.candidate)
+            damaged = damage(candidate, tracking) if candidate else None
+            text = f"{release.thing} {release.version} could not be served again: {damaged}" if damaged else None
+            ledger.alerts.settle(release.thing, "damaged", text, str(release.number))
+            found += [text] if text else []
+    for text in found:
+        context.log.warning(text)
+    context.log.info(f"{len(found)} of what is released are not what they were" if found else "all files are intact")
+
+
 @dg.job(description=__doc__, executor_def=dg.in_process_executor)
 def retention() -> None:
     prune_predictions()
     prune_jobs()
     prune_caches()
     prune_vectors()
+    check_artifacts()
 
 
 def nightly(settings: Settings) -> dg.ScheduleDefinition:

@@ -25,7 +25,7 @@ def verified(candidate: Candidate, tracking: Tracking) -> Path:
 
 
 def damage(candidate: Candidate, tracking: Tracking) -> str | None:
-    """Why a candidate cannot be served any more; None where it can, or where nobody can say now."""
+    """Why a candidate cannot be served any more; None where it can. Raises TrackingUnavailable where MLflow is away."""
     try:
         if not tracking.registry.has(candidate.thing, candidate.number):
             return f"its version is gone from MLflow ({candidate.model_uri}); train it again"
@@ -33,6 +33,4 @@ def damage(candidate: Candidate, tracking: Tracking) -> str | None:
             verified(candidate, tracking)
     except BrokenArtifacts as broken:
         return str(broken)
-    except TrackingUnavailable:
-        return None
     return None

@@ -155,7 +155,7 @@ class Releasing:
             held = leads == OnInconclusive.HOLD
             verdict = f"waits for `mlops approve {self.target} --why ...`" if held else "is refused"
             text = f"version {candidate.number} {verdict}: {reasons}"
-            if released and (damaged := damage(candidate, self.tracking)):
+            if released and (damaged := self._damage(candidate)):
                 return self._damaged(candidate, current, report, damaged, alert)
             try:
                 release = self.ledger.decide(
@@ -288,8 +288,15 @@ class Releasing:
 
     def _require_intact(self, candidate: Candidate) -> None:
         """Raises CannotRelease where endpoints could not serve a candidate."""
-        if damaged := damage(candidate, self.tracking):
+        if damaged := self._damage(candidate):
             raise CannotRelease(f"version {candidate.number} of {self.target} cannot be served: {damaged}")
+
+    def _damage(self, candidate: Candidate) -> str | None:
+        """Why endpoints could not serve a candidate; None too where MLflow is away, without which decisions stand."""
+        try:
+            return damage(candidate, self.tracking)
+        except TrackingUnavailable:
+            return None
 
     def _damaged(
         self, candidate: Candidate, current: Release | None, report: GateReport, damaged: str, alert: bool

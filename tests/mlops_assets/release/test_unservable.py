@@ -1,13 +1,17 @@
 """What endpoints could not serve is not released, on a real ledger and a real MLflow."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from mlflow.entities import RunInfo
 from release_shop import Shop
 from release_support import OpenResources
 
+from jobs.retention import check_artifacts
 from mlops_assets.release.mechanism import CannotRelease
+from mlops_assets.release.rollout import Delivery
 from resources.ledger import Candidate
 
 
@@ -83,3 +87,21 @@ def test_an_alias_that_could_not_be_set_is_no_persons_move(pair: Shop) -> None:
     assert {alert.kind for alert in standing} == {"version-gone"}
     assert not [alert.text for alert in standing if "by hand" in alert.text]
     assert max(alert.count for alert in standing) >= 3
+
+
+def test_the_nightly_check_alerts_for_as_long_as_a_released_file_is_another(pair: Shop) -> None:
+    delivery = Delivery([replace(pair.workload, name=pair.target)], pair.resources)
+
+    def checked() -> list[str]:
+        check_artifacts(dg.build_op_context(resources={"delivery": delivery}))
+        standing = pair.resources.ledger.alerts.standing("damaged")
+        return [alert.text for alert in standing if alert.thing == pair.target]
+
+    assert checked() == []
+    before = pair.resources.ledger.candidates.get(pair.target, 1)
+    assert before is not None
+    file = damage(pair, before)
+    (text,) = checked()
+    assert text.startswith(f"{pair.target} 1.0.0 could not be served again: {file} was changed")
+    file.write_text(file.read_text().removesuffix(" "))
+    assert checked() == []

@@ -85,9 +85,7 @@ def test_an_empty_password_of_a_database_that_is_there_is_named(tmp_path: Path) 
 
 def test_a_home_that_is_too_long_for_mlflow_is_told_so_before_anything_is_tracked(tmp_path: Path) -> None:
     home = tmp_path / ("x" * 100) / ("y" * 100)
-    with pytest.raises(
-        PartFailed, match=r"too long for MLflow's tables: set MLOPS_HOME to one that is \d+"
-    ):
+    with pytest.raises(PartFailed, match=r"too long for MLflow's tables: set MLOPS_HOME to one that is \d+"):
         Mlflow(Settings(home=home)).launch()
 
 
