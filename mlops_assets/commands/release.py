@@ -189,14 +189,14 @@ def _open(target: str) -> "tuple[Delivery, Releasing]":
 
 
 def _ledger(target: str) -> Ledger:
-    """The ledger, where it can know of the target."""
+    """The ledger, where it knows of the target, or can: what another code location declares is known once it is made."""
     from mlops_assets.release.targets import served, targets_of
 
-    declared = load(settings().workloads)
+    declared, ledger = load(settings().workloads), Ledger(settings())
     names = dict.fromkeys(each.name for one in declared for each in [*targets_of(one), *served([one])])
-    if target not in names:
+    if target not in names and ledger.candidates.newest(target) is None:
         raise _unknown(target, names)
-    return Ledger(settings())
+    return ledger
 
 
 def _unknown(target: str, known: Iterable[str]) -> CannotRelease:

@@ -27,6 +27,7 @@ from sensors.data_tags import AT_ONCE, data_tags
 from sensors.registry import registry
 from sensors.tick import trigger_tick
 from workloads.sdk.contract import Workload
+from workloads.sdk.serving.versions.plan import Plans
 
 pytestmark = pytest.mark.platform
 
@@ -341,3 +342,31 @@ def test_what_was_decided_outside_of_dagster_is_reported_to_its_assets(
         assert found[stage].tags["dagster/data_version"] == another.digest
         world.instance.report_runless_asset_event(found[stage])
     assert not {"releases", "endpoints"} & reported().keys()
+
+
+def test_a_replica_that_answers_with_another_version_is_alerted_for_as_long_as_it_does(
+    world: World, live: Delivered
+) -> None:
+    delivery, resources = Delivery([live.workload], world.resources), world.resources
+    sensor, known = registry([live.workload], pipelines([live.workload]), world.settings), {}
+    plans = Plans(resources.serving.schema)
+
+    def told() -> list[str]:
+        known.update(ledger=resources.ledger, delivery=delivery)
+        sensor(dg.build_sensor_context(instance=world.instance, resources=known))
+        return [alert.text for alert in resources.ledger.alerts.standing("other-version")]
+
+    until(lambda: not delivery.behind("wine"))
+    assert told() == []
+    fallen = {"plan": 1, "version": "0.9.0", "error": "BrokenArtifacts: model.onnx was changed", "loading": False}
+    with connect(world.settings, autocommit=True) as connection:
+        plans.heartbeat(connection, "wine", "fallen", fallen)
+        (text,) = told()
+        planned = resources.serving.plan("wine")
+        assert planned is not None
+        assert text.startswith(
+            f"wine answers with 0.9.0 on 1 replica(s), since {planned.version.version} does not load"
+        )
+        assert "model.onnx was changed" in text
+        plans.leave(connection, "fallen")
+    assert told() == []
