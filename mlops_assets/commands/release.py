@@ -189,7 +189,7 @@ def _open(target: str) -> "tuple[Delivery, Releasing]":
 
 
 def _ledger(target: str) -> Ledger:
-    """The ledger, where it knows of the target, or can: what another code location declares is known once it is made."""
+    """The ledger, where it knows of the target, or can: another code location's is known once it is made."""
     from mlops_assets.release.targets import served, targets_of
 
     declared, ledger = load(settings().workloads), Ledger(settings())
