@@ -62,9 +62,7 @@ def trace_tree(found: "Trace") -> Tree:
     else:
         release = found.release or {"version": found.endpoint["version"], "id": None, "why": ""}
         live = "live" if found.endpoint["live"] else "not live now"
-        node = node.add(
-            f"release [bold]{release['version']}[/] (id {release['id']}, {live}) · {escape(release['why'])}"
-        )
+        node = node.add(f"release [bold]{release['version']}[/] ({live}) · {escape(release['why'])}")
         for role, part in found.parts.items():
             _add(node, part, role.replace("_", " "))
     for chunk in found.chunks:
@@ -77,10 +75,8 @@ def _add(node: Tree, found: "Origin", what: str, live: bool | None = None) -> No
     """Where a candidate came from, below a node."""
     if release := found.release:
         decision = f"{release['action']} by {release['actor']}: {escape(release['why'])}"
-        now = "" if live is None else ", live" if live else ", not live now"
-        node = node.add(
-            f"release [bold]{release['thing']} {release['version']}[/] (id {release['id']}{now}) · {decision}"
-        )
+        now = "" if live is None else " (live)" if live else " (not live now)"
+        node = node.add(f"release [bold]{release['thing']} {release['version']}[/]{now} · {decision}")
     variant = f" · variant {found.model['variant']}" if found.model["variant"] else ""
     never = "" if release else " · never released when it answered"
     node = node.add(f"{what} [bold]{found.model['uri']}[/]{variant} · digest {found.model['digest'][:16]}{never}")
