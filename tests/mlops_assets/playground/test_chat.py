@@ -102,6 +102,8 @@ def origin(thing: str, *files: TracedFile) -> dict[str, Any]:
         "code": {"commit": "c" * 40, "dirty": False, "digest": "e" * 64},
         "data": {"tag": f"{thing}-v1.0.0", "tag_stands": True, "source": "manual", "digest": "f" * 64},
         "files": list(files),
+        "artifacts": [],
+        "gone": [f"MLflow has lost the run of <i>{thing}</i>"],
         "intact": all(file.intact for file in files),
     }
 
@@ -120,7 +122,10 @@ def test_the_trace_of_an_application_goes_through_its_parts_to_chunks_and_files(
     html = lineage_tree.html(found, "http://127.0.0.1:3000")
     text = seen(html).text
     things = ("rag 1.2.0", "live; release by dagster", "index/corpus 1.2.0", "prompt/rag 1.2.0", "index/corpus-v1.0.0")
-    for word in (*things, "docs/<b>.md", "One > Two", "changed.md", "and 11 more, as they were"):
+    for word in (*things, "docs/<b>.md", "One > Two", "changed.md", "and 11 more, as they were",
+                 "MLflow has lost the run of <i>index/corpus</i>"):  # fmt: skip
         assert word in text
     assert "<b>.md" not in html
-    assert html.count('class="bad"') == 2  # the changed file, which comes first: mark and digest
+    assert (
+        html.count('class="bad"') == 4
+    )  # the changed file, which comes first: mark and digest; a mark for what is gone
