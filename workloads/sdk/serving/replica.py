@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workloads.sdk.contract import Predictor
 from workloads.sdk.contract.applications import App
+from workloads.sdk.serving.http.metrics import Metrics
 from workloads.sdk.serving.log.writer import LogWriter
 from workloads.sdk.serving.versions import composition as composed
 from workloads.sdk.serving.versions import loading as artifacts
@@ -109,6 +110,7 @@ class Replica:
         self.current: Loaded | None = None
         self.error: str | None = None
         self.log = LogWriter(self.connect, config.schema, config.endpoint, Path(config.state, "log"))
+        self.metrics = Metrics(config.endpoint, name, self.log.counts)
         self._plans = Plans(config.schema)
         self.services = EndpointServices(config)
         self.cache = VersionCache(config.endpoint, config.schema, lambda version: self._load(Plan(0, version)))
@@ -257,7 +259,13 @@ class Replica:
             else {"plan": now.plan.number}
             | {name: getattr(now.version, name) for name in ("release_id", "version", "digest")}
         )
-        return {**served, "error": self.error, "log": self.log.counts(), "pid": os.getpid()}
+        return {
+            **served,
+            "error": self.error,
+            "log": self.log.counts(),
+            "requests": self.metrics.by_status(),
+            "pid": os.getpid(),
+        }
 
     @property
     def _saved(self) -> Path:

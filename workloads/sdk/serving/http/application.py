@@ -1,4 +1,4 @@
-"""The endpoint of an application: the routes that its `App` declares, with streams, an admin key and metrics.
+"""The endpoint of an application: the routes that its `App` declares, with streams and an admin key.
 
 A stream is server-sent events: `event: <name>` and `data: <JSON in one line>`, so that no line break of a text can end
 an event. It ends with `done`, which holds the whole answer, or with `error`.
@@ -19,7 +19,7 @@ from workloads.sdk.contract import InvalidInput
 from workloads.sdk.contract.applications import App, Call, Failed, Reply, Route
 from workloads.sdk.serving.http.disconnect import unless_gone
 from workloads.sdk.serving.http.ids import uuid7
-from workloads.sdk.serving.http.metrics import GONE, Metrics, Seen
+from workloads.sdk.serving.http.metrics import GONE, Seen
 from workloads.sdk.serving.http.openapi_application import openapi
 from workloads.sdk.serving.http.request import Headers, Message, Reader, Receive, Refusal, read_body
 from workloads.sdk.serving.http.service import (
@@ -55,8 +55,6 @@ class ApplicationEndpoint(Service):
         config = replica.config
         kind = cast("type[App]", replica.kind)
         self.openapi = openapi(config.endpoint, config.route, kind)
-        self.metrics = Metrics(config.endpoint, replica.name, replica.log.counts)
-        self.gets["/metrics"] = lambda: (200, ((b"content-type", b"text/plain; version=0.0.4"),), self.metrics.text())
         self._routes = [(pattern(route.path), route) for route in kind.routes]
         self._readers = {route.path: Reader(route.request) for _, route in self._routes if route.request}
 
@@ -70,14 +68,7 @@ class ApplicationEndpoint(Service):
     ) -> tuple[Response, Record | None] | None:
         route, values = self._match(path, scope["method"])
         with self.metrics.request(route.path) as seen:
-            try:
-                answer = await self._answer(route, values, scope, receive, send, seen)
-            except Refusal as refusal:
-                seen.status = refusal.status
-                raise
-            except ConnectionError:
-                seen.status = GONE
-                raise
+            answer = await self._answer(route, values, scope, receive, send, seen)
             if answer is not None:
                 seen.status = answer[0][0]
             return answer

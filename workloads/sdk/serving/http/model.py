@@ -40,6 +40,12 @@ class Endpoint(Service):
             raise Refusal(404, "not_found", f"there is nothing at {path}; see /docs")
         if scope["method"] != "POST":
             raise wrong_method("POST")
+        with self.metrics.request(path) as seen:
+            answer = await self._predict(path, scope, receive)
+            seen.status = answer[0][0]
+            return answer
+
+    async def _predict(self, path: str, scope: Message, receive: Receive) -> tuple[Response, Record]:
         body = await read_body(scope, receive)
         if path == "/invocations":
             body = orjson.dumps(body_of(body, list(self.kind.Request.model_fields)))

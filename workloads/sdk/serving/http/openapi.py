@@ -101,7 +101,10 @@ def paths_of_all() -> dict[str, Any]:
         "409": answer("The version that was asked for is not what was stored.", "EndpointError"),
         "503": answer("The version that was asked for does not load.", "EndpointError"),
     }
+    counted = {"description": "Counters.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    metrics = {"operationId": "metrics", "summary": "Counters, as Prometheus reads them", "responses": {"200": counted}}
     return {
+        "/metrics": {"get": metrics},
         "/health": {"get": get("health", "Whether a version is served", "EndpointHealth", also={"503"})},
         "/versions": {"get": get("versions", "Which versions may be asked for, newest first", "EndpointVersions")},
         "/info": {"get": info},

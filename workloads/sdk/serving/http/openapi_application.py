@@ -28,11 +28,9 @@ def openapi(endpoint: str, route: str, kind: type[App]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for one in kind.routes:
         paths.setdefault(one.path, {})[one.verb.lower()] = _operation(one, kind, forms)
-    counted = {"description": "Counters.", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    metrics = {"operationId": "metrics", "summary": "Counters, as Prometheus reads them", "responses": {"200": counted}}
     made = text(
         endpoint, route, (getdoc(kind) or endpoint).split("\n")[0],
-        {**paths, **paths_of_all(), "/metrics": {"get": metrics}}, definitions.get("$defs", {}),
+        {**paths, **paths_of_all()}, definitions.get("$defs", {}),
     )  # fmt: skip
     made["components"]["securitySchemes"] = {"admin": {"type": "http", "scheme": "bearer"}}
     return made

@@ -40,11 +40,12 @@ class Service(ABC):
     openapi: dict[str, Any]
 
     def __init__(self, replica: Replica):
-        self.replica = replica
+        self.replica, self.metrics = replica, replica.metrics
         self.gets: dict[str, Callable[[], Response]] = {
             "/": self._index,
             "/health": self._health,
             "/versions": self._versions,
+            "/metrics": self._metrics,
             "/docs": self._docs,
             "/openapi.json": self._schema,
         }
@@ -222,6 +223,9 @@ class Service(ABC):
         live = now.version.version if now else None
         versions = self.replica.cache.listed(live)
         return json({"service": self.replica.config.endpoint, "live": live, "versions": versions})
+
+    def _metrics(self) -> Response:
+        return 200, ((b"content-type", b"text/plain; version=0.0.4"),), self.metrics.text()
 
     def _docs(self) -> Response:
         now = self.replica.current

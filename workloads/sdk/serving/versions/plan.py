@@ -75,7 +75,11 @@ class Ack:
 
 @dataclass(frozen=True)
 class LiveReplica:
-    """A replica that was heard of within `ALIVE_SECONDS`, what it serves, and whether it loads another version."""
+    """A replica that was heard of within `ALIVE_SECONDS`, what it serves, and whether it loads another version.
+
+    Attributes:
+        requests: answered since it started, by HTTP status.
+    """
 
     replica: str
     started_at: datetime
@@ -88,6 +92,7 @@ class LiveReplica:
     pid: int | None
     loading: bool
     log: dict[str, int]
+    requests: dict[str, int]
 
 
 class Plans:
@@ -180,9 +185,10 @@ class Plans:
                   WHERE endpoint = %s AND seen_at > now() - make_interval(secs => %s) ORDER BY started_at"""
         keys = ("plan", "release_id", "version", "digest", "error", "pid", "loading")
         return [
-            LiveReplica(replica, started, seen, log=state.get("log", {}), **{key: state.get(key) for key in keys})
+            LiveReplica(replica, started, seen, log=state.get("log", {}), requests=state.get("requests", {}),
+                        **{key: state.get(key) for key in keys})
             for replica, started, seen, state in connection.execute(self._sql(text), [endpoint, ALIVE_SECONDS])
-        ]
+        ]  # fmt: skip
 
 
 TABLES = """
