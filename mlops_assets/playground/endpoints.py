@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from resources.all import Resources
+from resources.database import DatabaseUnavailable
 from resources.http import request
+from resources.ledger import NoLedger
 from resources.settings import settings
 
 SECONDS = 30  # that a prediction may take
@@ -49,12 +51,24 @@ def names() -> list[str]:
 
 
 @st.cache_data(ttl=10, show_spinner=False)
-def versions(endpoint: str) -> list[str]:
-    """Versions that may be asked for: the live one, then the newest. Raises `NotAnswering` where none is live."""
+def versions(endpoint: str) -> dict[str, str]:
+    """Versions that may be asked for, each with state and variant: the live one, then the newest.
+
+    Raises `NotAnswering` where none is live.
+    """
     offered = _get(endpoint, "versions")
     if (live := offered.get("live")) is None:
         raise NotAnswering(f"{endpoint} runs and serves no version yet; release one, then look again")
-    return [live, *(one["version"] for one in offered["versions"] if one["version"] != live)]
+    try:
+        states = resources().ledger.candidates.states(endpoint)
+    except (DatabaseUnavailable, NoLedger):  # the endpoint answers all the same, and knows what was released
+        states = {}
+    found = {live: f"{live} · live"}
+    for one in sorted(offered["versions"], key=lambda one: one["version"] != live):
+        state = states.get(one["number"], "released" if one["released"] else "not released")
+        words = (one["version"], "live" if one["version"] == live else state, one.get("variant"))
+        found[one["version"]] = " · ".join(filter(None, words))
+    return found
 
 
 @st.cache_data(ttl=60, show_spinner=False, max_entries=50)

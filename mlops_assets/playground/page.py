@@ -1,11 +1,13 @@
-"""The playground's page: choose an endpoint and a version, fill in or draw, read the answer and where it came from.
+"""The playground's page: what is live; of one endpoint, a version to ask, the answer, and where it came from.
 
 streamlit run mlops_assets/playground/page.py
 """
 
+import json
+
 import streamlit as st
 
-from mlops_assets.playground import answers, chat, endpoints, lineage_tree, widgets
+from mlops_assets.playground import answers, chat, chat_side, endpoints, lineage_tree, overview, widgets
 from mlops_assets.playground.forms import body_of, concerned
 from mlops_assets.playground.schemas import fields_of
 from resources.database import DatabaseUnavailable
@@ -21,24 +23,31 @@ def main() -> None:
     st.html("<style>.block-container{padding-top:2.2rem;max-width:1240px}</style>")
     title, chooser = st.columns(HALVES, gap="large", vertical_alignment="bottom")
     title.title("Playground", anchor=False)
-    endpoint_place, version_place = chooser.columns([1.4, 1])
+    endpoint_place, version_place = chooser.columns([1, 1.2])
     try:
         running = endpoints.names()
-        if not running:
-            st.info("No endpoint runs yet. Release data, for example with `mlops demo`, and look here again.")
-            return
-        if (before := st.query_params.get(ENDPOINT)) in running:
-            st.session_state.setdefault("endpoint", before)
-        chosen = endpoint_place.selectbox("endpoint", running, key="endpoint", on_change=st.query_params.clear)
-        st.query_params[ENDPOINT] = chosen
+    except ServingUnavailable:
+        running = []  # the overview says why
+    wanted = st.query_params.get(ENDPOINT)
+    if wanted in running:
+        st.session_state.setdefault("endpoint", wanted)
+    clear = st.query_params.clear
+    chosen = endpoint_place.selectbox("endpoint", running, None, key="endpoint", placeholder="Choose", on_change=clear)
+    if chosen is None:
+        if wanted:
+            st.info(f"No endpoint {chat_side.label(wanted)} runs here at the moment.")
+        overview.show()
+        return
+    st.query_params[ENDPOINT] = chosen
+    title.html('<a href="?" style="color: inherit">← Overview</a>')
+    try:
         offered = endpoints.versions(chosen)
-        version = version_place.selectbox(
-            "version",
-            offered,
-            key=f"version of {chosen}",
-            format_func=lambda one: f"{one} · live" if one == offered[0] else one,
-        )
-        show(chosen, version, None if version == offered[0] else version)
+        live = next(iter(offered))
+        key = f"version of {chosen}"
+        version = version_place.selectbox("version", list(offered), key=key, format_func=lambda one: offered[one])
+        address = endpoints.resources().serving.address(chosen)
+        chooser.caption(f"[documentation]({address}/docs) · [metrics]({address}/metrics)")
+        show(chosen, version, None if version == live else version)
     except AWAY as error:
         endpoints.names.clear()
         endpoints.versions.clear()
@@ -54,21 +63,23 @@ def show(endpoint: str, version: str, asked: str | None) -> None:
         return
     fields = fields_of(info["request_schema"], example)
     left, right = st.columns(HALVES, gap="large")
-    key = f"answer of {endpoint} {version}"
-    answer: endpoints.Answer | None = st.session_state.get(key)
-    wrong = concerned(fields, answer.field) if answer else None
     with left:
-        values = widgets.form(endpoint, fields, example, wrong, answer.error if answer and wrong else None)
+        values, below = widgets.form(endpoint, fields, example)
         send = st.button("Predict", type="primary", disabled=values is None, key=f"predict {endpoint}")
+    key = f"answer of {endpoint} {version}"
+    body = body_of(values or {})
     if send and values is not None:
-        answer = endpoints.predict(endpoint, asked, body_of(values))
-        st.session_state[key] = answer
-        if answer.field or wrong:
-            st.rerun()  # the message belongs beside a field that was drawn above
+        st.session_state[key] = (json.dumps(body), endpoints.predict(endpoint, asked, body))
+    sent, answer = st.session_state.get(key, (None, None))
     with right:
         if answer is None:
-            st.caption("The answer comes here, and below it where it came from.")
+            st.caption("Press Predict for the answer to what the form holds: an example, or what you fill in or draw. "
+                       "Below it stands where it came from. Any version above may be asked.")  # fmt: skip
+        elif sent != json.dumps(body):  # an answer belongs to its input
+            st.caption("The input has changed since the last answer. Press Predict for that of this one.")
         elif answer.prediction is None:
+            if wrong := concerned(fields, answer.field):
+                widgets.said(answer.error, below[wrong.place])
             at = f"`{answer.field}`: " if answer.field else ""
             st.error(f"{at}{answer.error}")
         else:

@@ -16,19 +16,16 @@ NUMBERS_IN_LINE = 3
 
 
 def form(
-    endpoint: str, fields: Sequence[Field], example: Mapping[str, Any], wrong: Field | None, error: str | None
-) -> dict[Place, Any] | None:
-    """Draw the fields; what was filled in, by place, or None where something is missing.
-
-    Args:
-        wrong, error: the field that the endpoint refused the last time, and why.
-    """
+    endpoint: str, fields: Sequence[Field], example: Mapping[str, Any]
+) -> tuple[dict[Place, Any] | None, dict[Place, Any]]:
+    """Draw the fields; what was filled in, or None where something is missing, and room for an error below each."""
     rows = max((len(value) for value in example.values() if isinstance(value, list)), default=1)
     number = st.session_state.setdefault(f"example of {endpoint}", 0)
     several = rows > 1 and not all(field.kind == "picture" for field in fields)
     if several and st.button("Another example", help="Fill in the next of the model's own examples."):
         st.session_state[f"example of {endpoint}"] = number = number + 1
     values: dict[Place, Any] = {}
+    below: dict[Place, Any] = {}
     complete = True
     for group in dict.fromkeys(field.group for field in fields):
         members = [field for field in fields if field.group == group]
@@ -37,13 +34,12 @@ def form(
             with columns[at % len(columns)]:
                 key = f"{endpoint} {field.place} {field.title} {number}"
                 value = _widget(field, value_at(example, field.place, number), example, key)
-                if field is wrong:
-                    _said(str(error))
+                below[field.place] = st.empty()
                 if value is None:
                     complete = complete and not field.required
                 else:
                     values[field.place] = value
-    return values if complete else None
+    return (values if complete else None), below
 
 
 def _widget(field: Field, example: Any, examples: Mapping[str, Any], key: str) -> Any:
@@ -71,13 +67,13 @@ def _widget(field: Field, example: Any, examples: Mapping[str, Any], key: str) -
     try:
         return json.loads(text)
     except ValueError as error:
-        _said(f"this is not JSON: {error}")
+        said(f"this is not JSON: {error}")
         return None
 
 
-def _said(text: str) -> None:
+def said(text: str, place: Any = st) -> None:
     """What is wrong with the field above; the text may be anybody's."""
-    st.html(f'<div style="color:#D55E00;font-size:.85rem;margin-top:-.6rem">{escape(text)}</div>')
+    place.html(f'<div style="color:#D55E00;font-size:.85rem;margin-top:-.6rem">{escape(text)}</div>')
 
 
 def _number(value: Any, kind: type) -> Any:
@@ -109,7 +105,7 @@ def _picture(field: Field, examples: Mapping[str, Any], key: str) -> Any:
                 at = st.number_input("which", 1, len(own), 1, key=f"{key} which") - 1
                 values = np.asarray(own[at], float).reshape(field.shape)
     except NoPicture as error:
-        _said(str(error))
+        said(str(error))
         return None
     if values is None:
         return None

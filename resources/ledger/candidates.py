@@ -99,6 +99,17 @@ class Candidates:
             [target],
         )
 
+    def states(self, target: str) -> dict[int, str]:
+        """How each candidate stands, by number: `released` (now or once), `held`, `refused`, `judged`, `not judged`."""
+        asked = (
+            "SELECT number, CASE WHEN EXISTS (SELECT FROM release r WHERE r.candidate = c.id) THEN 'released'"
+            " WHEN d.action = 'hold' THEN 'held' WHEN d.action IS NOT NULL THEN 'refused'"
+            " WHEN EXISTS (SELECT FROM report p WHERE p.candidate = c.id) THEN 'judged' ELSE 'not judged' END"
+            " FROM candidate c LEFT JOIN LATERAL (SELECT action FROM decision WHERE candidate = c.id"
+            " ORDER BY id DESC LIMIT 1) d ON true WHERE thing = %s"
+        )
+        return dict(self._store.execute(asked, [target]).fetchall())
+
     def targets(self) -> list[str]:
         """Everything that ever had a candidate."""
         return [thing for (thing,) in self._store.execute("SELECT DISTINCT thing FROM candidate ORDER BY thing")]

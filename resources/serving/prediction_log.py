@@ -54,6 +54,15 @@ class Usage:
     last: datetime | None
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast an endpoint was in its last answers: milliseconds within which half and 95 % of them were made."""
+
+    p50: float
+    p95: float
+    last: datetime
+
+
 class PredictionLog:
     """The log of one environment. Every method raises `DatabaseUnavailable` where PostgreSQL does not answer."""
 
@@ -91,6 +100,17 @@ class PredictionLog:
             row = connection.execute(text, [releases, endpoints, numbers]).fetchone()
         assert row is not None
         return Usage(*row)
+
+    def pace(self, endpoint: str, answers: int = 1000) -> Pace | None:
+        """How fast the last answers of an endpoint were; None where there is none."""
+        text = table.statement(
+            self.schema,
+            """SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY latency_ms), max(at) FROM (SELECT
+               latency_ms, at FROM {predictions} WHERE endpoint = %s ORDER BY at DESC LIMIT %s) AS latest""",
+        )
+        with self._database() as connection:
+            row = connection.execute(text, [endpoint, answers]).fetchone()
+        return Pace(row[0][0], row[0][1], row[1]) if row and row[0] else None
 
     def prune(self) -> int:
         """Drop what is older than `log_retention_days`, conversations too; the number of predictions that went."""

@@ -68,6 +68,12 @@ def test_a_drawn_digit_is_sent_as_shown_answered_and_traced(
     assert page.locator("canvas.marks, .vega-embed canvas, .vega-embed svg").count() >= 1
     page.screenshot(path=tmp_path / "digits.png")
     assert (tmp_path / "digits.png").stat().st_size > 20_000
+    page.mouse.move(box["x"] + 60, box["y"] + 140)  # another picture: the answer was not to this one
+    page.mouse.down()
+    page.mouse.move(box["x"] + 220, box["y"] + 140, steps=10)
+    page.mouse.up()
+    page.get_by_text("The input has changed").wait_for()
+    until(lambda: page.get_by_test_id("stMetricValue").count() == page.locator("ul.tree").count() == 0)
 
 
 def test_any_registered_version_is_chosen_and_a_broken_file_is_said(
@@ -78,14 +84,20 @@ def test_any_registered_version_is_chosen_and_a_broken_file_is_said(
     assert current is not None
     page.get_by_label("version").first.click()
     options = page.get_by_role("option").all_inner_texts()
-    assert options[0] == f"{current.version} · live"
-    assert len(options) >= 3
+    ledger = world.resources.ledger
+    variants = {one.number: one.variant for one in ledger.candidates.of("digits")}
+    assert options[0] == f"{current.version} · live · {variants.pop(current.number)}"
+    states = ledger.candidates.states("digits")
+    names = {release.number: release.version for release in ledger.releases("digits")}
+    newest_first = sorted(variants, reverse=True)
+    assert options[1:] == [f"{names.get(one, one)} · {states[one]} · {variants[one]}" for one in newest_first]
+    assert "not judged" in states.values()  # variants beside the best one
     page.get_by_role("option", name=options[1], exact=True).click()
     page.get_by_text("Example", exact=True).first.click()
     page.get_by_text("what is sent: 8 × 8").wait_for()
     page.get_by_role("button", name="Predict").click()
     page.get_by_text("data/digits/processed/test.parquet").wait_for()
-    assert answered(page, world)["version"] == options[1]
+    assert answered(page, world)["version"] == options[1].partition(" ")[0]
     page.get_by_text("Upload", exact=True).first.click()
     page.locator("input[type=file]").set_input_files(
         {"name": "broken.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\nno picture"}

@@ -326,3 +326,18 @@ def test_what_the_latest_trainings_took_is_told_by_tier_and_variant(ledger: Ledg
     assert ledger.candidates.durations(target, "cpu-small", 9, "small") == [(120, 3.0), (120, 1.0)]
     assert ledger.candidates.durations(target, "cpu-small", 9, "huge") == []
     assert ledger.candidates.durations(target, "cpu-large", 9) == []
+
+
+def test_the_state_of_each_candidate_is_that_of_its_last_decision(ledger: Ledger, target: str, add) -> None:
+    assert ledger.candidates.states(target) == {}
+    once, live, held, refused, rejected, judged, fresh = (add() for _ in range(7))
+    release(ledger, once)
+    release(ledger, live)
+    for candidate, actions in ((held, ("refuse", "hold")), (refused, ("refuse",)), (rejected, ("hold", "reject"))):
+        for action in actions:
+            ledger.decide(candidate.id, action, actor="test", why="because")
+    ledger.decide(once.id, "refuse", actor="test", why="it was released, and can be gone back to")
+    ledger.add_report(judged.id, report(judged))
+    expected = ["released", "released", "held", "refused", "refused", "judged", "not judged"]
+    of = [once, live, held, refused, rejected, judged, fresh]
+    assert ledger.candidates.states(target) == {one.number: state for one, state in zip(of, expected, strict=True)}
