@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mlops_assets.assets.checks import results, specs
 from mlops_assets.assets.errors import clean_errors
+from mlops_assets.assets.launchpad import LaunchpadConfig
 from mlops_assets.gates.application import questions
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.lineage.code import own_code
@@ -26,7 +27,7 @@ from workloads.sdk.artifacts import digest_of
 from workloads.sdk.contract.applications import EXTRACTIVE, Application
 
 
-class PartConfig(dg.Config):
+class PartConfig(LaunchpadConfig):
     """What a person asks for; left empty, the newest is judged."""
 
     number: int | None = Field(None, ge=1, description="Number of the registered prompt.")

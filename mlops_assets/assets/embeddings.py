@@ -14,7 +14,7 @@ from pydantic import create_model
 from mlops_assets.assets.checks import results, specs
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.assets.estimates import Cost
-from mlops_assets.assets.launchpad import TIER, fields_of, tier_field
+from mlops_assets.assets.launchpad import TIER, LaunchpadConfig, allowed, fields_of, tier_field
 from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.tasks import POOL, common
 from mlops_assets.gates.evaluators import releasing
@@ -36,7 +36,7 @@ def embeddings(target: ReleaseTarget) -> dg.AssetsDefinition:
     index = target.declared
     assert isinstance(index, Index)
     fields = {**fields_of(index.parameters), TIER: tier_field(index.tier)}
-    config_type: Any = create_model(f"{index.parameters.__name__}Config", __base__=dg.Config, **fields)
+    config_type: Any = create_model(f"{index.parameters.__name__}Config", __base__=LaunchpadConfig, **fields)
 
     @dg.asset(
         key=target.made,
@@ -55,7 +55,8 @@ def embeddings(target: ReleaseTarget) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: config_type, delivery: dg.ResourceParam[Delivery]
     ) -> dg.MaterializeResult:
         resources, run, tier = delivery.resources, context.run, getattr(config, TIER)
-        parameters = index.parameters.model_validate(config.model_dump(exclude={TIER}))
+        with allowed(index.name):
+            parameters = index.parameters.model_validate(config.model_dump(exclude={TIER}))
         data = resources.data(index.data.name, context.partition_key)
         spec = specification(index, data, parameters, tier, resources)
         job = Job(index.name, spec, run.root_run_id or run.run_id)

@@ -1,10 +1,11 @@
 """A workload's parameters as the Dagster launchpad shows them, with variants and compute tier beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, get_origin
 
 import dagster as dg
-from pydantic import Field, create_model
+from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from resources.compute.capacity import described
@@ -15,10 +16,29 @@ TierName = Literal[tuple(TIERS)]  # type: ignore[valid-type]
 VARIANTS = "variants"  # the launchpad's field
 
 
-def launchpad(workload: Workload) -> type[dg.Config]:
+@contextmanager
+def allowed(what: str) -> Iterator[None]:
+    """Raises dg.Failure, one sentence with field, value and bound, where what a launchpad was given is not allowed."""
+    try:
+        yield
+    except ValidationError as error:
+        wrong = [(".".join(map(str, one["loc"])), one["input"], one["msg"]) for one in error.errors(include_url=False)]
+        said = "; ".join(f"{place} is {value!r}: {why[:1].lower()}{why[1:]}" for place, value, why in wrong)
+        raise dg.Failure(f"{what}: {said}; launch it again with another value") from None
+
+
+class LaunchpadConfig(dg.Config):
+    """The `Config` of whatever a person launches: what its bounds refuse fails the step with a sentence."""
+
+    def __init__(self, **values: Any) -> None:
+        with allowed("the launchpad"):
+            super().__init__(**values)
+
+
+def launchpad(workload: Workload) -> type[LaunchpadConfig]:
     """The `Config` of a model's asset: the same fields, defaults, descriptions and bounds as the workload's parameters.
 
-    Bounds are checked again when the run starts, and written into the description, where a person sees them. With
+    Bounds are checked when the run starts, and written into the description, where a person sees them. With
     variants there is the choice among them besides, and a parameter left empty is each variant's own.
     The tier's default is the workload's own.
     """
@@ -28,7 +48,7 @@ def launchpad(workload: Workload) -> type[dg.Config]:
         names = list(workload.variants)
         fields[VARIANTS] = (list[str], Field(names, description=f"Which to train, of {', '.join(names)}."))
     fields[TIER] = tier_field(workload.tier)
-    return create_model(f"{workload.parameters.__name__}Config", __base__=dg.Config, **fields)
+    return create_model(f"{workload.parameters.__name__}Config", __base__=LaunchpadConfig, **fields)
 
 
 def fields_of(parameters: type[Parameters]) -> dict[str, Any]:
@@ -51,17 +71,18 @@ def parameter_sets(workload: Workload, asked: Mapping[str, Any]) -> dict[str, Pa
     """What to train, by variant, as a launchpad's values ask; under an empty name where the workload has no variants.
 
     Raises:
-        pydantic.ValidationError: a value is not what the workload's parameters allow.
-        dg.Failure: a variant is asked for that there is not, or none.
+        dg.Failure: a value is not what the workload's parameters allow, or a variant is asked for that there is not.
     """
     if not workload.variants:
-        return {"": workload.parameters.model_validate(asked)}
+        with allowed(workload.name):
+            return {"": workload.parameters.model_validate(asked)}
     over = {name: value for name, value in asked.items() if name != VARIANTS and value is not None}
     chosen = list(dict.fromkeys(asked[VARIANTS]))
     if not chosen or not workload.variants.keys() >= set(chosen):
         what = ", ".join(repr(name) for name in chosen if name not in workload.variants) or "no variant"
         raise dg.Failure(f"{workload.name}: {what} is asked for; choose among {', '.join(workload.variants)}")
-    return {name: workload.parameters.model_validate({**workload.variants[name], **over}) for name in chosen}
+    with allowed(workload.name):
+        return {name: workload.parameters.model_validate({**workload.variants[name], **over}) for name in chosen}
 
 
 def _described(field: FieldInfo) -> FieldInfo:

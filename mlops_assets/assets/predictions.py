@@ -12,7 +12,7 @@ from pydantic import Field, create_model
 
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.assets.estimates import Cost
-from mlops_assets.assets.launchpad import tier_field
+from mlops_assets.assets.launchpad import LaunchpadConfig, tier_field
 from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.tasks import POOL, common
 from mlops_assets.lineage.code import batch_code
@@ -28,7 +28,7 @@ CELL = 32  # characters of a value shown
 TIER = "cpu-small"  # scoring holds a block of rows at a time, whatever its model was trained on
 
 
-class Scoring(dg.Config):
+class Scoring(LaunchpadConfig):
     """What to score; the tier's field comes from `tier_field`."""
 
     tier: str

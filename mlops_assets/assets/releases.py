@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.assets.errors import clean_errors
+from mlops_assets.assets.launchpad import LaunchpadConfig
 from mlops_assets.assets.partitions import newest
 from mlops_assets.gates.evaluators import releasing
 from mlops_assets.release.mechanism import Outcome
@@ -20,7 +21,7 @@ from resources.ledger import Release
 from resources.ledger.reports import GateReport
 
 
-class Answer(dg.Config):
+class Answer(LaunchpadConfig):
     """A person's answer to a candidate that waits for one."""
 
     decision: Literal["approve", "reject"] = Field("approve", description="Release it, or refuse it for good.")
@@ -29,7 +30,7 @@ class Answer(dg.Config):
     number: int | None = Field(None, ge=1, description="Number of the candidate; the newest that waits, if empty.")
 
 
-class RollBack(dg.Config):
+class RollBack(LaunchpadConfig):
     """What a person goes back to."""
 
     to: str | None = Field(None, description="A released version, such as 1.0.0; the one before, if empty.")
@@ -37,7 +38,7 @@ class RollBack(dg.Config):
     who: str = Field(min_length=1, description="Who decides; kept in the ledger.")
 
 
-class ReleaseConfig(dg.Config):
+class ReleaseConfig(LaunchpadConfig):
     """What a person asks for; left empty, the newest data version's newest candidate is considered."""
 
     adopt: int | None = Field(None, ge=1, description="Number of the version that @champion was moved to by hand.")

@@ -6,11 +6,11 @@ The workload is wine's forest under another name, so that what happens here is n
 import threading
 from dataclasses import replace
 
+import dagster as dg
 import psutil
 import pytest
 from graph_fixtures import Delivered, World
 from patience import until
-from pydantic import ValidationError
 
 from mlops_assets.assets.launchpad import launchpad, parameter_sets
 from mlops_assets.assets.training import Judged, Training
@@ -44,7 +44,7 @@ def test_the_launchpad_chooses_variants_and_changes_parameters() -> None:
         parameter_sets(GRAPES, asked(GRAPES, variants=["few", "many"]))
     with pytest.raises(Exception, match="no variant is asked for"):
         parameter_sets(GRAPES, asked(GRAPES, variants=[]))
-    with pytest.raises(ValidationError, match="trees"):
+    with pytest.raises(dg.Failure, match="trees is 0: input should be greater than or equal to 1"):
         parameter_sets(GRAPES, asked(GRAPES, trees=0))
 
 
