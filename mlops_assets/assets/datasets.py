@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import dagster as dg
 
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.assets.partitions import partitions_of
-from mlops_assets.assets.pictures import pictures
+from mlops_assets.assets.pictures import drawn
 from mlops_assets.gates.data import EARLIER, GATES, inspect, refusal
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
@@ -138,7 +137,14 @@ def _found(findings: dict) -> dict[str, dg.MetadataValue]:
     found: dict[str, dg.MetadataValue] = {"findings": dg.JsonMetadataValue(findings)} if findings else {}
     if columns:
         rows = [
-            dg.TableRecord({**column, "missing": f"{column['missing']:.1%}", "examples": ", ".join(column["examples"])})
+            dg.TableRecord(
+                {
+                    **column,
+                    "missing": f"{column['missing']:.1%}",
+                    "examples": ", ".join(column["examples"]),
+                    "tells_alone": "" if (share := column.get("tells_alone")) is None else f"{share:.0%}",
+                }
+            )
             for column in columns
         ]
         found["columns"] = dg.MetadataValue.table(rows)
@@ -149,15 +155,10 @@ def _pictured(
     version: DataVersion, files: dict, registry: DataRegistry, previous: Sequence[DataVersion]
 ) -> dict[str, dg.MetadataValue]:
     """How the version's columns are distributed, beside the version before if its files can be had."""
-    from tempfile import TemporaryDirectory
-
     from workloads.sdk.distributions import draw, panels, sample
 
     before, against = None, None
     with suppress(DataError):  # a remote that is away takes nothing from this version
         for other in previous:
             before, against = sample(registry.local(other)), other.tag
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "distributions.png")
-        draw(panels(sample(files), before), version.tag, against, file)
-        return pictures([file])
+    return drawn("distributions", lambda file: draw(panels(sample(files), before), version.tag, against, file))

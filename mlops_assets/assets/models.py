@@ -63,6 +63,8 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         context.log.info(str(expected))
         context.instance.add_run_tags(run.run_id, {EXPECTED: expected.short})
         judged = training.start(parameters, context.log.info)
+        for warning in (f"{one.variant} {why}".strip() for one in judged.variants for why in one.result.warnings):
+            context.log.warning(warning)
         took = Cost.of(TIERS[tier], sum(one.candidate.seconds or 0 for one in judged.variants))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(judged.best.candidate.digest),

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 
-from mlops_assets.assets.pictures import picture
+from mlops_assets.assets.pictures import drawn
 from mlops_assets.assets.training import Trained
 from workloads.sdk.contract import TEST, VALIDATION, Workload
 
@@ -40,11 +39,7 @@ def compared(workload: Workload, variants: Sequence[Trained]) -> dict[str, dg.Me
     }
     for one in ordered:
         metadata[f"version of {one.variant}"] = dg.MetadataValue.url(one.version_url)
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "variants compared.png")
-        _draw(workload, ordered, file)
-        metadata["variants compared"] = picture(file)
-    return metadata
+    return metadata | drawn("variants compared", lambda file: _draw(workload, ordered, file))
 
 
 def _measures(workload: Workload) -> list[str]:

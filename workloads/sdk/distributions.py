@@ -220,7 +220,12 @@ def draw(found: list[Panel], now: str, before: str | None, file: Path) -> None:
 
 
 def _short(panel: Panel) -> list[str]:
-    return [text if len(text) <= 10 else f"{text[:9]}…" for text in panel.at]
+    return [_cut(text, 10) for text in panel.at]
+
+
+def _cut(text: str, most: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _slanted(panel: Panel) -> bool:
@@ -236,9 +241,9 @@ def _draw(axis: Any, panel: Panel, colours: tuple[str, ...]) -> None:
         gap = np.full((panel.at[0], max(1, panel.at[1] // 14)), np.nan)
         axis.imshow(np.hstack([part for each in parts for part in (each, gap)][:-1]), cmap="gray_r", vmin=0)
         axis.set_axis_off()
-        axis.set_title(f"mean of {panel.name}" + ("" if panel.before is None else ": before, now"))
+        axis.set_title(f"mean of {_cut(panel.name, 25)}" + ("" if panel.before is None else ": before, now"))
         return
-    axis.set_title(panel.name if len(panel.name) < 26 else f"{panel.name[:24]}…")
+    axis.set_title(_cut(panel.name, 25))
     if panel.before is not None:
         changed = f"{panel.change:.0%} differ" if panel.change >= 0.005 else "as before"
         axis.text(1, 1.03, changed, transform=axis.transAxes, ha="right", fontsize=7, color="#666666")

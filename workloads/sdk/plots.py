@@ -28,9 +28,25 @@ STYLE = {
     "font.size": 10,
     "grid.color": "#E6E6E6",
     "legend.frameon": False,
+    "text.parse_math": False,  # a class may be called `$`
     "xtick.color": "#444444",
     "ytick.color": "#444444",
 }
+
+
+LONGEST = 48  # characters of a name that a picture has room for
+INCHES = 0.085  # that a character takes, at most
+
+
+def drawable(name: object) -> str:
+    """A name as it stands, on one line; the middle of a long one is left out."""
+    text, half = " ".join(str(name).split()), LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[:half]}…{text[1 - half :]}"
+
+
+def room(names: Sequence[str]) -> float:
+    """Inches that the longest of some names takes beyond those of ten characters."""
+    return INCHES * max(0, max(map(len, names), default=0) - 10)
 
 
 @contextmanager
@@ -70,12 +86,14 @@ def comparison(values: Mapping[str, Mapping[str, Sequence[float]]], file: Path) 
     """How several trainings ran: a panel per curve, a line per training; bars where each curve is one value."""
     from matplotlib.ticker import MaxNLocator
 
-    quantities = list(next(iter(values.values())))
-    with figure(file, 4.6 * len(quantities), 3.4, len(quantities)) as axes:
+    quantities, texts = list(next(iter(values.values()))), list(map(drawable, values))
+    with figure(file, (4.6 + room(texts)) * len(quantities), 3.4, len(quantities)) as axes:
         for axis, quantity in zip(np.atleast_1d(axes), quantities, strict=True):
             ends = {name: curves[quantity][-1] for name, curves in values.items()}
             if all(len(curves[quantity]) == 1 for curves in values.values()):
-                axis.bar_label(axis.barh(list(ends), list(ends.values()), color=COLOURS[0]), fmt="%.3f", padding=4)
+                drawn = axis.barh(range(len(ends)), list(ends.values()), color=COLOURS[0])
+                axis.set_yticks(range(len(ends)), texts)
+                axis.bar_label(drawn, fmt="%.3f", padding=4)
                 axis.grid(axis="y", visible=False)
                 axis.invert_yaxis()
             else:
@@ -94,12 +112,13 @@ def confusion_matrix(true: Any, predicted: Any, names: Sequence[str], file: Path
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (true, predicted), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.2 + 0.62 * len(names)
+    texts = list(map(drawable, names))
+    size = 2.2 + 0.62 * len(names) + room(texts)
     with figure(file, size + 1.2, size) as axis:
         image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axis.grid(False)
-        axis.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-        axis.set_yticks(range(len(names)), names)
+        axis.set_xticks(range(len(names)), texts, rotation=45, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(len(names)), texts)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
         for row, column in np.argwhere(counts):
@@ -117,8 +136,10 @@ def bars(values: Mapping[str, float], counts: Mapping[str, int], title: str, uni
     """A horizontal bar per group, in order of value, with its number of rows, and a line at the mean over all rows."""
     names = sorted(values, key=lambda name: values[name])
     mean = sum(values[name] * counts[name] for name in names) / max(sum(counts.values()), 1)
-    with figure(file, 6.4, 1.5 + 0.34 * len(names)) as axis:
-        drawn = axis.barh([f"{name}  (n={counts[name]:,})" for name in names], [values[name] for name in names])
+    texts = [f"{drawable(name)}  (n={counts[name]:,})" for name in names]
+    with figure(file, 6.4 + room(texts), 1.5 + 0.34 * len(names)) as axis:
+        drawn = axis.barh(range(len(names)), [values[name] for name in names])  # two names may look alike
+        axis.set_yticks(range(len(names)), texts)
         for bar in drawn:
             bar.set_color(COLOURS[0] if bar.get_width() >= mean else COLOURS[5])
         axis.bar_label(drawn, fmt="%.3f", padding=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
@@ -131,8 +152,12 @@ def bars(values: Mapping[str, float], counts: Mapping[str, int], title: str, uni
 
 def baselines(values: Mapping[str, float], metric: str, rows: int, file: Path) -> None:
     """A horizontal bar for each of some models, the first at the top, by a metric on so many rows."""
-    with figure(file, 6.4, 1.4 + 0.4 * len(values)) as axis:
-        drawn = axis.barh(list(values), list(values.values()), color=[COLOURS[0], *[COLOURS[5]] * (len(values) - 1)])
+    texts = list(map(drawable, values))
+    with figure(file, 6.4 + room(texts), 1.4 + 0.4 * len(values)) as axis:
+        drawn = axis.barh(
+            range(len(values)), list(values.values()), color=[COLOURS[0], *[COLOURS[5]] * (len(values) - 1)]
+        )
+        axis.set_yticks(range(len(values)), texts)
         axis.bar_label(drawn, fmt="%.3f", padding=4)
         axis.invert_yaxis()
         axis.grid(axis="y", visible=False)
@@ -149,8 +174,8 @@ def estimates(true: Any, estimated: Any, name: str, file: Path) -> None:
         ends = [min(true.min(), estimated.min()), max(true.max(), estimated.max())]
         left.plot(ends, ends, color="#888888", linewidth=1)
         left.scatter(true, estimated, s=14, color=COLOURS[0], alpha=0.6, linewidths=0, rasterized=True)
-        left.set_xlabel(f"true {name}")
-        left.set_ylabel(f"estimated {name}")
+        left.set_xlabel(f"true {drawable(name)}")
+        left.set_ylabel(f"estimated {drawable(name)}")
         left.set_title(f"Estimates of {len(true):,} rows")
         right.hist(errors, bins=30, color=COLOURS[0])
         right.axvline(errors.mean(), color=COLOURS[1], linewidth=1.2)
@@ -187,7 +212,7 @@ def parallel_coordinates(trials: Sequence[Trial], metric: str, higher_is_better:
             axis.axvline(at, color="#888888", linewidth=0.8, zorder=0)
             for place, text in scale.ticks:
                 axis.text(at + 0.04, place, text, fontsize=8, va="center", color="#333333", bbox=LABEL)
-        axis.set_xticks(range(len(scales)), scales)
+        axis.set_xticks(range(len(scales)), list(map(drawable, scales)))
         axis.set_yticks([])
         axis.set_xlim(-0.1, len(scales) - 1 + 0.45)
         axis.spines[:].set_visible(False)
@@ -217,7 +242,7 @@ class Scale:
         if numbers and len(marks) > 6:
             marks = {min(marks, key=lambda place: abs(place - share)): None for share in (0, 0.25, 0.5, 0.75, 1)}
             marks = {place: values[self.places.index(place)] for place in marks}
-        self.ticks = [(place, f"{value:.3g}" if numbers else str(value)) for place, value in marks.items()]
+        self.ticks = [(place, f"{value:.3g}" if numbers else drawable(value)) for place, value in marks.items()]
 
 
 def gallery(pictures: Any, notes: Sequence[str], title: str, file: Path) -> None:

@@ -97,6 +97,7 @@ class Result(BaseModel):
         resumed_from: checkpoint that the training went on from, if any.
         versions: of the libraries that took part.
         trials: what a search for good parameters tried, where there was one.
+        warnings: what did not work, though the model is whole: a picture that could not be drawn.
     """
 
     spec_hash: str
@@ -111,6 +112,7 @@ class Result(BaseModel):
     resumed_from: str | None
     versions: dict[str, str]
     trials: list[Trial] = []
+    warnings: list[str] = []
 
 
 class Spec(Task):

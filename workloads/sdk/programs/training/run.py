@@ -16,6 +16,7 @@ from workloads.sdk.contract.loading import workload_of
 from workloads.sdk.disk import writing
 from workloads.sdk.errors import PlatformError
 from workloads.sdk.programs.spec import RESULT, ParityFigures, Result, Spec, finished, write_last
+from workloads.sdk.programs.training.pictures import draw
 
 GOLDEN_ROWS = 5
 LIBRARIES = {
@@ -115,19 +116,12 @@ def _run(spec: Spec, out: Path, progress: Progress) -> Result:
         for split, file in held_out.items():
             scores = workload.resolve(workload.evaluate)(outputs[split], file).scores
             metrics |= {f"{split}_{metric.name}": float(scores[metric.name].mean()) for metric in workload.metrics}
-        metrics |= _baselines(workload, artifacts, rows[TEST], held_out[TEST], metrics, plots)
-        if workload.plot:
-            workload.resolve(workload.plot)(outputs[TEST], held_out[TEST], plots)
-        if any(len(values) > 1 for values in trained.curves.values()):
-            from workloads.sdk.plots import learning_curves
-
-            learning_curves(trained.curves, plots / "learning_curves.png")
-        if trained.trials:
-            from workloads.sdk.plots import parallel_coordinates
-
-            goal = workload.metric
-            file = plots / "parallel_coordinates.png"
-            parallel_coordinates(trained.trials, f"validation_{goal.name}", goal.higher_is_better, file)
+        simpler = _baselines(workload, artifacts, rows[TEST], held_out[TEST])
+        metrics |= {f"test_{workload.metric.name}_of_{name}": value for name, value in simpler.items()}
+        beside = {"model": metrics[f"test_{workload.metric.name}"], **simpler}
+        warnings = draw(workload, outputs[TEST], held_out[TEST], trained, beside, plots)
+        for warning in warnings:
+            progress(0.98, f"warning: {warning}")
     result = Result(
         spec_hash=spec.hash,
         metrics=metrics,
@@ -142,6 +136,7 @@ def _run(spec: Spec, out: Path, progress: Progress) -> Result:
         versions={"python": sys.version.split()[0]}
         | {name: version(name) for module, name in sorted(LIBRARIES.items()) if module in sys.modules},
         trials=list(trained.trials),
+        warnings=warnings,
     )
     write_last(out / RESULT, result.model_dump_json(indent=2))
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -149,21 +144,15 @@ def _run(spec: Spec, out: Path, progress: Progress) -> Result:
     return result
 
 
-def _baselines(
-    workload: Workload, artifacts: Path, rows: Any, test: Path, metrics: Mapping[str, float], plots: Path
-) -> dict[str, float]:
-    """The deciding metric of the simpler models beside this one, on the test rows, and a picture of them."""
+def _baselines(workload: Workload, artifacts: Path, rows: Any, test: Path) -> dict[str, float]:
+    """The deciding metric of the simpler models beside this one, on the test rows, by name."""
     goal, found = workload.metric.name, {}
     folder = artifacts / BASELINES
     for each in sorted(folder.iterdir()) if folder.is_dir() else ():
         predictor = workload.resolve(workload.predictor).load(each, NoServices())
         outputs = in_parts(predictor.outputs, rows)
         found[each.name] = float(workload.resolve(workload.evaluate)(outputs, test).scores[goal].mean())
-    if found:
-        from workloads.sdk.plots import baselines
-
-        baselines({"model": metrics[f"test_{goal}"], **found}, goal, len(rows), plots / "baselines.png")
-    return {f"test_{goal}_of_{name}": value for name, value in found.items()}
+    return found
 
 
 def _verify(spec: Spec) -> None:
