@@ -7,6 +7,7 @@ import typer
 
 from mlops_assets.commands.shared import AsJson, add, show
 from mlops_assets.scaffold.generate import CannotGenerate, Generated, Task, Wanted, add_location, generate, package_of
+from mlops_assets.scaffold.names import holder
 from resources.settings import settings
 from workloads.sdk.kits.tables.examine import Examined
 
@@ -47,6 +48,10 @@ def new(
         if not as_json and csv is not None:
             _table(examined)
 
+    if into and (other := holder(name, folder)):
+        raise CannotGenerate(
+            f"{name!r} is taken by {other}, and names differ between the locations of a platform; choose another"
+        )
     made = generate(Wanted(name, kind, cast(Task, task), folder, csv, target, _columns(column or [])), tell)
     location = add_location(folder) if into else None
     steps = _next(name, folder)
@@ -77,6 +82,9 @@ def _target(found: Examined) -> dict[str, object]:
         "column": found.target,
         "classes": found.classes,
         "rows_without_it": found.without_target,
+        "rows_alike": found.alike,
+        "rows_alike_with_another_target": found.contrary,
+        "columns_that_give_it_away": found.giving_away,
         "classes_of_few_rows": found.rare,
     }
 
@@ -91,7 +99,8 @@ def _table(found: Examined) -> None:
     for each in found.columns:
         share = f"{each.missing:.1%}" if each.missing else ""
         examples = ", ".join(cell if len(cell) <= 20 else f"{cell[:19]}…" for cell in each.examples)
-        row = (each.name, each.column.kind, share, examples, each.column.becomes, each.column.why)
+        why = each.column.why if each.alone is None else f"{each.column.why}; alone tells {each.alone:.0%}"
+        row = (each.name, each.column.kind, share, examples, each.becomes, why)
         table.add_row(*(" ".join(text.split()).replace("[", "\\[") for text in row))
     console = Console()
     console.print(table)
@@ -99,8 +108,15 @@ def _table(found: Examined) -> None:
     console.print(f"To be told: {found.target!r}, {what}.", highlight=False, markup=False)
     if found.without_target:
         console.print(f"{found.without_target} rows without it are left out.", highlight=False)
+    for name, told in found.giving_away.items():
+        said = f"{name!r} gives the target away: alone it tells {told:.0%} of what there is to tell. If it is a copy of"
+        said += f" the target, or known only afterwards, leave it out: --column '{name}=out'."
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
     if found.alike:
-        console.print(f"{found.alike} rows are alike in all columns to one before; a release drops them.")
+        what = "texts are near-duplicates of another" if found.text else "rows are alike in all columns to one before"
+        console.print(f"{found.alike} {what}; a release drops them.")
+    if found.contrary:
+        console.print(f"{found.contrary} texts are alike, with different targets; a release drops them.")
     if found.rare:
         few = ", ".join(f"{name!r} {count}" for name, count in found.rare.items())
         console.print(f"Classes of few rows, spread over the splits: {few}.", highlight=False, markup=False)

@@ -107,7 +107,7 @@ class Judging:
         found = (
             Check(name="load", verdict="pass", text=f"it loads, and {answerer} answers", evidence=evidence),
             floor(metric, self.bound, values, evidence | {"metrics": self._means(scores)}),
-            *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
+            *slices.checks(scores, self.application.gates, self.application.metrics),
             latency(scores.of(MILLISECONDS), gates.latency_ms, "single answers", f"; by {answerer}"),
             self._control(values, control.of(metric.name)),
             comparison,

@@ -86,7 +86,7 @@ class Judging:
         checks = [
             Check(name="load", verdict="pass", text="artifacts are whole, and the served form answers"),
             self._floor(values) if gates.floor is None else floor(metric, gates.floor, values),
-            *(slices.check(values, scores.slice(each.column), metric, each) for each in gates.slices),
+            *slices.checks(scores, self.workload.gates, self.workload.metrics),
         ]
         if gates.golden:
             checks.append(golden.compare(self.workload.folder / gates.golden, predictor))

@@ -5,14 +5,15 @@ else from the column itself as it stands in the test split; numbers of many valu
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_assets.gates.statistics import Interval, difference, mean_interval
 from resources.ledger.reports import Check
-from workloads.sdk.contract import Metric, Slice
+from workloads.sdk.contract import Gates, Metric, Slice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,6 +96,26 @@ def groups(scores: "NDArray[Any]", names: "NDArray[Any]", metric: Metric, minimu
     return sorted(found, key=lambda group: (not group.judged, sign * group.value, group.name))
 
 
+class Scored(Protocol):
+    """Row scores and groups of rows by name, arrays of shape (rows,) each."""
+
+    def of(self, metric: str) -> "NDArray[Any]": ...
+    def slice(self, column: str) -> "NDArray[Any]": ...
+
+
+def checks(scores: Scored, gates: Gates, metrics: Sequence[Metric]) -> list[Check]:
+    """What a report says of all declared slices; rows to which a metric does not apply (NaN) are passed over."""
+    import numpy as np
+
+    known, found = {metric.name: metric for metric in metrics}, []
+    for each in gates.slices:
+        metric = known[each.metric or gates.metric]
+        values, names = scores.of(metric.name), scores.slice(each.column)
+        applies = ~np.isnan(values)
+        found.append(check(values[applies], names[applies], metric, each))
+    return found
+
+
 def check(scores: "NDArray[Any]", names: "NDArray[Any]", metric: Metric, declared: Slice) -> Check:
     """What a report says of a slice. A group is refused below the floor, if it has rows enough to be judged."""
     found = groups(scores, names, metric, declared.minimum_rows)
@@ -115,6 +136,10 @@ def check(scores: "NDArray[Any]", names: "NDArray[Any]", metric: Metric, declare
         text = "no group is judged"
     if gap:
         text += f"; gap to the best {gap['difference']:.4g} [{gap['interval'][0]:.4g}, {gap['interval'][1]:.4g}]"
+    never = {group.name: group.n for group in found if metric.higher_is_better and group.value == 0}
+    never = never if set(scores.tolist()) <= {0.0, 1.0} else {}
+    if never:
+        text += f"; never right: {', '.join(f'{name} (0 of {n})' for name, n in list(never.items())[:10])}"
     if few := len(found) - len(judged):
         text += f"; {few} with fewer than {declared.minimum_rows} rows are not judged"
     return Check(
@@ -131,6 +156,7 @@ def check(scores: "NDArray[Any]", names: "NDArray[Any]", metric: Metric, declare
             "more_groups": max(0, len(found) - MOST_SHOWN),
             "minimum_rows": declared.minimum_rows,
             "gap": gap,
+            "never_right": never,
         },
     )
 

@@ -1,11 +1,12 @@
 """What the data registry answers with: versions of datasets, their files; how tags and versions are written."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
 from workloads.sdk.errors import PlatformError, Unavailable
+from workloads.sdk.findings import said
 
 Bump = Literal["major", "minor", "patch"]
 VERSION = re.compile(r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)")
@@ -93,15 +94,7 @@ class ReleasedData:
         version = self.version
         what = "released" if self.created else "unchanged, no new tag: the content is that of"
         about = f"{version.rows} rows, source {version.source}, digest {version.digest[:12]}"
-        return "; ".join([f"{what} {version.tag} ({about})", *self._found()])
-
-    def _found(self) -> Iterator[str]:
-        """What processing has dropped or would have people know, of all that it counted."""
-        for name, found in self.version.metadata.get("findings", {}).items():
-            if isinstance(found, dict):
-                found = ", ".join(f"{key} {count}" for key, count in found.items())
-            if found and name not in ("rows_read", "columns"):
-                yield f"{name.replace('_', ' ')}: {', '.join(found) if isinstance(found, list) else found}"
+        return "; ".join([f"{what} {version.tag} ({about})", *said(version.metadata.get("findings", {}))])
 
 
 def tag_of(name: str, version: str) -> str:

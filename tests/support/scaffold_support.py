@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from mlops_assets.cli import app
 from mlops_assets.gates.model import judge
 from resources.ledger import Candidate
+from resources.ledger.reports import GateReport
 from resources.serving import Serving
 from resources.settings import Settings
 from workloads.sdk.artifacts import sha256
@@ -54,7 +55,14 @@ def splits(workload: Workload, folder: Path) -> dict[str, InputFile]:
 
 
 def judged(workload: Workload, result: Result, artifacts: Path, test: Path, folder: Path) -> None:
-    """A training's model passes its gates."""
+    """A training's model passes its gates, and all its pictures are drawn."""
+    assert result.warnings == []
+    report = report_of(workload, result, artifacts, test, folder)
+    assert report.verdict == "pass", report.reasons()
+
+
+def report_of(workload: Workload, result: Result, artifacts: Path, test: Path, folder: Path) -> GateReport:
+    """What the gates say of a training's model."""
     candidate = Candidate(
         id=1,
         thing=workload.name,
@@ -64,8 +72,7 @@ def judged(workload: Workload, result: Result, artifacts: Path, test: Path, fold
         created_at=datetime.now(UTC),
         parity=result.parity.model_dump() if result.parity else None,
     )
-    report = judge(workload, candidate, None, test, NoServices(), Settings(home=folder / "home"))
-    assert report.verdict == "pass", report.reasons()
+    return judge(workload, candidate, None, test, NoServices(), Settings(home=folder / "home"))
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from mlops_assets.gates.slices import MISSING, MOST_VALUES, check, column_of, grouped, groups
+from mlops_assets.gates.slices import MISSING, MOST_VALUES, check, checks, column_of, grouped, groups
 from mlops_assets.gates.statistics import Interval, difference, wilson
-from workloads.sdk.contract import Metric, Slice
+from workloads.sdk.contract import Gates, Metric, Slice
 from workloads.sdk.contract.loading import workload_of
 
 RIGHT = Metric("right", "Share of rows that are right.")
@@ -120,3 +120,29 @@ def test_wines_by_the_depth_of_their_colour(tmp_path: Path) -> None:
     assert all(one["n"] >= 10 and one["judged"] for one in found.evidence["groups"])
     assert found.evidence["gap"]["difference"] == 1.0
     assert "gap to the best 1 [" in found.text
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(5, "refuse"), (4, "pass")])
+def test_a_group_that_is_never_right_is_named_and_refused_if_it_has_rows_enough(rows: int, verdict: str) -> None:
+    names = np.array(["often"] * 95 + ["rare"] * rows)
+    scores = np.array([1.0] * 95 + [0.0] * rows)
+    found = check(scores, names, RIGHT, Slice("group", floor=0.01, minimum_rows=5))
+    assert found.verdict == verdict
+    assert f"never right: rare (0 of {rows})" in found.text
+    assert found.evidence["never_right"] == {"rare": rows}
+    none = check(np.array([0.0, 2.0]), np.array(["a", "b"]), RIGHT, Slice("group"))
+    assert none.evidence["never_right"] == {}  # a score of 0 is not "wrong" where scores are more than right and wrong
+
+
+def test_a_slice_may_look_at_another_metric_than_the_one_that_decides() -> None:
+    class Scores:
+        def of(self, metric: str) -> np.ndarray:
+            return {"right": np.array([1.0, 0.0, 1.0]), "error": np.array([3.0, np.nan, 5.0])}[metric]
+
+        def slice(self, column: str) -> np.ndarray:
+            return np.array(["a", "b", "b"])
+
+    gates = Gates("right", 0.5, 0.1, 10, slices=[Slice("group", minimum_rows=1, metric="error"), Slice("group", 0.2)])
+    of_errors, of_right = checks(Scores(), gates, [RIGHT, ERROR])
+    assert (of_errors.evidence["metric"], of_errors.n, of_errors.value) == ("error", 2, 5.0)  # where it applies
+    assert (of_right.evidence["metric"], of_right.n) == ("right", 3)

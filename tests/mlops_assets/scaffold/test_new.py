@@ -19,7 +19,7 @@ from mlflow.pyfunc.scoring_server.client import dump_input_data
 from scaffold_support import judged, new, refused, splits, written
 from serving_support import call
 
-from mlops_assets.scaffold.generate import TASKS, kinds
+from mlops_assets.scaffold.generate import TASKS, Wanted, generate, kinds
 from resources.registry import DataRegistry
 from resources.registry.version import DataError
 from resources.settings import REPOSITORY, Settings
@@ -72,9 +72,9 @@ def test_what_is_written_trains_passes_its_gates_and_serves(name: str, team, end
 
 
 def test_iris_is_what_the_template_writes(tmp_path: Path) -> None:
-    facts = written("iris", "--kind", "sklearn", "--into", tmp_path / "own")
-    for file in facts["files"]:
-        text = Path(facts["folder"], file).read_text().replace("own_models", "workloads")
+    made = generate(Wanted("iris", "sklearn", "classification", tmp_path / "own_models"))
+    for file in made.files:
+        text = (made.folder / file).read_text().replace("own_models", "workloads")
         kept = (REPOSITORY / "workloads" / "iris" / file).read_text()
         if file == "workload.py":  # the words and the gates are iris' own
             text, kept = (one.partition("class IrisParameters")[2].partition("workload = ")[0] for one in (text, kept))
@@ -155,7 +155,7 @@ BROKEN = [
     ("a,a,target\n1,2,x\n", "line 1: 'a' names two columns"),
     ("1,2,3\n4,5,6\n", "line 1: only numbers"),
     ("a,target\n1,x\n1,x,3\n", "line 3: 3 cells; the header names 2 columns"),
-    ('a,target\n1,x\n2,"y\n', "unexpected end of data"),
+    ('a,target\n1,x\n2,"y\n', "line 3: 'target' begins with a quote that nothing closes"),
     ("b,target\n" + "same,x\n" * 60, "has no column to learn from beside 'target'"),
     ("row_id,target\n1,x\n2,y\n", "has a column 'row_id', a name that every split needs"),
     ("a,target\n1,x\n2,y\n", "has 2 different rows; at least 50 are needed"),
@@ -180,6 +180,9 @@ def test_a_file_that_cannot_be_taken_is_refused_with_the_line(tmp_path: Path, te
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"a,target\n1,x\n2,\0\n")
+    said = refused("broken", "--csv", tmp_path / "rows.csv", "--target", "target", "--into", tmp_path)
+    assert said == "rows.csv, line 3: 'target' holds a NUL, which is no text; remove it"
+    (tmp_path / "rows.csv").write_bytes(b"PK\x03\x04" + bytes(range(256)) * 20)
     said = refused("broken", "--csv", tmp_path / "rows.csv", "--target", "target", "--into", tmp_path)
     assert said == "rows.csv: not a table of text; CSV, TSV, JSON lines and Parquet are read"
     said = refused("broken", "--csv", tmp_path / "nowhere.csv", "--target", "target", "--into", tmp_path)
@@ -215,6 +218,21 @@ def test_what_cannot_be_written_is_refused(arguments: list[str], message: str) -
     before = sorted((REPOSITORY / "workloads").iterdir())
     assert message in refused(*arguments)
     assert sorted((REPOSITORY / "workloads").iterdir()) == before
+
+
+def test_a_name_that_another_location_of_the_platform_has_is_refused(tmp_path: Path, monkeypatch) -> None:
+    """As a workload's or as a dataset's, in this repository or in one that workspace.yaml names."""
+    said = refused("wine", "--into", tmp_path / "team")
+    assert f"'wine' is taken by {REPOSITORY / 'workloads' / 'wine'}, and names differ between the locations" in said
+    dataset = next(one.data.name for one in load(REPOSITORY / "workloads") if one.data.name != one.name)
+    assert f"{dataset!r} is taken by " in refused(dataset, "--into", tmp_path / "team")
+    written("prices", "--kind", "plain", "--into", tmp_path / "others")
+    workspace = tmp_path / "workspace.yaml"
+    workspace.write_text("load_from:\n  - python_file:\n      relative_path: others/definitions.py\n")
+    monkeypatch.setattr("mlops_assets.scaffold.names.WORKSPACE", workspace)
+    assert "'prices' is taken by " in refused("prices", "--into", tmp_path / "team")
+    assert not (tmp_path / "team").exists()
+    assert "is there already" in refused("prices", "--into", tmp_path / "others")  # its own location
 
 
 def test_a_person_is_told_what_to_do_next(tmp_path: Path) -> None:

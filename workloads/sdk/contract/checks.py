@@ -166,6 +166,11 @@ def _rules(gates: Gates, place: str, metrics: list[str], file: Path) -> Wrong:
             yield f"{place}.slices.{number}.column", "is empty"
         if cut.column in [other.column for other in gates.slices[:number]]:
             yield f"{place}.slices.{number}.column", f"is {cut.column!r}, as that of another slice"
+        if cut.metric is not None and cut.metric not in metrics:
+            yield (
+                f"{place}.slices.{number}.metric",
+                f"is {cut.metric!r}, which is none of the declared metrics {metrics}",
+            )
         if cut.minimum_rows < 1:
             yield f"{place}.slices.{number}.minimum_rows", f"is {cut.minimum_rows}; it must be at least 1"
     if gates.golden is not None and (why := _golden(file.parent / gates.golden)):

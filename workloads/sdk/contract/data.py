@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+FETCHED = "fetched.json"  # among the raw files: where they came from
 
 
 class DataParameters(BaseModel):

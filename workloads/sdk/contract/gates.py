@@ -34,11 +34,13 @@ class Slice:
         column: one of `Evaluation.slices`, or a column of the test split; numbers are cut at their quartiles.
         floor: what every group must reach (a ceiling where lower is better); None: they are shown, and none is judged.
         minimum_rows: a group with fewer rows is shown and not judged.
+        metric: what is looked at; None: the metric that decides.
     """
 
     column: str
     floor: float | None = None
     minimum_rows: int = 10
+    metric: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,10 @@ def evaluate(
     classes: Sequence[str] | None,
     slices: Mapping[str, np.ndarray] | None = None,
 ) -> Evaluation:
-    """Score each row: `accuracy` (1 where the most probable class is right) and `log_loss`.
+    """Score each row: `accuracy` (1 where the most probable class is right), `balanced_accuracy` and `log_loss`.
+
+    The mean of the second is that of the classes' recall (Brodersen et al. 2010): a row counts for as much as its class
+    has fewer rows than the others, of the classes that the split has.
 
     Args:
         classes: the name of each column of the outputs.
@@ -32,9 +35,13 @@ def evaluate(
     assert classes is not None  # of a table whose target is a number it is None
     true = indices(targets, classes)
     given = outputs[np.arange(len(true)), true].astype(np.float64)
+    right = (outputs.argmax(axis=1) == true).astype(np.float64)
+    counts = np.bincount(true, minlength=len(classes))
+    weight = len(true) / (max(1, np.count_nonzero(counts)) * counts.clip(1))
     return Evaluation(
         scores={
-            "accuracy": (outputs.argmax(axis=1) == true).astype(np.float64),
+            "accuracy": right,
+            "balanced_accuracy": right * weight[true],
             "log_loss": -np.log(given.clip(LEAST)),
         },
         slices={"target": np.asarray(targets, str), **(slices or {})},

@@ -33,12 +33,18 @@ Task = Literal["classification", "regression"]
 Examples = tuple[np.ndarray, np.ndarray]  # rows as requests give them; classes' positions (int64), or numbers (float32)
 
 
-def train_table(job: TrainingJob, network: forms.Network, classes: Sequence[str] | None = None) -> TrainingResult:
-    """Fit a network to a table's splits (`kits/tabular.py`), as numbers, each standardised; write both forms."""
+def train_table(
+    job: TrainingJob, network: forms.Network, classes: Sequence[str] | None = None, balanced: bool = False
+) -> TrainingResult:
+    """Fit a network to a table's splits (`kits/tables`), as numbers, each standardised; write both forms.
+
+    Args:
+        balanced: rows of rare classes weigh more, so that each class counts as much as any other.
+    """
     columns = {name: column.declared() for name, column in columns_of(job.data[TRAIN]).items()}
     encode = fit_encoder(rows(job.data[TRAIN]), job.artifacts)
     examples = {split: (encode(rows(file)), _wanted(targets(file), classes)) for split, file in job.data.items()}
-    return train(job, network, examples, classes, columns, forms.standard(examples[TRAIN][0], axis=0))
+    return train(job, network, examples, classes, columns, forms.standard(examples[TRAIN][0], axis=0), balanced)
 
 
 def train(
@@ -48,6 +54,7 @@ def train(
     classes: Sequence[str] | None,
     columns: Sequence[str] | Mapping[str, Any],
     standard: tuple[Any, Any],
+    balanced: bool = False,
 ) -> TrainingResult:
     """Fit a network to the training examples; write both forms.
 
@@ -55,6 +62,7 @@ def train(
         classes: of which one is to be told; None where the target is a number.
         columns: names of the numbers in a row, or a table's columns as they are declared.
         standard: mean and deviation that inputs are standardised by: one for each column, or one for all.
+        balanced: as for `train_table`.
     """
     quiet()
     parameters = job.parameters
@@ -65,9 +73,9 @@ def train(
     (numbers, wanted), held_out = examples[TRAIN], examples[VALIDATION]
     middle, spread = (0.0, 1.0) if classes else forms.standard(wanted, axis=0)
     job.progress(0.02, f"fitting a network of {_weights(body):,} weights to {len(numbers)} rows")
-    module = Module(
-        body, "classification" if classes else "regression", parameters.learning_rate, parameters.weight_decay
-    )
+    task: Task = "classification" if classes else "regression"
+    weights = _even(wanted, outputs) if classes and balanced else None
+    module = Module(body, task, parameters.learning_rate, parameters.weight_decay, weights)
     resumed_from = fit(
         job,
         module,
@@ -122,10 +130,17 @@ class Batches:
 
 
 class Module(lightning.LightningModule):
-    """A network, its loss, and AdamW on a one-cycle schedule. `history` has a value per epoch of each curve."""
+    """A network, its loss, and AdamW on a one-cycle schedule. `history` has a value per epoch of each curve.
 
-    def __init__(self, net: nn.Module, task: Task, learning_rate: float, weight_decay: float):
+    Args:
+        weights: of the classes in the loss, float32 (classes,); None: each row weighs the same.
+    """
+
+    def __init__(
+        self, net: nn.Module, task: Task, learning_rate: float, weight_decay: float, weights: Tensor | None = None
+    ):
         super().__init__()
+        self.weights = weights
         self.net, self.task = net, task
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.history: dict[str, list[float]] = {}
@@ -135,7 +150,8 @@ class Module(lightning.LightningModule):
 
     def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         if self.task == "classification":
-            return nn.functional.cross_entropy(outputs, wanted)
+            weights = None if self.weights is None else self.weights.to(outputs.device)
+            return nn.functional.cross_entropy(outputs, wanted, weights)
         return nn.functional.mse_loss(outputs[:, 0], wanted)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
@@ -236,6 +252,12 @@ def _tensors(examples: Examples, numbers: bool, mean: Any, std: Any) -> tuple[Te
     return torch.tensor(rows), torch.tensor((wanted - mean) / std, dtype=torch.float32) if numbers else torch.tensor(
         wanted
     )
+
+
+def _even(wanted: np.ndarray, classes: int) -> Tensor:
+    """By which each class counts as much as any other."""
+    counts = np.bincount(wanted, minlength=classes)
+    return torch.tensor(len(wanted) / (np.count_nonzero(counts) * counts.clip(1)), dtype=torch.float32)
 
 
 def _weights(net: nn.Module) -> int:

@@ -1,9 +1,7 @@
 """From different rows to splits: how many are kept, and whose target is harmed. One way for tables, texts, pictures."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +9,6 @@ import numpy as np
 from workloads.sdk.contract import TEST
 from workloads.sdk.dataset import SPLITS, first_rows, share, with_label_noise
 from workloads.sdk.kits.parameters import SplitParameters
-
-FINDINGS = "findings.json"
 
 
 @dataclass(frozen=True)
@@ -66,13 +62,3 @@ def divide(
 def _values(targets: np.ndarray) -> list[Any]:
     """All values of the target, in an order in which the next is a wrong one."""
     return sorted(set(targets.tolist()), key=lambda value: share(repr(value), "wrong"))
-
-
-def keep_findings(found: Mapping[str, Any], out: Path) -> None:
-    """Write what was found while processing beside the splits."""
-    (out / FINDINGS).write_text(json.dumps(dict(found)))
-
-
-def findings(processed: Path) -> dict[str, Any]:
-    """What `keep_findings` wrote, as a part of a description."""
-    return {"findings": json.loads((processed / FINDINGS).read_text())}

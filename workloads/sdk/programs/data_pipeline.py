@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from workloads.sdk.contract import DataParameters
+from workloads.sdk.contract.data import FETCHED
 from workloads.sdk.digests import dataset_digest, digests
-
-FETCHED = "fetched.json"
 
 
 def fetch(function: Callable[..., Any], parameters: DataParameters, data: Path, about: dict[str, str]) -> None:
@@ -79,6 +78,13 @@ def file_parameters(model: type[DataParameters]) -> list[str]:
     return [name for name in fetch_parameters(model) if model.model_fields[name].annotation is Path]
 
 
+def sentence(error: Exception) -> str:
+    """What is wrong, on one line; of a file also its name."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _say(about: dict[str, str], text: str) -> None:
     print(f"{about['name']}: {text}", flush=True)
 
@@ -113,9 +119,9 @@ def main() -> int:
     more = {"splits": arguments.splits} if arguments.stage == "process" else {}
     try:
         globals()[arguments.stage](function, parameters, Path("data", arguments.name), about, **more)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         kind = "away" if isinstance(error, ConnectionError) else "error"
-        print(f"{kind}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{kind}: {sentence(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -70,6 +70,7 @@ MISTAKES = [
     (gates(slices=[Slice("parity", NAN)]), "gates.slices.0.floor is nan"),
     (gates(slices=[Slice("parity", 0.5), Slice("parity", 0.6)]), "gates.slices.1.column is 'parity'"),
     (gates(slices=[Slice("parity", 0.5, minimum_rows=0)]), "gates.slices.0.minimum_rows is 0"),
+    (gates(slices=[Slice("parity", metric="speed")]), "gates.slices.0.metric is 'speed', which is none of"),
     (gates(golden="nowhere.json"), "gates.golden names 'nowhere.json', which is not beside the declaration"),
     (gates(golden="workload.py"), "gates.golden names 'workload.py', which is not JSON"),
     (gates(on_inconclusive="hold"), "gates.on_inconclusive is 'hold'"),

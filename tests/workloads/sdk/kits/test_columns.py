@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workloads.sdk.kits.tables.cells import Cells
 from workloads.sdk.kits.tables.column import Column, WrongCell
 from workloads.sdk.kits.tables.columns import Boolean, Category, Identifier, Number, Text, column_of
 from workloads.sdk.kits.tables.dates import Date
-from workloads.sdk.kits.tables.tablefile import Cells
 from workloads.sdk.kits.tables.understand import DAYS, Understood, date, number, understand
 
 R = random.Random(5)
@@ -117,6 +117,23 @@ def test_a_person_has_the_last_word_unless_it_cannot_be() -> None:
         understood(codes, c0="magic")
     with pytest.raises(ValueError, match="has no column 'nothing'"):
         understood(codes, nothing="number")
+
+
+@pytest.mark.parametrize("cell", ["1e400", "-3.5e38", "1" + "0" * 14 + "e30"])
+def test_a_number_that_no_model_can_be_given_is_refused_with_line_and_column(cell: str) -> None:
+    with pytest.raises(ValueError, match=r"^rows\.csv, line 31: 'c0' is .*, beyond the largest number that float32"):
+        understood([*(f"{at}.5" for at in range(29)), cell])
+    assert understood([*(f"{at}.5" for at in range(29)), cell], c0="out")[0].column.kind == "out"
+
+
+@pytest.mark.parametrize("cell", ["5e-324", "-5e-324", "1e-310", "3.4e38"])
+def test_a_number_that_is_nearly_nothing_or_nearly_all_is_one(cell: str) -> None:
+    (found,) = understood([*(f"{at}.5" for at in range(29)), cell])
+    column = found.column
+    assert isinstance(column, Number)
+    assert np.isfinite([column.low, column.high]).all()
+    assert column.low <= float(cell) <= column.high
+    assert np.isfinite(column.numbers(column.parse([cell]))[0]).all()
 
 
 # Each kind of column, and pairs of a file's cell and a request's that mean the same; None: the cell is missing.

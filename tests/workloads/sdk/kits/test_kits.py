@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, log_loss, r2_score
+from sklearn.metrics import accuracy_score, log_loss, r2_score, recall_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -116,6 +116,9 @@ def test_classes_are_scored_as_scikit_learn_does(data: st.DataObject, classes: i
     outputs = raw / raw.sum(axis=1, keepdims=True)
     scores = classification.evaluate(outputs, wanted, names).scores
     assert scores["accuracy"].mean() == accuracy_score(wanted, np.asarray(names)[outputs.argmax(axis=1)])
+    predicted = np.asarray(names)[outputs.argmax(axis=1)]
+    recall = recall_score(wanted, predicted, labels=sorted(set(wanted)), average="macro", zero_division=0)
+    assert np.isclose(scores["balanced_accuracy"].mean(), recall)
     assert np.isclose(scores["log_loss"].mean(), log_loss(wanted, outputs, labels=names), rtol=1e-4)
     with pytest.raises(ValueError, match="'another' is none of the classes"):
         classification.evaluate(outputs, np.asarray(["another"] * count), names)

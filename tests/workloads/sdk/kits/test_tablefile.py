@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from workloads.sdk.kits.parameters import TableParameters
 from workloads.sdk.kits.tables.columns import Number
-from workloads.sdk.kits.tables.tablefile import read
+from workloads.sdk.kits.tables.tablefile import of, read
 from workloads.sdk.kits.tables.tabular import Table, copied
 from workloads.sdk.kits.tables.tabular import rows as rows_of_split
 
@@ -117,12 +117,109 @@ def test_a_time_with_a_zone_keeps_it(tmp_path: Path) -> None:
     assert read(tmp_path / "rows.parquet").column("at") == ["2026-03-01T12:00:00+00:00"]
 
 
+ROWS = "".join(f"{at / 7},w{at % 5},{'xy'[at % 2]}\n" for at in range(20))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f'a,b,target\n{ROWS}3,"open,x\n{ROWS}', "line 22: 'b' begins with a quote that nothing closes"),
+        (
+            f'a,b,target\n{ROWS}3,"open,x\n4,"fine",y\n{ROWS}',
+            "line 22: 'b' begins with a quote, and more follows after",
+        ),
+        (f'a,b,target\n{ROWS}3,"in ""two\nlines""","open\n', "line 23: 'target' begins with a quote that nothing"),
+        (f'a,b,target\n"two\nlines",w,x\n3,w,"y" z\n{ROWS}', "line 4: 'target' begins with a quote, and more follows"),
+        (f'"a,b,target\n{ROWS}', "line 1: column 1 begins with a quote that nothing closes"),
+        (f'a,b,target\n{ROWS}"two\nlines",w\n', "lines 22 to 23: 2 cells; the header names 3 columns"),
+        (f"a,b,target\n{ROWS}3,o\0pen,x\n", "line 22: 'b' holds a NUL, which is no text; remove it"),
+        (f"a,b\0,target\n{ROWS}", "line 1: the name of column 2 holds a NUL"),
+        ("a,b,target\n", "a header alone; rows must follow it"),
+        ("a,b,target", "a header alone; rows must follow it"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence_with_line_and_column(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r"rows\.csv") as error:
+        read(written(tmp_path, content.encode()))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_every_reader_refuses_what_is_no_text_no_row_and_no_file(tmp_path: Path, ending: str) -> None:
+    def file(name: str, rows: list[dict[str, str]]) -> Path:
+        made = tmp_path / f"{name}.{ending}"
+        if ending == "parquet":
+            parquet.write_table(pa.Table.from_pylist(rows, pa.schema([("a", pa.string()), ("b", pa.string())])), made)
+        elif ending == "jsonl":
+            made.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            made.write_text("\n".join(["a,b", *(",".join(row.values()) for row in rows)]))
+        return made
+
+    plain = [{"a": f"word {at}", "b": "y"} for at in range(30)]
+    with pytest.raises(ValueError, match=r"^nul\.\w+, line \d+: 'b' holds a NUL, which is no text"):
+        read(file("nul", [*plain, {"a": "x", "b": "o\0o"}]))
+    with pytest.raises(ValueError, match=r"^none\.\w+( is empty|: a header alone)"):
+        read(file("none", []))
+    folder = tmp_path / f"folder.{ending}"
+    folder.mkdir()
+    with pytest.raises(ValueError, match=rf"folder\.{ending} is a folder; name a file in it"):
+        read(folder)
+    with pytest.raises(ValueError, match="/dev/null is no file; name one"):
+        read(Path("/dev/null"))
+    long = read(file("long", [*plain, {"a": "z" * 140_000, "b": "y"}]))
+    assert len(long.column("a")[-1]) == 140_000
+
+
+def test_half_a_character_and_a_line_of_lists_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 2: 'a' holds half of a character"):
+        read(written(tmp_path, b'{"a": "x"}\n{"a": "\\ud800"}\n', "rows.jsonl"))
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 1: lists in lists"):
+        read(written(tmp_path, b"[" * 100_000, "rows.jsonl"))
+    found = read(written(tmp_path, '{"a": "x\u2028y"}\n{"a": "z"}\r\n'.encode(), "rows.jsonl"))
+    assert (found.column("a"), found.lines) == (["x\u2028y", "z"], [1, 2])
+
+
+def test_long_quoted_cells_of_many_lines_do_not_hide_the_dialect(tmp_path: Path) -> None:
+    cell = '"' + "one, two; three\n" * 9000 + '"'
+    found = read(written(tmp_path, f"a;b\n{cell};1\n{cell};2\n".encode()))
+    assert found.header == ["a", "b"]
+    assert found.column("b") == ["1", "2"]
+
+
+def test_quotes_mean_nothing_in_a_file_of_tabs_that_they_would_break(tmp_path: Path) -> None:
+    found = read(written(tmp_path, b'a\tb\n1\t5" pipe\n2\t"open\n3\tx\n', "rows.tsv"))
+    assert found.column("b") == ['5" pipe', '"open', "x"]
+
+
+def test_durations_are_seconds_and_other_types_are_refused_with_the_column(tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"a": [timedelta(minutes=1), None], "b": ["x", "y"]}), file)
+    assert read(file).column("a") == ["60.0", ""]
+    for column in (pa.array([[1], [2]]), pa.array([b"x", b"y"]), pa.array([2**50, 2**51], pa.timestamp("ms"))):
+        parquet.write_table(pa.table({"a": ["x", "y"], "b": column}), file)
+        with pytest.raises(ValueError, match=r"^rows\.parquet: the column 'b' holds .*, which cannot be read: "):
+            read(file)
+    whole = file.read_bytes()
+    with pytest.raises(ValueError, match=r"^rows\.parquet is no Parquet file: "):
+        read(written(tmp_path, whole[: len(whole) // 2] + whole[-100:], "rows.parquet"))
+
+
+def test_a_folder_of_raw_files_without_a_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds 0 files, and a table is one"):
+        of(tmp_path)
+    (tmp_path / "fetched.json").write_text("{}")
+    (tmp_path / "own.json").write_text("{}")
+    assert of(tmp_path).name == "own.json"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("rows.jsonl", b'{"a": 1}\n{"a": [1]}\n', "line 2: 'a' holds lists; a table has one value in a cell"),
         ("rows.jsonl", b'{"a": 1}\n[1]\n', "line 2: not an object"),
-        ("rows.jsonl", b'{"a": 1}\n{"a"\n', "line 2: "),
+        ("rows.jsonl", b'{"a": 1}\n{"a"\n', "line 2: no JSON at character 5: Expecting ':' delimiter"),
         ("rows.parquet", b"PAR1", "is no Parquet file"),
         ("rows.csv", b"\xff\xfea\0,\0b\0\n\0\x00\xd8\n\0", "not utf-16, as its first bytes say"),
         ("rows.csv", b"a,b\n1,2\n\0\0\0\0\n", "not a table of text"),

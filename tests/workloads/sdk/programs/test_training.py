@@ -38,6 +38,37 @@ def test_result_says_what_was_made(trained: tuple[Spec, Path, Result]):
     assert result.versions["scikit-learn"]
 
 
+def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_never_the_model(
+    trained: tuple[Spec, Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    spec, _, whole = trained
+    assert whole.warnings == []
+
+    def broken(*_: object) -> None:
+        raise ValueError("no\nfont")
+
+    monkeypatch.setattr("workloads.sdk.plots.bars", broken)
+    lines: list[str] = []
+    result = run(spec, tmp_path, lambda share, text: lines.append(text))
+    assert (result.digest, result.metrics) == (whole.digest, whole.metrics)
+    (warning,) = result.warnings
+    assert warning.endswith("could not be drawn: ValueError: no font")
+    assert f"warning: {warning}" in lines
+    assert result.plots == ["confusion_matrix.png"]  # what came before it
+
+
+def test_data_that_cannot_be_made_ends_a_training_by_hand_in_one_sentence(capsys, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise ValueError("rows.csv, line 7: 'a' is 'x', which is no finite number")
+
+    monkeypatch.setattr("workloads.wine.data.process", broken)
+    with pytest.raises(SystemExit) as ended:
+        main("workloads.wine", [])
+    said = "training failed: the data cannot be made: rows.csv, line 7: 'a' is 'x', which is no finite number"
+    assert ended.value.code == said
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_valid_result_is_taken_and_damaged_one_is_not(trained: tuple[Spec, Path, Result], tmp_path: Path):
     spec, out, result = trained
     copy = Path(shutil.copytree(out, tmp_path / "copy"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from workloads.sdk import plots
+from workloads.sdk import findings, plots
 from workloads.sdk.contract import TEST
 from workloads.sdk.dataset import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
 from workloads.sdk.kits import splits
@@ -44,7 +44,7 @@ def split(
         "duplicates_dropped": len(ids) - len(first) + (len(frozen[1]) - len(tests) if frozen else 0),
         "dropped_since_in_test": len(first) - len(own),
     }
-    splits.keep_findings(found, out)
+    findings.keep(found, out)
 
 
 def _test_rows(frozen: Pictures, out: Path) -> set[str]:
@@ -71,7 +71,7 @@ def _write(file: Path, rows: list[str], images: np.ndarray, target: np.ndarray) 
 
 def describe(processed: Path, labels: Sequence[str]) -> dict[str, Any]:
     """Schema, splits, statistics, the labels' names, and what was found while processing."""
-    return {**describe_splits(processed), "labels": list(labels), **splits.findings(processed)}
+    return {**describe_splits(processed), "labels": list(labels), "findings": findings.read(processed)}
 
 
 def schema(labels: Sequence[str], pixels: Collection[int]) -> Any:
@@ -125,5 +125,6 @@ def surest_mistakes(outputs: np.ndarray, split: Path, labels: Sequence[str], fil
         pixels = images(split)
         side = int(np.sqrt(pixels.shape[1]))
         grey = (pixels[surest] * (255 / max(int(pixels.max()), 1))).astype(np.uint8).reshape(-1, side, side)
-        notes = [f"{labels[true[at]]},\ntaken for\n{labels[predicted[at]]}" for at in surest]
+        names = list(map(plots.drawable, labels))
+        notes = [f"{names[true[at]]},\ntaken for\n{names[predicted[at]]}" for at in surest]
         plots.gallery(grey, notes, "Mistakes that the model was surest of", file)

@@ -7,7 +7,7 @@ models, unless that was chosen, and one that says the same of every row.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,7 +23,11 @@ FOLDS = 5
 
 
 def train(
-    job: TrainingJob, models: Mapping[str, Any], classes: Sequence[str] | None = None, only: str = "auto"
+    job: TrainingJob,
+    models: Mapping[str, Any],
+    classes: Sequence[str] | None = None,
+    only: str = "auto",
+    by: Literal["accuracy", "balanced_accuracy"] = "accuracy",
 ) -> TrainingResult:
     """Fit the best of the models to the training split, and write it with its baselines.
 
@@ -31,9 +35,10 @@ def train(
         models: estimators by name; the last is the baseline of the others.
         classes: of which one is to be told; None where the target is a number.
         only: the one to take, or `auto`.
+        by: what the best of classifiers is chosen by, the metric that decides; of regressions it is `r2`.
     """
     asked = models if only == "auto" else {only: models[only]}
-    trials = _trials(job, asked, classes) if len(asked) > 1 else []
+    trials = _trials(job, asked, classes, by) if len(asked) > 1 else []
     best = next((trial.name for trial in trials if trial.best), next(iter(asked)))
     result = kit.train(job, models[best], classes)
     simplest = list(models)[-1]
@@ -43,15 +48,15 @@ def train(
     return TrainingResult(metrics=result.metrics, trials=trials)
 
 
-def _trials(job: TrainingJob, models: Mapping[str, Any], classes: Sequence[str] | None) -> list[Trial]:
-    """Each model's mean score on the rows held out: accuracy, or the coefficient of determination."""
+def _trials(job: TrainingJob, models: Mapping[str, Any], classes: Sequence[str] | None, by: str) -> list[Trial]:
+    """Each model's mean score on the rows held out: as asked for, or the coefficient of determination."""
     table, wanted, parts = _parts(job, classes)
-    metric, found = "r2" if classes is None else "accuracy", []
+    metric, found = "r2" if classes is None else by, []
     for number, (name, model) in enumerate(models.items()):
         job.progress(0.1 * number / len(models), f"trying {name} on {len(parts)} part(s) of the rows")
         began = perf_counter()
         with kit.threads(job.tier):
-            scores = [_score(model, table, wanted, learned, held, job) for learned, held in parts]
+            scores = [_score(model, table, wanted, learned, held, job, metric) for learned, held in parts]
         found.append((name, float(np.mean(scores)), perf_counter() - began))
     best = max(found, key=lambda each: each[1])[0]
     return [
@@ -83,12 +88,15 @@ def _parts(
     return table, wanted, list(folds.split(np.zeros(len(table)), wanted))
 
 
-def _score(model: Any, table: Rows, wanted: np.ndarray, learned: np.ndarray, held: np.ndarray, job: TrainingJob) -> Any:
+def _score(
+    model: Any, table: Rows, wanted: np.ndarray, learned: np.ndarray, held: np.ndarray, job: TrainingJob, metric: str
+) -> float:
     from sklearn.base import clone
+    from sklearn.metrics import get_scorer
 
     columns = names(columns_of(job.data[TRAIN]))
     fitted = prepared(clone(model), table[learned]).fit(frame(table[learned], columns), wanted[learned])
-    return fitted.score(frame(table[held], columns), wanted[held])
+    return float(get_scorer(metric)(fitted, frame(table[held], columns), wanted[held]))
 
 
 def _baseline(job: TrainingJob, name: str, model: Any, classes: Sequence[str] | None) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from workloads.sdk.kits.tables.column import Column, WrongCell, each, missing, or_null, refuse, short
 from workloads.sdk.kits.tables.dates import Date
+from workloads.sdk.kits.words import words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -244,7 +245,7 @@ class Text(_Words):
     def numbers(self, values: np.ndarray) -> list[np.ndarray]:
         counts = np.zeros((len(values), self.buckets), np.float32)
         for row, text in enumerate(values):
-            found = re.findall(r"\w+", text.lower()) if self.buckets else []
+            found = words(text) if self.buckets else []
             for gram in (*found, *map(" ".join, pairwise(found))):
                 counts[row, crc32(gram.encode()) % self.buckets] += 1
         return list(np.log1p(counts).T)

@@ -9,7 +9,7 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from workloads.sdk import findings
 from workloads.sdk.contract import Fetched
 from workloads.sdk.dataset import (
     ROW_ID,
@@ -31,10 +32,11 @@ from workloads.sdk.dataset import (
 from workloads.sdk.kits import splits
 from workloads.sdk.kits.parameters import TableParameters
 from workloads.sdk.kits.tables import tablefile
+from workloads.sdk.kits.tables.cells import Cells
 from workloads.sdk.kits.tables.column import Column, missing
 from workloads.sdk.kits.tables.columns import Number, column_of
 from workloads.sdk.kits.tables.rows import Columns, Rows, of_values
-from workloads.sdk.kits.tables.tablefile import Cells
+from workloads.sdk.kits.tables.telling import giving_away, telling
 from workloads.sdk.kits.tables.understand import described
 
 SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
@@ -67,15 +69,17 @@ class Table:
     def process(self, parameters: TableParameters, raw: Path, out: Path) -> None:
         """Write the splits of the table's file in `raw`. Raises ValueError naming the line that is wrong."""
         table = tablefile.read(tablefile.of(raw))
+        values, targets = self.read(table)
+        shares = telling(self.kept, values, targets, self.classes is not None)
         columns = [
-            described(table, name, column).facts()
+            replace(described(table, name, column), alone=shares.get(name)).facts()
             for name, column in self.columns.items()
             if column.kept or name in table.header
         ]
-        found: dict[str, Any] = {"columns": columns}
+        found: dict[str, Any] = {"columns": columns, "give_the_target_away": giving_away(self.columns, shares)}
         if more := [name for name in table.header if name not in self.columns and name != self.target]:
             found["columns_not_declared"] = more
-        self.split(*self.read(table), parameters, out, found)
+        self.split(values, targets, parameters, out, found)
 
     def read(self, table: Cells) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Values by column and targets, of all rows; "" or NaN where a target is missing. Raises ValueError."""
@@ -134,7 +138,7 @@ class Table:
             "alike_with_another_target": contrary,
             "classes_of_few_rows": {name: count for name, count in sorted(counts.items()) if count < RARE},
         }
-        splits.keep_findings(found | dict(known or {}), out)
+        findings.keep(found | dict(known or {}), out)
 
     def _fate(self, look: str, told: set[Any]) -> str:
         """The split of the rows that look so, of which this is to be told."""
@@ -143,7 +147,7 @@ class Table:
 
     def describe(self, parameters: TableParameters, processed: Path) -> dict[str, Any]:
         """Schema, splits, statistics, and what was found while processing."""
-        return {**describe_splits(processed), **splits.findings(processed)}
+        return {**describe_splits(processed), "findings": findings.read(processed)}
 
     def schema(self) -> Any:
         """What every split must satisfy, a pandera `DataFrameSchema`."""

@@ -7,19 +7,24 @@ word (`kinds`) goes before all of it.
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 
-from workloads.sdk.kits.tables.column import Column, missing
-from workloads.sdk.kits.tables.columns import Boolean, Category, Identifier, LeftOut, Number, Text
+import numpy as np
+
+from workloads.sdk.kits.tables.cells import Cells
+from workloads.sdk.kits.tables.column import Column, missing, short
+from workloads.sdk.kits.tables.columns import LARGEST, Boolean, Category, Identifier, LeftOut, Number, Text
 from workloads.sdk.kits.tables.dates import ISO, Date, moment
-from workloads.sdk.kits.tables.tablefile import Cells
+from workloads.sdk.kits.words import length
 
 KINDS = ("number", "boolean", "category", "date", "text", "identifier", "out")
 BUCKETS = 64  # of a text that is learned from
 NEARLY_EMPTY = 0.95  # share of missing cells from which on a column is left out
 NEARLY_UNIQUE = 0.9  # share of different texts from which on they are names
+ONE_WAY, EVENLY = 0.99, 0.99  # share of steps, and correlation with the row, of numbers that count rows
 SENTENCE = 4  # words on average, from which on texts are no names of anything
 LARGEST_WHOLE = 2**53  # from here on not every whole number is a double
 SHOWN = 3
@@ -41,6 +46,14 @@ DAYS = ("%d.%m.%Y", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", 
 FORMATS = (*DAYS, *(f"{day} {clock}" for day, clock in product(DAYS, CLOCKS)))
 
 
+class BeyondFloat(ValueError):
+    """A number that no model can be given: `cell` holds one that float32 has no place for."""
+
+    def __init__(self, cell: str):
+        super().__init__(f"is {short(cell)}, beyond the largest number that float32 holds")
+        self.cell = cell
+
+
 @dataclass(frozen=True)
 class Understood:
     """A column, what it is taken for, and why.
@@ -49,12 +62,21 @@ class Understood:
         column: how its cells are read, what is learned from them, and why it is taken for that.
         missing: share of rows without a value.
         examples: some cells as the file has them.
+        read: what becomes of it, where its column does not say.
+        alone: share of what there is to tell that the column tells alone (`telling.py`), where that is known.
     """
 
     name: str
     column: Column
     missing: float
     examples: tuple[str, ...]
+    read: str = ""
+    alone: float | None = None
+
+    @property
+    def becomes(self) -> str:
+        """What a model makes of it, for people."""
+        return self.read or self.column.becomes
 
     def facts(self) -> dict[str, object]:
         """For people and programs: what was understood, in words."""
@@ -63,8 +85,9 @@ class Understood:
             "kind": self.column.kind,
             "missing": round(self.missing, 4),
             "examples": list(self.examples),
-            "becomes": self.column.becomes,
+            "becomes": self.becomes,
             "why": self.column.why,
+            "tells_alone": self.alone,
         }
 
 
@@ -75,7 +98,8 @@ def understand(table: Cells, target: str | None = None, kinds: Mapping[str, str]
         kinds: what a person says that columns are: one of `KINDS`; for a date also `date:<format>`.
 
     Raises:
-        ValueError: a name is of no column, a kind is none, or a column cannot be read as what a person says it is.
+        ValueError: a name is of no column, a kind is none, a column cannot be read as what a person says it is, or
+            holds a number that no model can be given.
     """
     asked = dict(kinds or {})
     for name in asked:
@@ -83,12 +107,13 @@ def understand(table: Cells, target: str | None = None, kinds: Mapping[str, str]
     decimal, found = decimal_sign(table), []
     for name in table.header:
         if name != target:
-            counts, share = _counted(table, name)
-            made = (
-                _asked(name, asked[name], counts, decimal, table.name)
-                if name in asked
-                else _found(name, counts, share, decimal)
-            )
+            try:
+                made = _asked(table, name, asked[name], decimal) if name in asked else _found(table, name, decimal)
+            except BeyondFloat as error:
+                line = table.lines[table.column(name).index(error.cell)]
+                raise ValueError(
+                    f"{table.name}, line {line}: {name!r} {error}; mend it, or say --column '{name}=out'"
+                ) from None
             found.append(described(table, name, made))
     return found
 
@@ -106,7 +131,8 @@ def _counted(table: Cells, name: str) -> tuple[Counter[str], float]:
     return counts, 1 - sum(counts.values()) / len(cells) if cells else 1.0
 
 
-def _asked(name: str, asked: str, counts: Counter[str], decimal: str | None, file: str) -> Column:
+def _asked(table: Cells, name: str, asked: str, decimal: str | None) -> Column:
+    counts, _ = _counted(table, name)
     kind, _, written = asked.partition(":")
     made: Column | None
     match kind:
@@ -126,11 +152,12 @@ def _asked(name: str, asked: str, counts: Counter[str], decimal: str | None, fil
             raise ValueError(f"{name}={asked}: a column is one of {', '.join(KINDS)}, or date:%d.%m.%Y and the like")
     if made is None:
         few = ", ".join(map(repr, list(counts)[:SHOWN]))
-        raise ValueError(f"{file}: the column {name!r} cannot be read as {asked}; it holds {few} and the like")
+        raise ValueError(f"{table.name}: the column {name!r} cannot be read as {asked}; it holds {few} and the like")
     return replace(made, why="as asked for")
 
 
-def _found(name: str, counts: Counter[str], share: float, decimal: str | None) -> Column:
+def _found(table: Cells, name: str, decimal: str | None) -> Column:
+    counts, share = _counted(table, name)
     rows = sum(counts.values())
     if share >= NEARLY_EMPTY:
         return LeftOut(why=f"{share:.1%} of its cells are empty" if rows else "no cell holds a value")
@@ -140,14 +167,14 @@ def _found(name: str, counts: Counter[str], share: float, decimal: str | None) -
         return replace(made, why=f"only {made.true!r} and {made.false!r}")
     if dated := date(counts):
         return replace(dated, why=_date_why(dated, counts))
-    if all(re.fullmatch(r"[0-9]+", cell) for cell in counts):
-        if any(cell.startswith("0") and len(cell) > 1 for cell in counts):
+    if all(re.fullmatch(r"[#№]?\s?[0-9]+", cell) for cell in counts):
+        if any(re.search(r"(?<![0-9])0[0-9]", cell) for cell in counts):
             return Identifier(why="digits with leading zeros are names")
-        if named := _numbered(name, counts):
+        if named := _numbered(name, [cell for cell in table.column(name) if not missing(cell)]):
             return Identifier(why=named)
     if numeric := number(counts, decimal):
         return replace(numeric, why=_number_why(numeric, counts))
-    words = sum(len(cell.split()) * count for cell, count in counts.items()) / rows
+    words = sum(length(cell) * count for cell, count in counts.items()) / rows
     if words >= SENTENCE and len(counts) > rows / 2:
         return Text(why=f"free text, {words:.0f} words on average")
     if len(counts) >= NEARLY_UNIQUE * rows and rows > 1:
@@ -178,6 +205,9 @@ def number(counts: Mapping[str, int], decimal: str | None = None) -> Number | No
 
     Args:
         decimal: the decimal sign of the file's other columns, for cells such as `1,234` that may be either.
+
+    Raises:
+        BeyondFloat: all are numbers, and one is too large.
     """
     affixes: set[str] = {_affix(cell) for cell in counts}
     affix = max(affixes, default="")
@@ -198,10 +228,10 @@ def number(counts: Mapping[str, int], decimal: str | None = None) -> Number | No
         grouped = decimal not in (None, sign)
         fits = (way for way in able if sign == (way.thousands if grouped else way.decimal))
         chosen = next(fits, chosen)
-    values = [value for cell in counts if (value := chosen.read(cell)) is not None]
-    if not all(abs(value) <= 3e38 for value in values):
-        return None
-    low, high = with_room(values)
+    values = {cell: value for cell in counts if (value := chosen.read(cell)) is not None}
+    if beyond := next((cell for cell, value in values.items() if not abs(value) <= LARGEST), None):
+        raise BeyondFloat(beyond)
+    low, high = with_room(list(values.values()))
     return replace(chosen, low=low, high=high)
 
 
@@ -256,18 +286,27 @@ def _number_why(found: Number, counts: Mapping[str, int]) -> str:
     return "whole numbers" if all(re.fullmatch(r"[-+]?[0-9]+", cell) for cell in counts) else "numbers"
 
 
-def _numbered(name: str, counts: Mapping[str, int]) -> str | None:
-    """Why whole numbers are names of rows, if they are."""
-    values = [int(cell) for cell in counts]
+def _numbered(name: str, cells: Sequence[str]) -> str | None:
+    """Why whole numbers, in the order of the file, are names of rows, if they are."""
+    values = [int(re.sub(r"\D", "", cell)) for cell in dict.fromkeys(cells)]
     if max(values) >= LARGEST_WHOLE:
         return "whole numbers beyond 2**53, of which a model's numbers would lose digits"
-    unique = len(counts) >= NEARLY_UNIQUE * sum(counts.values())
-    if unique and len(values) > 20:
-        if max(values) - min(values) < 1.1 * len(values):
+    if len(values) >= NEARLY_UNIQUE * len(cells) and len(values) > 20:
+        low, high = min(values), max(values)
+        if high - low < 1.1 * len(values) * math.gcd(*(value - low for value in values)):
             return "numbers of the rows"
+        if _rise(values):
+            return "whole numbers that rise or fall with the rows of the file, as their numbers do"
         if NAMED_ID.search(name.strip()):
             return "nearly unique, and named as a key"
     return None
+
+
+def _rise(values: Sequence[int]) -> bool:
+    """Whether numbers count rows of which some are gone: they go one way, and evenly."""
+    steps = np.diff(values)
+    one_way = max((steps > 0).mean(), (steps < 0).mean()) >= ONE_WAY
+    return bool(one_way and abs(np.corrcoef(np.arange(len(values)), values)[0, 1]) >= EVENLY)
 
 
 def _undecided(counts: Mapping[str, int]) -> bool:
@@ -285,8 +324,9 @@ def decimal_sign(table: Cells) -> str | None:
     for cells in table.columns.values():
         counts = Counter(cell for cell in cells if not missing(cell))
         doubtless = counts and not _undecided(counts) and any("," in cell or "." in cell for cell in counts)
-        if doubtless and (found := number(counts)) and any(found.decimal in cell for cell in counts):
-            signs.add(found.decimal)
+        with suppress(BeyondFloat):
+            if doubtless and (found := number(counts)) and any(found.decimal in cell for cell in counts):
+                signs.add(found.decimal)
     return signs.pop() if len(signs) == 1 else None
 
 
@@ -300,8 +340,8 @@ def with_room(values: list[float]) -> tuple[float, float]:
     """Smallest and largest value with room around them, as much as they span; what is never negative stays so."""
     low, high = min(values), max(values)
     span = (high - low) or abs(high) or 1.0
-    least = 0.0 if low >= 0 else rounded(low - span, math.floor)
-    return least, rounded(high + span, math.ceil)
+    least = 0.0 if low >= 0 else max(rounded(low - span, math.floor), -LARGEST)
+    return least, min(rounded(high + span, math.ceil), LARGEST)
 
 
 def rounded(value: float, way: Callable[[float], int]) -> float:

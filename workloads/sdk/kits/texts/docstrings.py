@@ -31,7 +31,7 @@ UNDERLINED = re.compile(r"^(\S.*)\n[-=~^]{3,}$", re.MULTILINE)  # a docstring's 
 FOREIGN = {"thirdparty_files", "vendored", "_vendor"}  # folders of other people's modules
 LITTLE = 200  # characters of a module's docstrings
 # Example data: packages of the standard library that every installation has, and that have something to say.
-PACKAGES = ("asyncio", "collections", "concurrent", "email", "http", "importlib", "logging", "unittest", "xml")
+PACKAGES = ("asyncio", "email", "http", "importlib", "logging", "unittest", "xml")
 
 
 @dataclass(frozen=True)

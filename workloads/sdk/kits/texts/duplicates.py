@@ -4,13 +4,15 @@ and Ullman, "Mining of Massive Datasets", chapter 3), every pair that it suspect
 With 20 bands of 3 rows a pair of Jaccard similarity 0.7 is missed once in 4,500 times, one of 0.8 once in 6 million.
 """
 
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
+
+from workloads.sdk.kits.words import alike
 
 BANDS, ROWS = 20, 3
 PRIME = 2**31 - 1
@@ -19,13 +21,42 @@ SIMILAR = 0.7  # Jaccard similarity of shingles from which on two texts are near
 
 def shingles(text: str) -> frozenset[int]:
     """Hashes below `PRIME` of every three words after each other; case, digits and signs do not count."""
-    words = re.findall(r"[a-z]+", text.lower())
+    words = alike(text)
     return frozenset(zlib.crc32(" ".join(words[at : at + 3]).encode()) % PRIME for at in range(max(1, len(words) - 2)))
 
 
 def similarity(one: frozenset[int], two: frozenset[int]) -> float:
     """Jaccard similarity: shared shingles over all."""
     return len(one & two) / len(one | two)
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """What is left of texts of which none is a near-duplicate of another.
+
+    Attributes:
+        first: positions of those that are kept: of some that are alike the first.
+        repeated: how many are alike to one that is kept.
+        contrary: how many are alike and have different targets, so that none of them is kept.
+    """
+
+    first: list[int]
+    repeated: int
+    contrary: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.repeated} are dropped as near-duplicates of others, and {self.contrary} that are alike and have "
+            "different targets"
+        )
+
+
+def unlike(texts: Sequence[str], classes: Sequence[str] | None = None) -> Unlike:
+    """The texts to keep; `classes` are their targets, where they are no numbers."""
+    found = groups(texts)
+    kept = [group for group in found if classes is None or len({classes[at] for at in group}) == 1]
+    alike = sum(map(len, kept))
+    return Unlike([group[0] for group in kept], alike - len(kept), len(texts) - alike)
 
 
 def groups(texts: Sequence[str], similar: float = SIMILAR) -> list[list[int]]:

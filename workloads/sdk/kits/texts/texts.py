@@ -4,14 +4,14 @@
 follows from its own first words, so that those which begin alike stay together; it is the same in every version.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workloads.sdk import findings
 from workloads.sdk.contract import TEST, Fetched
 from workloads.sdk.dataset import ROW_ID, TARGET, describe_splits, identity, read_split, split_of, write_split
 from workloads.sdk.kits import splits
@@ -19,6 +19,7 @@ from workloads.sdk.kits.parameters import SplitParameters
 from workloads.sdk.kits.tables import tablefile
 from workloads.sdk.kits.tables.tabular import copied, targets
 from workloads.sdk.kits.texts import duplicates
+from workloads.sdk.kits.words import alike
 
 __all__ = ["Fetched", "Texts", "copied", "example", "rows", "targets", "texts"]
 
@@ -42,12 +43,12 @@ class Texts:
     classes: Sequence[str] | None = None
 
     def process(
-        self, parameters: SplitParameters, raw: Path, out: Path, findings: dict[str, Any] | None = None
+        self, parameters: SplitParameters, raw: Path, out: Path, known: Mapping[str, Any] | None = None
     ) -> None:
         """Write the splits of the table's file in `raw`. Raises ValueError naming the line that is wrong."""
         table = tablefile.read(tablefile.of(raw))
         given = table.numbers(self.target) if self.classes is None else table.texts(self.target)
-        self.split(table.texts(self.text), given, parameters, out, findings=findings)
+        self.split(table.texts(self.text), given, parameters, out, known=known)
 
     def split(
         self,
@@ -56,14 +57,14 @@ class Texts:
         parameters: SplitParameters,
         out: Path,
         published: Sequence[str] | None = None,
-        findings: dict[str, Any] | None = None,
+        known: Mapping[str, Any] | None = None,
     ) -> None:
         """Write `<split>.parquet` and `findings.json` (what was dropped) into `out`.
 
         Args:
             targets: a string or number for each text.
             published: each text's split, where the publisher chose them.
-            findings: what else is to be kept in mind.
+            known: more findings.
 
         Raises:
             ValueError: a split would be empty.
@@ -73,27 +74,27 @@ class Texts:
         order = sorted((chosen.get(text) != TEST, identity(text.encode()), at) for at, text in enumerate(texts))
         ids = [row for _, row, _ in order]
         given, wanted = [texts[at] for *_, at in order], np.asarray([targets[at] for *_, at in order])
-        groups = duplicates.groups(given)
-        alike = [group for group in groups if self.classes is None or len(set(wanted[group].tolist())) == 1]
-        first = np.asarray([group[0] for group in alike], np.int64)
+        kept = duplicates.unlike(given, None if self.classes is None else wanted.tolist())
+        first = np.asarray(kept.first, np.int64)
         fates = [chosen.get(given[at]) or split_of(_beginning(given[at]), SHARES) for at in first]
         try:
             divided = list(splits.divide([ids[at] for at in first], wanted[first], fates, parameters, self.classes))
         except ValueError as error:
-            raise ValueError(f"{error}; texts that begin alike share a split") from None
+            why = f"texts that begin alike share a split, and of {len(texts)} texts {kept}"
+            raise ValueError(f"{error}; {why}") from None
         for split in divided:
             columns = {TEXT: [given[at] for at in first[split.chosen]], TARGET: split.targets.tolist()}
             write_split({ROW_ID: split.ids, **columns}, out / f"{split.name}.parquet")
         found = {
             "rows_read": len(texts),
-            "near_duplicates_dropped": sum(len(group) - 1 for group in alike),
-            "dropped_since_alike_with_another_target": sum(map(len, groups)) - sum(map(len, alike)),
+            "near_duplicates_dropped": kept.repeated,
+            "dropped_since_alike_with_another_target": kept.contrary,
         }
-        splits.keep_findings({**found, **(findings or {})}, out)
+        findings.keep(found | dict(known or {}), out)
 
     def describe(self, parameters: SplitParameters, processed: Path) -> dict[str, Any]:
         """Schema, splits, statistics, and what was found while processing."""
-        return {**describe_splits(processed), **splits.findings(processed)}
+        return {**describe_splits(processed), "findings": findings.read(processed)}
 
     def schema(self) -> Any:
         """What every split must satisfy, a pandera `DataFrameSchema`."""
@@ -107,8 +108,7 @@ class Texts:
 
 def _beginning(text: str) -> str:
     """Identity of the first words; case, digits and signs do not count."""
-    words = re.findall(r"[^\W\d_]+", text.lower())[:FIRST_WORDS]
-    return identity(" ".join(words).encode() or text.encode())
+    return identity(" ".join(alike(text)[:FIRST_WORDS]).encode())
 
 
 # --- reading a split ------------------------------------------------------------------------------------------------

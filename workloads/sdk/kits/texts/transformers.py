@@ -24,20 +24,22 @@ from workloads.sdk.kits.texts.texts import targets, texts
 from workloads.sdk.kits.texts.transformer_parameters import PER_HEAD, TransformerParameters
 from workloads.sdk.kits.torch_onnx import exported
 
+LETTERS = 500  # characters that a tokenizer knows at least; Chinese has thousands
 DIVERGED = 1e9  # stands for an infinite loss, which JSON cannot say
 STORED, CHECKPOINT = "model.safetensors", "fit.pt"
 PAD, UNKNOWN, START, END = SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 
-def train(job: TrainingJob, classes: Sequence[str] | None = None) -> TrainingResult:
+def train(job: TrainingJob, classes: Sequence[str] | None = None, balanced: bool = False) -> TrainingResult:
     """Train; the epoch with the best validation score becomes the model. Goes on after the last whole epoch.
 
     Args:
         classes: of which one is to be told; None where the target is a number.
+        balanced: rows of rare classes weigh more, so that each class counts as much as any other.
     """
     tokenizer = tokenizer_of(texts(job.data[TRAIN]), job.parameters.vocabulary, job.parameters.length)
     train, validation = (Rows.read(job.data[split], tokenizer, classes) for split in (TRAIN, VALIDATION))
-    fit = Fit(job.parameters, train, validation)
+    fit = Fit(job.parameters, train, validation, balanced=balanced)
     checkpoint, resumed_from = job.checkpoints / CHECKPOINT, None
     if checkpoint.is_file():
         fit.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
@@ -66,11 +68,16 @@ def tokenizer_of(corpus: Sequence[str], vocabulary: int, length: int) -> Tokeniz
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    # Accents stay: in many scripts they are vowels.
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     words = [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Metaspace(prepend_scheme="always")]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(words)
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=SPECIAL, min_frequency=2, limit_alphabet=500, show_progress=False
+        vocab_size=vocabulary,
+        special_tokens=SPECIAL,
+        min_frequency=2,
+        limit_alphabet=max(LETTERS, vocabulary // 2),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(corpus, trainer)
     marks = [(mark, tokenizer.token_to_id(mark)) for mark in (START, END)]
@@ -122,9 +129,11 @@ class Fit:
         sizes: Mapping[str, int] | None = None,
         weights: Mapping[str, Tensor] | None = None,
         device: str = "cpu",
+        balanced: bool = False,
     ):
         self.parameters, self.train, self.validation, self.device = parameters, train, validation, device
-        self.score = "validation_r2" if train.classes is None else "validation_accuracy"
+        score = "r2" if train.classes is None else "balanced_accuracy" if balanced else "accuracy"
+        self.score, self.balanced = f"validation_{score}", balanced
         self.about: dict[str, Any] = {
             **(sizes or sizes_of(parameters)),
             "dropout": parameters.dropout,
@@ -163,10 +172,11 @@ class Fit:
         generator = np.random.default_rng([self.parameters.seed, self.done])
         torch.manual_seed(self.parameters.seed * 10_007 + self.done)
         self.net.train()
-        total = 0.0
+        weights, total = self._weights(self.train), 0.0
         for chosen in self._batches(generator):
             ids, mask, wanted = (part.to(self.device) for part in self.train.batch(chosen))
-            loss = self._losses(self.net(input_ids=ids, attention_mask=mask).logits, wanted).mean()
+            losses = self._losses(self.net(input_ids=ids, attention_mask=mask).logits, wanted)
+            loss = (losses * weights[chosen].to(self.device)).mean()
             self.optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -210,15 +220,23 @@ class Fit:
             return (logits[:, 0] - (wanted - self.about["mean"]) / self.about["spread"]) ** 2
         return nn.functional.cross_entropy(logits, wanted, reduction="none")
 
+    def _weights(self, rows: Rows) -> Tensor:
+        """Of each row, float32 (rows,): where classes are balanced, the fewer rows its class has, the more."""
+        if not self.balanced:
+            return torch.ones(len(rows))
+        counts = torch.bincount(rows.wanted, minlength=self.about["outputs"])
+        return (len(rows) / ((counts > 0).sum() * counts.clamp(min=1)))[rows.wanted]
+
     @torch.inference_mode()
     def _measured(self) -> dict[str, float]:
         self.net.eval()
-        losses, right = [], 0
+        weights, losses, right = self._weights(self.validation).to(self.device), [], 0.0
         for chosen in in_batches(self.validation.ids, 64):
             ids, mask, wanted = (part.to(self.device) for part in self.validation.batch(chosen))
             logits = self.net(input_ids=ids, attention_mask=mask).logits
             losses.append(self._losses(logits, wanted))
-            right += 0 if self.about["classes"] is None else int((logits.argmax(dim=1) == wanted).sum())
+            if self.about["classes"] is not None:
+                right += float(weights[chosen][logits.argmax(dim=1) == wanted].sum())
         loss = torch.cat(losses).mean().item()
         if self.about["classes"] is not None:
             return {"validation_loss": loss, self.score: right / len(self.validation)}

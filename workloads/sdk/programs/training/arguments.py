@@ -12,11 +12,13 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from workloads.sdk import findings
 from workloads.sdk.artifacts import digest_of, sha256
 from workloads.sdk.contract import TEST, TIERS, TRAIN, VALIDATION, DeclarationError, Workload
 from workloads.sdk.contract.loading import workload_of
+from workloads.sdk.programs.data_pipeline import sentence
 from workloads.sdk.programs.spec import InputFile, Result, Spec
-from workloads.sdk.programs.training.run import Progress, run, say
+from workloads.sdk.programs.training.run import Progress, TrainingError, run, say
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 DATA = "data_"  # prefix of the flags of the data's pipeline
@@ -178,7 +180,12 @@ def _data(asked: Asked, progress: Progress) -> Iterator[Path]:
         raw.mkdir()
         processed.mkdir()
         progress(0, f"fetching {data.name}")
-        fetched = workload.resolve(data.fetch)(parameters, raw)
-        progress(0.02, f"{data.name} comes from {fetched.source} ({fetched.uri})")
-        workload.resolve(data.process)(parameters, raw, processed)
+        try:
+            fetched = workload.resolve(data.fetch)(parameters, raw)
+            progress(0.02, f"{data.name} comes from {fetched.source} ({fetched.uri})")
+            workload.resolve(data.process)(parameters, raw, processed)
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"the data cannot be made: {sentence(error)}") from error
+        for line in findings.said(findings.read(processed)):
+            progress(0.03, line)
         yield processed
