@@ -100,6 +100,11 @@ class Settings(BaseSettings):
         "haproxy" if sys.platform == "linux" else "python",
         description="Ray Serve's HTTP proxy: HAProxy is some ten times faster, and Linux only.",
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins (such as https://app.example.org), comma between, whose pages may ask endpoints by a "
+        "browser (CORS); * is all, and by default there are none.",
+    )
     replicas: int = Field(1, ge=1, description="Replicas of each endpoint whose declaration does not say how many.")
     log_inputs: Literal["all", "sample", "none"] = Field(
         "all", description="Which requests' inputs the prediction log keeps."
@@ -124,6 +129,14 @@ class Settings(BaseSettings):
     def _env_is_a_word(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9]{0,15}", value):
             raise ValueError("an environment is a lower-case word such as dev, ci or prod")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in value.replace(",", " ").split():
+            if not re.fullmatch(r"\*|https?://[^/@\s]+", origin):
+                raise ValueError(f"{origin} is no origin: write * or http(s)://host:port, without a path")
         return value
 
     @field_validator("language_model_url", "judge_model_url")

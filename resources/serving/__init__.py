@@ -199,6 +199,7 @@ class Serving:
             "route": route,
             "log_inputs": self.settings.log_inputs,
             "log_sample": self.settings.log_sample,
+            "cors_origins": self.settings.cors_origins.replace(",", " ").split(),
             "settings": settings,
             "code_version": code_version,
             "replicas": replicas,

@@ -33,7 +33,7 @@ class App(Talking, Looking, generative.App):
     """Answers to questions from a corpus of documents, each with the chunks that it rests on."""
 
     routes = (
-        Route("POST", "/query", "query", forms.Query, forms.Answer),
+        Route("POST", "/query", "query", forms.Query, forms.Answer, streams=True),
         Route("POST", "/session/create", "create", answer=forms.Session),
         Route("GET", "/session/{id}/history", "history", answer=forms.History),
         Route("DELETE", "/session/{id}", "remove", answer=forms.Removed),

@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+
+from workloads.sdk.limits import Limits
 
 MAX_QUESTION = 1000  # characters
 
@@ -17,11 +19,28 @@ def _speakable(text: str) -> str:
     return text.strip()
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUESTION), AfterValidator(_speakable)]
+SPOKEN = {  # something beside white space, as Python has it, and no zero character
+    "type": "string",
+    "maxLength": MAX_QUESTION,
+    "pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$",
+}
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_QUESTION), AfterValidator(_speakable), Limits(SPOKEN)
+]
 Value = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+COLUMN = {"type": "string", "minLength": 1, "maxLength": 300, "pattern": r"^[^\u0000]*$"}
+COLUMNS = ("source", "path", "heading", "document", "text_digest")  # of text, in every index
+FILTERS = {
+    "type": "object",
+    "properties": {
+        name: {"anyOf": [COLUMN, {"type": "array", "items": COLUMN, "minItems": 1, "maxItems": 50}]} for name in COLUMNS
+    },
+    "additionalProperties": False,
+}
 Filters = Annotated[
     dict[Annotated[str, StringConstraints(max_length=60)], Value | Annotated[list[Value], Field(max_length=50)]],
     Field(max_length=8, description="Column (`source`, `path`, ...) to a value, or to a list of which any will do."),
+    Limits(FILTERS),
 ]
 
 
@@ -34,7 +53,7 @@ class Query(BaseModel):
 
     question: Text = Field(description="What is asked.")
     session_id: UUID | None = Field(None, description="Session whose turns the question belongs to.")
-    stream: bool = Field(False, description="Answer as server-sent events: token, citations, done; or error.")
+    stream: StrictBool = Field(False, description="Answer as server-sent events: token, citations, done; or error.")
     filters: Filters = Field(default_factory=dict)
 
 

@@ -17,6 +17,8 @@ import numpy as np
 from pydantic import BeforeValidator, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from workloads.sdk.limits import Limits
+
 NUMBERS = frozenset({int, float})
 JSON_NAMES = {bool: "a boolean", str: "a string", type(None): "null", dict: "an object", list: "a list"}
 
@@ -73,8 +75,9 @@ def matrix(
             raise ValidationError.from_exception_data("matrix", [details], hide_input=True) from None
 
     schema = _json_schema(width, names, minimum, maximum, max_rows, integer, shape)
+    limits = Limits(_json_schema(width, names, low, high, max_rows, integer, shape))
     return Annotated[
-        Any, BeforeValidator(validate), PlainSerializer(lambda array: array.tolist()), WithJsonSchema(schema)
+        Any, BeforeValidator(validate), PlainSerializer(lambda array: array.tolist()), WithJsonSchema(schema), limits
     ]
 
 
@@ -84,7 +87,7 @@ def either(*matrices: Any) -> Any:
     Rows of no such width get the first one's error.
     """
     ways = [(each.__metadata__[0].func, each.__metadata__[2].json_schema) for each in matrices]
-    forms = [schema["items"].get("anyOf", [schema["items"]]) for _, schema in ways]
+    forms = [_options(schema) for _, schema in ways]
     by_width = {form[0]["maxItems"]: validate for (validate, _), form in zip(ways, forms, strict=True)}
 
     def validate(value: Any) -> np.ndarray:
@@ -94,8 +97,17 @@ def either(*matrices: Any) -> Any:
         width = sum(len(line) for line in lines if isinstance(line, list))
         return by_width.get(width, ways[0][0])(value)
 
-    schema = {**ways[0][1], "items": {"anyOf": [option for form in forms for option in form]}}
-    return Annotated[Any, BeforeValidator(validate), matrices[0].__metadata__[1], WithJsonSchema(schema)]
+    def together(schemas: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {**schemas[0], "items": {"anyOf": [option for schema in schemas for option in _options(schema)]}}
+
+    limits = Limits(together([each.__metadata__[3].schema for each in matrices]))
+    schema = WithJsonSchema(together([schema for _, schema in ways]))
+    return Annotated[Any, BeforeValidator(validate), matrices[0].__metadata__[1], schema, limits]
+
+
+def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """The ways to write a row."""
+    return schema["items"].get("anyOf", [schema["items"]])
 
 
 def _numbers(
@@ -169,7 +181,7 @@ def _json_schema(
     integer: bool,
     shape: tuple[int, int] | None,
 ) -> dict[str, Any]:
-    """What `matrix` takes, as JSON schema; it stands in the endpoint's OpenAPI text and in the request's digest."""
+    """What `matrix` takes, as JSON schema."""
     number: dict[str, Any] = {"type": "integer" if integer else "number"}
     number |= {name: value for name, value in (("minimum", minimum), ("maximum", maximum)) if value is not None}
 

@@ -6,6 +6,7 @@ the platform is in `tests/test_second_location.py`.
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,6 +31,7 @@ from workloads.sdk.kits.tables import examine, tablefile
 from workloads.sdk.kits.tables.columns import Number
 from workloads.sdk.programs.spec import Spec
 from workloads.sdk.programs.training.run import run
+from workloads.sdk.serving.http.model import Endpoint
 
 EVERY = [f"{kind}_{task}" for kind in kinds() for task in TASKS]
 QUICK: dict[str, dict[str, Any]] = {}
@@ -69,6 +71,23 @@ def test_what_is_written_trains_passes_its_gates_and_serves(name: str, team, end
     for bad in ({}, {field: []}, {field: [None]}, {field: body[field], "more": 1}, {field: "words"}):
         assert call(served, "POST", "/predict", bad).status == 422, bad
     assert call(served, "GET", "/docs").status == 200
+    for row in body.get("rows", [])[:1]:
+        fill_values_are_answered_or_named(served, row)
+
+
+def fill_values_are_answered_or_named(served: Endpoint, row: dict[str, Any]) -> None:
+    """A number that stands for "nothing here" gets finite numbers, or its column is named; alone and beside another."""
+    numbers = [name for name, cell in row.items() if isinstance(cell, float)]
+    for value in (1e20, 9.97e36, -3.4e38):
+        for one, other in pairwise([*numbers, numbers[0]]):
+            for filled in ({one: value}, {one: value, other: value}):
+                for body in ({"rows": [row, row | filled]}, {"features": [list((row | filled).values())]}):
+                    answer = call(served, "POST", "/predict", body)
+                    if answer.status == 200:
+                        assert b"null" not in answer.body
+                    else:
+                        assert answer.status == 422, answer.body
+                        assert any(name in answer.error["message"] for name in filled), answer.body
 
 
 def test_iris_is_what_the_template_writes(tmp_path: Path) -> None:

@@ -252,7 +252,8 @@ class Failed(Exception):
 @dataclass(frozen=True)
 class Route:
     """One of an application's routes: the coroutine `method` of the class, `(call: Call) -> Reply`, answers `verb` at
-    `path` (placeholders as `{id}`). The method's docstring is what the endpoint's page says of it."""
+    `path` (placeholders as `{id}`; HEAD where GET is). The method's docstring is what the endpoint's page says of it.
+    """
 
     verb: Literal["GET", "POST", "DELETE"]
     path: str
@@ -260,6 +261,7 @@ class Route:
     request: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     admin: bool = False  # asks for the admin key
+    streams: bool = False  # may answer with a stream
 
 
 class App(ABC):

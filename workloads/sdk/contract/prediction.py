@@ -66,12 +66,16 @@ class Predictor(ABC):
         """What callers see: another form of any of them is another signature."""
         return [cls.Request, cls.Prediction]
 
-    def request_schema(self) -> dict[str, Any]:
-        """JSON schema of the requests that this very model takes: forms are made of it, `/info` shows it.
+    def takes(self) -> type[BaseModel]:
+        """The form of the requests that this very model takes.
 
         It may say more than `Request` where the model knows more, for example the names of its columns.
         """
-        return self.Request.model_json_schema()
+        return self.Request
+
+    def request_schema(self) -> dict[str, Any]:
+        """Its JSON schema: the playground's fields are made of it, `/info` shows it."""
+        return self.takes().model_json_schema()
 
     def predict(self, request: BaseModel) -> list[dict[str, Any]]:
         """The whole way: rows, outputs, answers."""

@@ -4,14 +4,17 @@ from dataclasses import fields
 from typing import Any
 
 from ray import serve
+from starlette.types import ASGIApp
 
 from workloads.sdk.contract.applications import App
 from workloads.sdk.serving.http.application import ApplicationEndpoint
+from workloads.sdk.serving.http.cors import shared_with
 from workloads.sdk.serving.http.model import Endpoint
-from workloads.sdk.serving.http.service import Service
 from workloads.sdk.serving.replica import Config, Replica, served_by
 
-MAX_ONGOING_REQUESTS = 256  # per replica; what comes beyond waits in the proxy
+# Per replica: more than the proxy lets in. What waits in Serve would wait for bodies that arrive slowly, `/health` too;
+# how much is held and computed at once the endpoint bounds itself.
+MAX_ONGOING_REQUESTS = 2**15
 
 
 @serve.ingress()
@@ -22,7 +25,7 @@ class Deployment:
         self._replica = Replica(Config(**config), serve.get_replica_context().replica_tag)
         self._replica.start()  # before the replica is given requests
 
-    def __serve_build_asgi_app__(self) -> Service:
+    def __serve_build_asgi_app__(self) -> ASGIApp:
         return endpoint_of(self._replica)
 
     def check_health(self) -> None:
@@ -31,9 +34,10 @@ class Deployment:
             raise RuntimeError("the thread that follows the plan has ended")
 
 
-def endpoint_of(replica: Replica) -> Service:
+def endpoint_of(replica: Replica) -> ASGIApp:
     """The ASGI application of a replica, by what it serves."""
-    return ApplicationEndpoint(replica) if issubclass(replica.kind, App) else Endpoint(replica)
+    endpoint = ApplicationEndpoint(replica) if issubclass(replica.kind, App) else Endpoint(replica)
+    return shared_with(replica.config.cors_origins, endpoint)
 
 
 def build(args: dict[str, Any]) -> serve.Application:

@@ -54,6 +54,7 @@ class Config:
         paths: folders to import the package from.
         route: URL path of the endpoint.
         log_inputs, log_sample: which requests' inputs the prediction log keeps.
+        cors_origins: whose pages may read answers, see `http/cors.py`.
         settings: values for what is served (`Services.setting`).
         code_version: digest of the code; another one replaces the replicas.
     """
@@ -68,6 +69,7 @@ class Config:
     route: str = "/"
     log_inputs: Literal["all", "sample", "none"] = "all"
     log_sample: float = 0.1
+    cors_origins: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     code_version: str = ""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from patience import until
+from pydantic import ValidationError
 from serving_support import call, migrated, replica, version
 
 from resources.database import connect
@@ -24,6 +26,7 @@ from resources.serving.prediction_log import PredictionLog
 from resources.settings import REPOSITORY, Settings
 from workloads.sdk.serving.http import request as reading
 from workloads.sdk.serving.http import service
+from workloads.sdk.serving.http.cors import shared_with
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.model import Endpoint
 from workloads.sdk.serving.replica import Replica
@@ -217,6 +220,33 @@ def test_routes(served: Endpoint) -> None:
     wrong = call(served, "GET", "/predict")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
     assert call(served, "POST", "/health").status == 405
+    assert call(served, "POST", "/health").headers["allow"] == "GET, HEAD"
+
+
+def test_head_is_answered_where_get_is(served: Endpoint) -> None:
+    for path in ("", "/health", "/ping", "/versions", "/info", "/example", "/docs", "/openapi.json", "/nothing"):
+        whole, head = call(served, "GET", path), call(served, "HEAD", path)
+        assert (head.status, head.body) == (whole.status, b"")
+        assert head.headers["content-type"] == whole.headers["content-type"]
+        assert int(head.headers["content-length"]) > 0
+    assert call(served, "HEAD", "/predict").status == 405
+
+
+def test_pages_of_other_sites_ask_only_where_a_setting_says_so(served: Endpoint) -> None:
+    body, origin = {"rows": [[1, 2]]}, {"origin": "https://app.example.org"}
+    asking = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+
+    def allowed(endpoint: Any) -> list[str | None]:
+        answers = (call(endpoint, "POST", "/predict", body, origin), call(endpoint, "OPTIONS", "/predict", b"", asking))
+        return [answer.headers.get("access-control-allow-origin") for answer in answers]
+
+    assert allowed(served) == [None, None]
+    assert call(served, "OPTIONS", "/predict", b"", asking).status == 405
+    assert allowed(shared_with(["https://app.example.org"], served)) == ["https://app.example.org"] * 2
+    assert allowed(shared_with(["https://other.example.org"], served)) == [None, None]
+    assert allowed(shared_with(["*"], served)) == ["*", "*"]
+    with pytest.raises(ValidationError, match="is no origin"):
+        Settings(cors_origins="https://app.example.org/page")
 
 
 def test_docs_need_no_network_and_openapi_says_what_is_validated(served: Endpoint) -> None:

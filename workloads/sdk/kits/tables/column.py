@@ -79,6 +79,10 @@ class Column(ABC):
         """What a request's cell is; null where it is missing."""
         return or_null("number")
 
+    def limits(self) -> dict[str, Any]:
+        """All that a request's cell may be, as JSON schema."""
+        return self.json_schema()
+
     def declared(self) -> dict[str, Any]:
         """As JSON, for `column_of`."""
         return {"kind": self.kind, **asdict(self)}

@@ -101,6 +101,9 @@ class Number(Column):
             raise WrongCell(int(wrong.argmax()), "must be a number that float32 can hold")
         return numbers
 
+    def limits(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "number", "minimum": -LARGEST, "maximum": LARGEST}, {"type": "null"}]}
+
     def stored(self, values: np.ndarray) -> "pa.Array":
         import pyarrow as pa
 
@@ -175,6 +178,10 @@ class Boolean(Column):
     def json_schema(self) -> dict[str, Any]:
         return or_null("boolean")
 
+    def limits(self) -> dict[str, Any]:
+        spelled = {spell(word) for word in (self.true, self.false) for spell in (str, str.lower, str.upper, str.title)}
+        return {"anyOf": [{"type": "boolean"}, {"type": "null"}, {"enum": [0, 1, *sorted(spelled)]}]}
+
 
 # --- texts ----------------------------------------------------------------------------------------------------------
 
@@ -188,7 +195,8 @@ class _Words(Column):
 
     def take(self, values: list[Any]) -> np.ndarray:
         if not {str, type(None)}.issuperset(map(type, values)):
-            # Who reads 12 from a column of codes means the word; a float has several spellings.
+            # Who reads 12 from a column of codes means the word, and so says JSON by 12.0; 1.5 has several spellings.
+            values = [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
             if not {str, int, bool, type(None)}.issuperset(map(type, values)):
                 refuse(values, (str, int, bool), "a text")
             values = [str(value) if value is not None else "" for value in values]
@@ -210,6 +218,9 @@ class _Words(Column):
 
     def json_schema(self) -> dict[str, Any]:
         return or_null("string")
+
+    def limits(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": kind} for kind in ("string", "null", "boolean", "integer")]}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workloads.sdk.kits.tables.column import Column, WrongCell, each, missing, or_null, refuse, short
+from workloads.sdk.kits.tables.column import MISSING, Column, WrongCell, each, missing, or_null, refuse, short
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,11 +87,18 @@ class Date(Column):
         how = "ISO 8601" if self.written == ISO else f"ISO 8601, or {self.written}"
         return or_null("string", description=f"a date: {how}")
 
+    def limits(self) -> dict[str, Any]:
+        texts = [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
+        return {**self.json_schema(), "anyOf": [*texts, {"enum": sorted(MISSING)}, {"type": "null"}]}
+
 
 def moment(cell: str, written: str) -> datetime:
     """A point in time, in UTC where it has a zone, else as it is. Raises ValueError."""
     found = datetime.fromisoformat(cell) if written == ISO else datetime.strptime(cell, written)
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    try:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except OverflowError:  # the year 0, or 10000, in UTC
+        raise ValueError(f"{cell} is beyond the calendar") from None
 
 
 def _either(cell: str, written: str) -> datetime:

@@ -55,12 +55,11 @@ class OnnxPredictor(contract.Predictor):
         )
 
     @cached_property
-    def _schema(self) -> dict[str, Any]:
-        own = issubclass(self.Request, TableRequest)
-        return (request_of(self.columns) if own else self.Request).model_json_schema()
+    def _form(self) -> type[BaseModel]:
+        return request_of(self.columns) if issubclass(self.Request, TableRequest) else self.Request
 
-    def request_schema(self) -> dict[str, Any]:
-        return self._schema
+    def takes(self) -> type[BaseModel]:
+        return self._form
 
     def inputs(self, request: Any) -> Any:
         return rows_of(request, self.columns)

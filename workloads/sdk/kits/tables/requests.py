@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -16,6 +16,7 @@ from workloads.sdk.contract import InvalidInput
 from workloads.sdk.kits.tables.column import Column, WrongCell
 from workloads.sdk.kits.tables.columns import LARGEST, Number
 from workloads.sdk.kits.tables.rows import Columns, Rows, of_numbers, of_values
+from workloads.sdk.limits import Limits
 
 MOST_ROWS = 1000
 FORMS = ("rows", "features")
@@ -34,7 +35,7 @@ class TableRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _one_form(cls, body: Any) -> Any:
-        given = [form for form in FORMS if isinstance(body, dict) and body.get(form) is not None]
+        given = [form for form in FORMS if isinstance(body, dict) and form in body]
         if len(given) != 1:
             raise ValueError("give either rows (objects) or features (lists)")
         (form,) = given
@@ -48,23 +49,28 @@ class TableRequest(BaseModel):
 def request_of(columns: Columns | None = None) -> type[TableRequest]:
     """The request of a table with these columns; None: the model itself knows them, once it is loaded."""
     learned = _learned(columns or {})
-    cells = {name: column.json_schema() for name, column in learned.items()}
-    named: dict[str, Any] = {"type": "object", "properties": cells, "additionalProperties": columns is None}
-    listed: dict[str, Any] = {"type": "array", "items": {}, "minItems": 1}
-    if columns is not None:
-        titled = [{"title": name, **schema} for name, schema in cells.items()]
-        listed = {"type": "array", "prefixItems": titled, "minItems": len(cells), "maxItems": len(cells)}
 
-    def field(items: dict[str, Any], text: str) -> Any:
-        schema: dict[str, Any] = {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_ROWS}
-        return (Any, Field(None, description=text, json_schema_extra=schema))
+    def forms(cells: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        named: dict[str, Any] = {"type": "object", "properties": cells, "additionalProperties": columns is None}
+        listed: dict[str, Any] = {"type": "array", "items": {}, "minItems": 1}
+        if columns is not None:
+            titled = [{"title": name, **schema} for name, schema in cells.items()]
+            listed = {"type": "array", "prefixItems": titled, "minItems": len(cells), "maxItems": len(cells)}
+        rows: dict[str, Any] = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS}
+        return {**rows, "items": named}, {**rows, "items": listed}
+
+    made = forms({name: column.json_schema() for name, column in learned.items()})
+    limits = forms({name: column.limits() for name, column in learned.items()})
+
+    def field(at: int, text: str) -> Any:
+        return (Annotated[Any, Limits(limits[at])], Field(None, description=text, json_schema_extra=made[at]))
 
     return create_model(
         "Request",
         __base__=TableRequest,
         __doc__=TableRequest.__doc__,
-        rows=field(named, "Rows by the names of their columns; what is not named, or null, is missing."),
-        features=field(listed, "Rows as lists of cells, in the order of the columns."),
+        rows=field(0, "Rows by the names of their columns; what is not named, or null, is missing."),
+        features=field(1, "Rows as lists of cells, in the order of the columns."),
     )
 
 

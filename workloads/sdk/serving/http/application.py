@@ -18,6 +18,7 @@ import orjson
 from workloads.sdk.contract import InvalidInput
 from workloads.sdk.contract.applications import App, Call, Failed, Reply, Route
 from workloads.sdk.serving.http.disconnect import unless_gone
+from workloads.sdk.serving.http.finite import finite
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.metrics import GONE, Seen
 from workloads.sdk.serving.http.openapi_application import openapi
@@ -38,6 +39,7 @@ from workloads.sdk.serving.replica import Replica
 from workloads.sdk.serving.versions.composition import LoadedApp
 
 MAX_BODY = 2**18  # bytes
+MAX_ANSWERS = 256  # that are made at once
 ANSWER_SECONDS = 300  # the longest that an answer may take, streams included
 TRIES = 5  # to take a version that is not retired in that very moment
 EVENTS: Headers = (
@@ -54,9 +56,14 @@ class ApplicationEndpoint(Service):
         super().__init__(replica)
         config = replica.config
         kind = cast("type[App]", replica.kind)
-        self.openapi = openapi(config.endpoint, config.route, kind)
+        self._text = openapi(config.endpoint, config.route, kind)
         self._routes = [(pattern(route.path), route) for route in kind.routes]
+        self._answering = 0
         self._readers = {route.path: Reader(route.request) for _, route in self._routes if route.request}
+
+    @property
+    def openapi(self) -> dict[str, Any]:
+        return self._text
 
     def described(self, now: LoadedApp | None) -> dict[str, Any]:
         return {} if now is None else {"parts": now.parts, **now.app.info()}
@@ -76,10 +83,11 @@ class ApplicationEndpoint(Service):
     def _match(self, path: str, verb: str) -> tuple[Route, dict[str, str]]:
         """The route of a request, and what stands in its path."""
         found = [(match, route) for expression, route in self._routes if (match := expression.fullmatch(path))]
+        found = [one for one in found if one[1].path == path] or found  # what has a name comes before placeholders
         if not found:
             raise Refusal(404, "not_found", f"there is nothing at {path[:200]}; see /docs")
         for match, route in found:
-            if route.verb == verb:
+            if route.verb == ("GET" if verb == "HEAD" else verb):
                 return route, match.groupdict()
         raise wrong_method(*(route.verb for _, route in found))
 
@@ -97,6 +105,7 @@ class ApplicationEndpoint(Service):
             if reply.stream is not None:
                 await self._stream(loaded, call, reply, text, started, receive, send, seen)
                 return None
+            self._check(reply.body)
             if not reply.logged:
                 return json(reply.body, reply.status), None
             self.metrics.answered("refused" if reply.body.get("refused") else "answered")
@@ -118,6 +127,8 @@ class ApplicationEndpoint(Service):
     @asynccontextmanager
     async def _held(self, scope: Message) -> AsyncIterator[LoadedApp]:
         """The version that a request is about, kept open until its end."""
+        if self._answering >= MAX_ANSWERS:
+            raise Refusal(503, "busy", f"{MAX_ANSWERS} answers are being made; try again", headers=RETRY)
         for _ in range(TRIES):
             loaded = await self.wanted(scope)
             if loaded is None:
@@ -126,9 +137,11 @@ class ApplicationEndpoint(Service):
                 break
         else:
             raise Refusal(503, "busy", "versions are switched too often to answer now", headers=RETRY)
+        self._answering += 1
         try:
             yield loaded
         finally:
+            self._answering -= 1
             loaded.use.leave()
 
     async def _explained(self, answering: Coroutine[Any, Any, Any]) -> Any:
@@ -156,6 +169,7 @@ class ApplicationEndpoint(Service):
                             await send({"type": "http.response.start", "status": 200, "headers": headers})
                             begun = True
                         await send(event(name, data))
+                self._check(body)
                 outcome = "refused" if body.get("refused") else "answered"
                 self.replica.log.put(self._record(loaded, call, {**body, "parts": loaded.parts}, text, started))
                 if not begun:
@@ -199,6 +213,12 @@ class ApplicationEndpoint(Service):
                 return Refusal(504, "too_slow", f"the answer took longer than {ANSWER_SECONDS} s")
         logger.error("endpoint %s failed in an answer", self.replica.config.endpoint, exc_info=error)
         return internal()
+
+    def _check(self, body: Any) -> None:
+        """Raises `Refusal` where a number of an answer is not finite."""
+        if not finite(body):
+            logger.error("endpoint %s made an answer with a number that is not finite", self.replica.config.endpoint)
+            raise internal()
 
     # --- what can be traced ---
 

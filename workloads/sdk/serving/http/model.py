@@ -3,12 +3,15 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any, cast
 
 import orjson
+from pydantic import BaseModel
 
 from workloads.sdk.contract import InvalidInput, Predictor
+from workloads.sdk.serving.http.finite import finite, refusal, wrong_row
 from workloads.sdk.serving.http.ids import uuid7
 from workloads.sdk.serving.http.openapi import openapi
 from workloads.sdk.serving.http.request import Message, Reader, Receive, Refusal, read_body
@@ -27,13 +30,20 @@ class Endpoint(Service):
 
     def __init__(self, replica: Replica):
         super().__init__(replica)
-        config = replica.config
         self.kind = cast("type[Predictor]", replica.kind)
         self._reader = Reader(self.kind.Request)
-        self.openapi = openapi(config.endpoint, config.route, self.kind)
+        self._text: tuple[LoadedModel | None, dict[str, Any]] | None = None
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self.of_version["/example"] = self._example
         self.gets["/ping"] = self.gets["/health"]
+
+    @property
+    def openapi(self) -> dict[str, Any]:
+        now, config = cast("LoadedModel | None", self.replica.current), self.replica.config
+        if self._text is None or self._text[0] is not now:
+            request = self.kind.Request if now is None else now.predictor.takes()
+            self._text = (now, openapi(config.endpoint, config.route, self.kind, request))
+        return self._text[1]
 
     async def own(self, path: str, scope: Message, receive: Receive, send: Send) -> tuple[Response, Record]:
         if path not in ("/predict", "/invocations"):
@@ -47,27 +57,32 @@ class Endpoint(Service):
 
     async def _predict(self, path: str, scope: Message, receive: Receive) -> tuple[Response, Record]:
         body = await read_body(scope, receive)
-        if path == "/invocations":
-            body = orjson.dumps(body_of(body, list(self.kind.Request.model_fields)))
         started = perf_counter()
         loaded = await self.wanted(scope)
         if loaded is None:
             raise self.not_ready()
         size = len(body).bit_length()
+        answer = partial(self._answer, loaded, path == "/invocations", body, started)
         if len(body) < INLINE_BYTES and loaded.pace[size] < INLINE_SECONDS:
-            return self._answer(loaded, body, started)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, loaded, body, started)
+            return answer()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, answer)
 
-    def _answer(self, loaded: LoadedModel, body: bytes, started: float) -> tuple[Response, Record]:
+    def _answer(self, loaded: LoadedModel, of_mlflow: bool, sent: bytes, started: float) -> tuple[Response, Record]:
         """All of a request's work, by one version."""
         begun = perf_counter()
-        predictor, version = loaded.predictor, loaded.version
+        version = loaded.version
+        body = self._translated(sent) if of_mlflow else sent
+        request = self._reader.read(body)
         try:
-            inputs = predictor.inputs(self._reader.read(body))
+            answers, row = self._predicted(loaded.predictor, request)
         except InvalidInput as error:
             raise Refusal(422, "invalid_input", error.reason, error.field) from None
-        answers = predictor.answers(predictor.outputs(inputs))
         predictions = orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY)
+        if row is None and b"null" in predictions:  # as which a number that is not finite is written
+            row = next((at for at, answer in enumerate(answers) if not finite(answer)), None)
+        if row is not None:
+            schema = loaded.predictor.request_schema()
+            raise refusal(orjson.loads(body), row, partial(self._answers_finitely, loaded.predictor), schema)
         identity, at = uuid7(), datetime.now(UTC)
         ended = perf_counter()
         latency = round((ended - started) * 1000, 3)
@@ -83,7 +98,7 @@ class Endpoint(Service):
             }
         )
         # The smallest time seen, slowly forgotten: a wait for the processor is not the model's own time.
-        size = len(body).bit_length()
+        size = len(sent).bit_length()
         loaded.pace[size] = min(ended - begun, loaded.pace[size] * 1.02)
         record = Record(
             identity, version.release_id, version.version, loaded.plan.number, at, len(answers), latency,
@@ -91,6 +106,29 @@ class Endpoint(Service):
         )  # fmt: skip
         headers = (*loaded.headers, (b"x-prediction-id", text.encode()))
         return (200, headers, b'{"predictions":' + predictions + b"," + rest[1:]), record
+
+    def _translated(self, body: bytes) -> bytes:
+        """What MLflow's clients send, as /predict has it."""
+        content = body_of(body, list(self.kind.Request.model_fields))
+        try:
+            return orjson.dumps(content)
+        except TypeError as error:
+            reason = f"holds what a model cannot be asked: {error}"
+            raise Refusal(422, "invalid_input", reason) from None
+
+    @staticmethod
+    def _predicted(predictor: Predictor, request: BaseModel) -> tuple[list[dict[str, Any]], int | None]:
+        """The answers; none, and the first row at fault, where the model's outputs are not finite."""
+        outputs = predictor.outputs(predictor.inputs(request))
+        row = wrong_row(outputs)
+        return ([] if row is not None else predictor.answers(outputs)), row
+
+    def _answers_finitely(self, predictor: Predictor, content: dict[str, Any]) -> bool:
+        try:
+            answers, row = self._predicted(predictor, self._reader.validate(content))
+        except (InvalidInput, Refusal):
+            return False
+        return row is None and finite(answers)
 
     def example(self, now: LoadedModel | None) -> dict[str, Any] | None:
         return now.example if now else None

@@ -9,11 +9,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from workloads.sdk.contract import Predictor
+from workloads.sdk.limits import limited
 from workloads.sdk.serving.http.request import VERSION
-from workloads.sdk.serving.http.scoring import FORMS
+from workloads.sdk.serving.http.scoring import forms_of
 
 PAGE = Path(__file__).with_name("docs.html")
 REF = "#/components/schemas/"
@@ -27,45 +29,53 @@ ASKED = {
     "name": "version",
     "in": "query",
     "description": "This version instead of the live one: 1.2.0 (released) or 7 (registered).",
-    "schema": {"type": "string", "pattern": VERSION.pattern},
+    "schema": {"type": "string", "pattern": f"^(?:{VERSION.pattern})$"},
+}
+UNREAD = {  # how a body is refused that was not read
+    "400": "The body is not JSON.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is too large.",
+    "415": "The body is of another media type.",
+}
+UNSERVED = {  # how a version is refused that was asked for
+    "404": "There is no such version.",
+    "409": "The version that was asked for is not what was stored.",
+    "422": "What was asked for is no version.",
+    "503": "No version is served yet, or the one that was asked for does not load.",
 }
 
 
-def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
-    """OpenAPI 3.1 of an endpoint under `route`."""
-    models = [(kind.Request, "validation"), (kind.Prediction, "serialization")]
-    names, definitions = models_json_schema(models, ref_template=REF + "{model}")  # type: ignore[arg-type]
-    request, prediction = (names[key] for key in models)  # type: ignore[index]
-    schemas = {**definitions.get("$defs", {}), **_schemas(prediction)}
-    refused = {
-        "400": answer("The body is not JSON.", "EndpointError"),
-        "404": answer("There is no such version.", "EndpointError"),
-        "409": answer("The version that was asked for is not what was stored.", "EndpointError"),
-        "413": answer("The body is too large.", "EndpointError"),
-        "415": answer("The body is of another media type.", "EndpointError"),
-        "422": answer("The body is no input of this model; the error names the field.", "EndpointError"),
-        "503": answer("No version is served yet, or the one that was asked for does not load.", "EndpointError"),
-    }
+def openapi(endpoint: str, route: str, kind: type[Predictor], request: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI 3.1 of an endpoint under `route` that takes such requests."""
+    names, schemas = described({request: "validation", kind.Prediction: "serialization"})
+    taken = names[request]
+    schemas |= _schemas(names[kind.Prediction])
+    wrong = {"422": "The body is no input of this model, or what was asked for no version; the error names the field."}
+    refused = errors(UNREAD | UNSERVED | wrong)
     predict = {
         "summary": "Predict",
         "description": (kind.__doc__ or "").strip(),
         "parameters": [ASKED],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "requestBody": _body(taken),
         "responses": {
             "200": answer("One prediction for each row.", "EndpointAnswer") | {"headers": HEADERS},
             **refused,
         },
     }
-    known = {"description": "A request.", "content": {"application/json": {"schema": request}}}
+    known = {"description": "A request.", "content": {"application/json": {"schema": {"type": "object"}}}}
     example = {
         "operationId": "example",
         "summary": "A request that the version is known to answer",
         "parameters": [ASKED],
-        "responses": {"200": known, **{status: refused[status] for status in ("404", "409", "503")}},
+        "responses": {"200": known, **errors(UNSERVED)},
+    }
+    invocations = {
+        "summary": "Predict, in the forms that MLflow's clients send",
+        "requestBody": _body(forms_of(schemas[request.__name__], taken["$ref"])),
     }
     paths = {
         "/predict": {"post": {"operationId": "predict", **predict}},
-        "/invocations": {"post": {"operationId": "invocations", **predict, **_invocations()}},
+        "/invocations": {"post": {"operationId": "invocations", **predict, **invocations}},
         "/ping": {"get": get("ping", "The same as /health, as MLflow calls it", "EndpointHealth", also={"503"})},
         **paths_of_all(),
         "/example": {"get": example},
@@ -73,13 +83,20 @@ def openapi(endpoint: str, route: str, kind: type[Predictor]) -> dict[str, Any]:
     return text(endpoint, route, f"Predictions of `{endpoint}`.", paths, schemas)
 
 
-def _invocations() -> dict[str, Any]:
-    """What differs where MLflow's clients ask."""
-    schema = {"type": "object", "properties": {form: {} for form in FORMS}, "minProperties": 1}
-    return {
-        "summary": "Predict, in the forms that MLflow's clients send",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-    }
+def described(forms: dict[type[BaseModel], Any]) -> tuple[dict[type[BaseModel], Any], dict[str, Any]]:
+    """References to some forms, each in its mode, and the schemas that these refer to, with all limits."""
+    models: Any = list(forms.items())
+    names, definitions = models_json_schema(models, ref_template=REF + "{model}")
+    schemas = definitions.get("$defs", {})
+    found = {form: names[form, mode] for form, mode in models}
+    for form, reference in found.items():
+        name = reference["$ref"].removeprefix(REF)
+        schemas[name] = limited(form, schemas[name])
+    return found, schemas
+
+
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
 def text(endpoint: str, route: str, about: str, paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
@@ -96,11 +113,7 @@ def text(endpoint: str, route: str, about: str, paths: dict[str, Any], schemas: 
 def paths_of_all() -> dict[str, Any]:
     """The routes that every endpoint has."""
     info = get("info", "Where the version comes from, and what it takes", "EndpointInfo") | {"parameters": [ASKED]}
-    info["responses"] |= {
-        "404": answer("There is no such version.", "EndpointError"),
-        "409": answer("The version that was asked for is not what was stored.", "EndpointError"),
-        "503": answer("The version that was asked for does not load.", "EndpointError"),
-    }
+    info["responses"] |= errors(UNSERVED)
     counted = {"description": "Counters.", "content": {"text/plain": {"schema": {"type": "string"}}}}
     metrics = {"operationId": "metrics", "summary": "Counters, as Prometheus reads them", "responses": {"200": counted}}
     return {
@@ -177,6 +190,11 @@ def get(name: str, summary: str, schema: str, also: frozenset[str] | set[str] = 
     return {"operationId": name, "summary": summary, "responses": responses}
 
 
+def errors(reasons: dict[str, str]) -> dict[str, Any]:
+    """Answers that are errors, by status."""
+    return {status: answer(why, "EndpointError") for status, why in sorted(reasons.items())}
+
+
 def answer(description: str, schema: str) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": REF + schema}}}
     return {"description": description, "content": content}
@@ -248,7 +266,7 @@ def schemas_of_all() -> dict[str, Any]:
                 "status": text,
                 "model_uri": text,
                 "version": text,
-                "release_id": whole,
+                "release_id": {"type": ["integer", "null"]},
                 "plan": whole,
                 "run_id": text,
                 "data_version": text,

@@ -4,33 +4,38 @@ import re
 from inspect import getdoc
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
-
 from workloads.sdk.contract.applications import App, Route
-from workloads.sdk.serving.http.openapi import ASKED, HEADERS, REF, answer, paths_of_all, text
+from workloads.sdk.serving.http.openapi import (
+    ASKED,
+    HEADERS,
+    TEXT,
+    UNREAD,
+    UNSERVED,
+    described,
+    errors,
+    paths_of_all,
+    shape,
+    text,
+)
 
-REFUSED = {
-    "400": "The body is not JSON.",
+REFUSED = UNSERVED | {
     "404": "There is no such thing.",
-    "413": "The body is too large.",
-    "415": "The body is of another media type.",
-    "422": "The body is not what is asked for; the error names the field.",
+    "422": "The body is not what is asked for, or what was asked for is no version; the error names the field.",
     "502": "A service that the answer needs failed.",
     "503": "No version is served yet, or a service that the answer needs is away; try again.",
+    "504": "The answer took too long.",
 }
 
 
 def openapi(endpoint: str, route: str, kind: type[App]) -> dict[str, Any]:
     """OpenAPI 3.1 of an application under `route`."""
-    models = [(form, "validation") for form in dict.fromkeys(kind.forms())]
-    names, definitions = models_json_schema(models, ref_template=REF + "{model}")  # type: ignore[arg-type]
-    forms = {form: names[form, "validation"] for form, _ in models}
+    forms, schemas = described(dict.fromkeys(kind.forms(), "validation"))
     paths: dict[str, Any] = {}
     for one in kind.routes:
         paths.setdefault(one.path, {})[one.verb.lower()] = _operation(one, kind, forms)
     made = text(
         endpoint, route, (getdoc(kind) or endpoint).split("\n")[0],
-        {**paths, **paths_of_all()}, definitions.get("$defs", {}),
+        {**paths, **paths_of_all()}, schemas,
     )  # fmt: skip
     made["components"]["securitySchemes"] = {"admin": {"type": "http", "scheme": "bearer"}}
     return made
@@ -43,10 +48,11 @@ def _operation(route: Route, kind: type[App], forms: dict[Any, Any]) -> dict[str
         {"name": name, "in": "path", "required": True, "description": f"The {name}.", "schema": {"type": "string"}}
         for name in names
     ]
-    refused = {code: answer(why, "EndpointError") for code, why in REFUSED.items()}
-    if route.admin:
-        refused["401"] = answer("The admin key is missing or wrong.", "EndpointError")
-    given = {"application/json": {"schema": forms[route.answer]}} if route.answer else {}
+    unread = UNREAD if route.verb == "POST" else {}
+    refused = errors(REFUSED | unread | ({"401": "The admin key is missing or wrong."} if route.admin else {}))
+    given: dict[str, Any] = {"application/json": {"schema": forms[route.answer]}} if route.answer else {}
+    if route.streams:
+        given["text/event-stream"] = {"schema": shape({"event": TEXT, "data": TEXT})}  # of each event
     operation = {
         "operationId": route.method,
         "summary": summary.rstrip("."),

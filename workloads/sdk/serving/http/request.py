@@ -1,5 +1,6 @@
 """From the bytes of a request to a validated one, and the refusals on that way."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from json import loads as lenient_loads
@@ -14,7 +15,9 @@ Receive = Callable[[], Awaitable[Message]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
 MAX_BODY = 16 * 2**20
-VERSION = re.compile(r"\d{1,9}|\d{1,9}\.\d{1,9}\.\d{1,9}", re.ASCII)
+READ_SECONDS = 20  # the longest that a whole body may take to arrive
+CLOSE: Headers = ((b"connection", b"close"),)
+VERSION = re.compile(r"[0-9]{1,9}|[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 
 
 class Refusal(Exception):
@@ -23,7 +26,9 @@ class Refusal(Exception):
     def __init__(self, status: int, code: str, message: str, field: str | None = None, headers: Headers = ()):
         super().__init__(message)
         self.status, self.headers = status, headers
-        self.body = orjson.dumps({"error": {"code": code, "message": message, "field": field}})
+        # A message may quote what was sent, and JSON can spell half a character.
+        said = {"code": code, "message": _text(message), "field": None if field is None else _text(field)}
+        self.body = orjson.dumps({"error": said})
 
 
 async def read_body(scope: Message, receive: Receive, limit: int | None = None) -> bytes:
@@ -45,15 +50,20 @@ async def read_body(scope: Message, receive: Receive, limit: int | None = None) 
         elif name == b"content-encoding" and value.lower() != b"identity":
             raise Refusal(415, "unsupported_media_type", "send the body without content-encoding")
     parts, size, more = [], 0, True
-    while more:
-        part = await receive()
-        if part["type"] == "http.disconnect":
-            raise ConnectionError
-        parts.append(part.get("body", b""))
-        size += len(parts[-1])
-        if size > most:
-            raise _too_large(most)
-        more = part.get("more_body", False)
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            while more:
+                part = await receive()
+                if part["type"] == "http.disconnect":
+                    raise ConnectionError
+                parts.append(part.get("body", b""))
+                size += len(parts[-1])
+                if size > most:
+                    raise _too_large(most)
+                more = part.get("more_body", False)
+    except TimeoutError:
+        reason = f"the body did not arrive within {READ_SECONDS} s; send it at once, or less of it"
+        raise Refusal(408, "request_timeout", reason, headers=CLOSE) from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -78,7 +88,11 @@ def version_of(query: bytes) -> str:
 
 def _too_large(most: int) -> Refusal:
     message = f"the body may have {most} bytes; send less at a time"
-    return Refusal(413, "too_large", message, headers=((b"connection", b"close"),))
+    return Refusal(413, "too_large", message, headers=CLOSE)
+
+
+def _text(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 class Reader:
@@ -91,7 +105,7 @@ class Reader:
         self._closed = model.model_config.get("extra") != "allow"
 
     def read(self, body: bytes) -> BaseModel:
-        """The request; raises `Refusal` with field and reason."""
+        """The request of a body; raises `Refusal` with field and reason."""
         refusal = None
         try:
             content = orjson.loads(body)
@@ -105,19 +119,23 @@ class Reader:
                 content = lenient_loads(body)
             except (ValueError, RecursionError):
                 raise refusal from None
+        request = self.validate(content)
+        if refusal is not None:
+            raise refusal
+        return request
+
+    def validate(self, content: Any) -> BaseModel:
+        """The request that some JSON is; raises `Refusal` with field and reason."""
         if not isinstance(content, dict):
             raise Refusal(422, "invalid_input", "the body must be a JSON object")
         if self._closed and not content.keys() <= self._known:
             name = min(content.keys() - self._known)
             raise Refusal(422, "invalid_input", f"is not a field; the fields are {', '.join(self._names)}", name)
         try:
-            request = self._model.model_validate(content)
+            return self._model.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             raise Refusal(422, "invalid_input", first["msg"], _place(first["loc"])) from None
-        if refusal is not None:
-            raise refusal
-        return request
 
 
 def _place(location: tuple[int | str, ...]) -> str | None:

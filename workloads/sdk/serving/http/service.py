@@ -13,7 +13,7 @@ import orjson
 
 from workloads.sdk.artifacts import BrokenArtifacts
 from workloads.sdk.serving.http.openapi import page
-from workloads.sdk.serving.http.request import Headers, Message, Receive, Refusal, version_of
+from workloads.sdk.serving.http.request import CLOSE, Headers, Message, Receive, Refusal, version_of
 from workloads.sdk.serving.log.record import Record
 from workloads.sdk.serving.replica import Replica
 from workloads.sdk.serving.versions.cache import Busy
@@ -27,17 +27,12 @@ Response = tuple[int, Headers, bytes]
 
 JSON: Headers = ((b"content-type", b"application/json"),)
 RETRY: Headers = ((b"retry-after", b"1"),)
+READING = ("GET", "HEAD")
 MAX_HELD = 128 * 2**20  # bytes of bodies that are read or answered at once
 
 
 class Service(ABC):
-    """The application of one replica; a subclass adds routes of its own.
-
-    Attributes:
-        openapi: the endpoint's OpenAPI text.
-    """
-
-    openapi: dict[str, Any]
+    """The application of one replica; a subclass adds routes of its own."""
 
     def __init__(self, replica: Replica):
         self.replica, self.metrics = replica, replica.metrics
@@ -51,6 +46,11 @@ class Service(ABC):
         }
         self.of_version: dict[str, Callable[[Any], Response]] = {"/info": self._info}
         self._body_bytes = 0  # bytes of bodies
+
+    @property
+    @abstractmethod
+    def openapi(self) -> dict[str, Any]:
+        """The endpoint's OpenAPI text."""
 
     @abstractmethod
     async def own(
@@ -84,7 +84,7 @@ class Service(ABC):
             size = len(message.get("body", b""))
             if self._body_bytes + size > MAX_HELD:
                 reason = f"bodies of {self._body_bytes} bytes are being answered; try again"
-                raise Refusal(503, "busy", reason, headers=(*RETRY, (b"connection", b"close")))
+                raise Refusal(503, "busy", reason, headers=(*RETRY, *CLOSE))
             held += size
             self._body_bytes += size
             return message
@@ -99,7 +99,7 @@ class Service(ABC):
         try:
             path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
             if path in self.gets or path in self.of_version:
-                if scope["method"] != "GET":
+                if scope["method"] not in READING:
                     raise wrong_method("GET")
                 if path in self.gets:
                     status, headers, body = self.gets[path]()
@@ -121,8 +121,7 @@ class Service(ABC):
             self.replica.log.put(record)  # first: whatever a caller has got can be traced
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-        await send({"type": "http.response.body", "body": body})
-        return
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -243,7 +242,7 @@ def json(value: Any, status: int = 200) -> Response:
 
 
 def wrong_method(*allowed: str) -> Refusal:
-    names = ", ".join(allowed)
+    names = ", ".join([*allowed, *(["HEAD"] if "GET" in allowed else [])])
     message = f"only {names} is answered here"
     return Refusal(405, "method_not_allowed", message, headers=((b"allow", names.encode()),))
 

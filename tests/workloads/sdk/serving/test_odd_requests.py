@@ -1,0 +1,127 @@
+"""What clients send that no client should: half characters, numbers beyond numbers, bodies that never end."""
+
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as property_settings
+from hypothesis import strategies as st
+from rag_support import running
+from serving_support import call, migrated, replica, version
+
+from resources.settings import Settings
+from workloads.sdk.serving.http import request as reading
+from workloads.sdk.serving.http.model import Endpoint
+
+
+@pytest.fixture(scope="module")
+def served(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """An endpoint that serves the shift 5."""
+    serving, folder = migrated(postgres), tmp_path_factory.mktemp("odd")
+    serving.publish("odd", version(folder, 5.0))
+    one = replica(serving, folder, "odd", "odd")
+    yield Endpoint(one)
+    one.close()
+
+
+# --- bodies ---
+
+
+@pytest.mark.parametrize("path", ["/predict", "/invocations"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"\ud800":NaN}',
+        rb'{"\ud800":1}',
+        rb'{"rows": [[1, "\ud800"]], "inputs": [[1, "\udfff"]]}',
+        rb'{"inputs": [["\ud800", NaN]]}',
+        b'{"inputs": [[1, NaN]]}',
+        b'{"inputs": [[1, 1e999]]}',
+        b'{"inputs": [[NaN, 1e999]]}',
+        b'{"inputs": [[NaN, 1' + b"0" * 400 + b"]]}",
+        b'{"inputs": [[NaN, 1' + b"0" * 5000 + b"]]}",
+        b'{"inputs": [[1, 1' + b"0" * 400 + b"]]}",
+        b'\xed\xa0\x80{"inputs": 1}',
+        b'{"inputs": ' + b"[" * 50_000 + b"NaN" + b"]" * 50_000 + b"}",
+    ],
+)
+def test_what_json_cannot_mean_is_refused_with_a_reason(served: Endpoint, path: str, body: bytes) -> None:
+    answer = call(served, "POST", path, body)
+    assert answer.status in (400, 422), answer.body
+    assert answer.error["message"]
+
+
+TOKENS = st.sampled_from(
+    ["NaN", "Infinity", "-Infinity", "1e999", "-1e400", "1" + "0" * 400, "0.1", "-0", "1", "null", "true", '""',
+     r'"\ud800"', r'"\udfff\u0000"', '"666"', "[]", "{}"]
+)  # fmt: skip
+NAMES = st.sampled_from(["rows", "inputs", "instances", "dataframe_split", "dataframe_records", "columns", "data",
+                         "params", "a", r"\ud83d", r"\u0000"])  # fmt: skip
+TEXTS = st.recursive(
+    TOKENS,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{','.join(parts)}]")
+        | st.lists(st.tuples(NAMES, inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f'"{name}":{value}' for name, value in pairs) + "}"
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@property_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=TEXTS, path=st.sampled_from(["/predict", "/invocations"]))
+def test_no_text_gives_a_server_error(served: Endpoint, body: str, path: str) -> None:
+    answer = call(served, "POST", path, body.encode())
+    assert answer.status in (200, 400, 422), answer.body
+    assert answer.status == 200 or answer.error["message"]
+
+
+# --- bodies that take their time ---
+
+
+def begun(address: str, sent: bytes) -> socket.socket:
+    """A connection with a request whose body does not end."""
+    host, port = address.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=30)
+    head = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+    connection.sendall(head.encode() + sent)
+    return connection
+
+
+def test_a_body_that_does_not_arrive_is_given_up_and_all_others_are_answered(
+    postgres: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "READ_SECONDS", 5)
+    serving = migrated(postgres)
+    serving.publish("slow", version(tmp_path, 5.0))
+    endpoint = Endpoint(replica(serving, tmp_path, "slow", "slow"))
+    with running(endpoint) as address, ThreadPoolExecutor(32) as pool:
+        answers = [pool.submit(dripped, connection) for connection in [begun(address, b"{") for _ in range(260)]]
+        with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+            assert client.get("/health").status_code == 200
+            assert client.post("/predict", json={"rows": [[1, 2]]}).status_code == 200
+        assert not any(answer.done() for answer in answers), "nobody waits for them"
+        for answer in answers:
+            head, _, body = answer.result().partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 408 ")
+            assert b"connection: close" in head
+            assert json.loads(body)["error"]["code"] == "request_timeout"
+
+
+def dripped(connection: socket.socket) -> bytes:
+    """What is answered to a body that is sent a byte at a time."""
+    answer = b""
+    connection.settimeout(0.2)
+    with connection:
+        while not answer:
+            with suppress(TimeoutError):
+                connection.sendall(b" ")
+                answer = connection.recv(2**16)
+    return answer
