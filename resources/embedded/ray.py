@@ -43,6 +43,7 @@ QUIET = {
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
 }
+GUARD = "workloads.sdk.serving.http.guard.middlewares"
 
 
 class Ray(Part):
@@ -96,7 +97,8 @@ class Ray(Part):
         }
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--no-monitor"]
         command += ["--disable-usage-stats"] + [f"--{name}={value}" for name, value in flags.items()]
-        env = environment(self.settings) | QUIET | {"RAY_START_HOOK": HOOK} | self._proxy(folder, proxy)
+        hooks = {"RAY_START_HOOK": HOOK, "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": GUARD}
+        env = environment(self.settings) | QUIET | hooks | self._proxy(folder, proxy)
         self.daemon.start(command, env, cwd=REPOSITORY, wait=120)
 
     @property
@@ -123,6 +125,8 @@ class Ray(Part):
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",  # of 30: how long new code waits for old replicas
             "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # of 10; the third failure has HAProxy started anew
             "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",  # of what is asked only, see haproxy.py
+            "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",  # of 3600; a client that neither sends nor takes anything
+            "RAY_SERVE_HAPROXY_MAXCONN": str(haproxy.connections()),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy.program(self.settings, files)),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(files / "haproxy.cfg"),

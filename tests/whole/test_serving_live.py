@@ -3,12 +3,14 @@
 import http.client
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from patience import until
 from serving_support import version
@@ -190,6 +192,49 @@ def test_without_a_replica_the_caller_is_told_to_try_again(serving: Serving) -> 
     assert until(refused).body["error"]["code"] == "no_replica"
     until(lambda: Client(serving, "shift").attempt().status == 200)
     assert 404 not in {one.status for one in answers}
+
+
+def raw(serving: Serving, body: bytes, *headers: bytes, length: int | None = None) -> socket.socket:
+    """A connection on which a prediction is asked for, with these bytes."""
+    place = urlsplit(serving.address("shift"))
+    client = socket.create_connection((place.hostname, place.port), 120)
+    head = [b"POST %s/predict HTTP/1.1" % place.path.encode(), b"Host: a", b"Connection: close", *headers]
+    head += [b"Content-Type: application/json", b"Content-Length: %d" % (length or len(body))]
+    client.sendall(b"\r\n".join([*head, b"", body]))
+    return client
+
+
+def told(client: socket.socket) -> tuple[int, dict]:
+    """Status and body of what is answered."""
+    with client:
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        return response.status, json.loads(response.read())
+
+
+def test_odd_clients_are_answered(serving: Serving) -> None:
+    body = b'{"rows": [[1, 2]]}'
+    for name in (b"X-Request-Id", b"serve_multiplexed_model_id", b"X-Request-Timeout-Seconds"):
+        status, answer = told(raw(serving, body, name + b": \xff"))
+        assert (status, answer["error"]["code"]) == (400, "invalid_header")
+        assert answer["error"]["field"] == name.decode().lower()
+    assert told(raw(serving, body, b"X-Request-Id: mine", b"User-Agent: \xff"))[0] == 200
+    status, answer = told(raw(serving, b'{"\\ud800": NaN}'))
+    assert (status, answer["error"]["field"]) == (422, "\\ud800")
+    client = raw(serving, body)
+    client.shutdown(socket.SHUT_WR)
+    assert told(client)[0] == 200, "all was sent, the answer is waited for"
+
+
+def test_bodies_that_do_not_end_keep_nobody_from_being_answered(serving: Serving) -> None:
+    short = [raw(serving, b"{", length=1000) for _ in range(150)]
+    long = [raw(serving, b" " * 40_000, length=50_000) for _ in range(300)]  # more than HAProxy waits for
+    health = httpx.get(f"{serving.address('shift')}/health", trust_env=False, timeout=10)
+    assert health.status_code == 200
+    assert Client(serving, "shift").predict().status == 200
+    for client in (*short, *long):
+        status, answer = told(client)
+        assert (status, answer["error"]["code"]) == (408, "request_timeout")
 
 
 def test_deploying_again_changes_nothing(serving: Serving) -> None:
