@@ -40,7 +40,7 @@ def show(schema: Mapping[str, Any], answer: Answer) -> None:
     figures += [
         ("round trip", f"{answer.milliseconds:.1f} ms", "From request to answer, as this page sees it."),
         ("in endpoint", f"{about.get('processing_time_ms', 0):.2f} ms", "As the endpoint says of itself."),
-        ("version", str(about.get("version", "")), f"Release {about.get('release_id')}."),
+        ("version", str(about.get("version", "")), "The one that answered."),
     ]
     for at in range(0, len(figures), IN_LINE):
         columns = st.columns(max(4, min(IN_LINE, len(figures))))

@@ -54,7 +54,7 @@ def gather(store: Resources) -> dict[str, Any]:
             for target in ledger.candidates.targets()
             for each in ledger.candidates.waiting(target)
         ]
-        found["alerts"] = ledger.alerts.standing()[::-1]
+        found["alerts"] = [one for one in ledger.alerts.standing()[::-1] if one.kind != "hold"]  # those are `waiting`
         found["doing"] = {name: doing(store, name, found["released"].get(name)) for name in found["running"]}
     except (DatabaseUnavailable, NoLedger) as error:
         found["faults"].append(str(error))

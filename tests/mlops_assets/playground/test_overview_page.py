@@ -54,6 +54,7 @@ def shown(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
     decide(ledger, made[3], "refuse")
     ledger.add_report(made[4].id, GateReport(thing=NAME, candidate_digest=made[4].digest, champion_digest=None,
                       test_digest="", n=1, smallest_difference=None, checks=(), verdict="pass"))  # fmt: skip
+    ledger.alerts.add(NAME, "hold", "said where it waits", "3")
     ledger.alerts.add(NAME, "silent", "it does not answer <i>at all</i>")
     ledger.alerts.add(NAME, "restart", "it was away")
     ledger.alerts.resolve(["restart"], NAME)
@@ -66,7 +67,7 @@ def shown(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with playground(postgres, folder / "home", Front({NAME: Endpoint(one)})) as address:
         yield Shown(address, live, PredictionLog(postgres))
     one.close()
-    ledger.alerts.resolve(["silent"], NAME)
+    ledger.alerts.resolve(["silent", "hold"], NAME)
 
 
 def settled(page: "Page") -> None:
