@@ -17,7 +17,7 @@ from resources.embedded import Platform, PlatformFailed, watch
 from resources.embedded.code_servers import CodeServers
 from resources.embedded.dagster import DagsterDaemon
 from resources.embedded.part import Part
-from resources.embedded.postgres import Postgres
+from resources.embedded.postgres import Postgres, prepare
 from resources.embedded.process import alive, command_of
 from resources.embedded.restarts import LONGEST_WAIT, REMEMBERED, Restarts, Wanted
 from resources.embedded.supervisor import WATCH
@@ -254,3 +254,28 @@ def test_haproxy_is_stood_in_for_and_another_of_rays_takes_over(platform: Settin
 
 def haproxies(serve: Part) -> list[psutil.Process]:
     return [process for process in serve.core() if "-db" in command_of(process)]
+
+
+def test_an_alert_about_restarts_is_over_once_the_part_is_steady(
+    own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, settings = [1e9], own_postgres.settings
+    prepare(settings)
+    ledger = Ledger(settings)
+    ledger.migrate()
+    monkeypatch.setattr("resources.embedded.restarts.time.time", lambda: now[0])
+    found: Any = Patient(settings, psutil.Process())
+
+    def standing() -> list[tuple[str, str, int]]:
+        return [(alert.thing, alert.kind, alert.count) for alert in ledger.alerts.standing()]
+
+    first = watch.Watch(found)
+    for _ in range(2):
+        first.note("patient", "Patient", "it ended")
+    first.tell()
+    now[0] += REMEMBERED - 1
+    first.tell()
+    assert standing() == [("patient", "restart", 2)]
+    now[0] += 2
+    watch.Watch(found).tell()  # another supervisor, which has not raised it
+    assert standing() == []
