@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from mlops_assets.playground.drawing import LARGEST_FILE, Frame, NoPicture, read
 from mlops_assets.playground.forms import body_of, concerned, place_of, value_at
+from mlops_assets.playground.overview import taken
 from mlops_assets.playground.schemas import fields_of
 from resources.settings import REPOSITORY, Settings
 from workloads.sdk.arrays import either, matrix
@@ -105,6 +106,16 @@ class Several(BaseModel):
 def test_of_several_forms_the_examples_own_is_taken(width: int, kind: str, shape: tuple | None) -> None:
     field = fields_of(Several.model_json_schema(), {"rows": [[0] * width]})[0]
     assert (field.kind, field.shape) == (kind, shape)
+
+
+def test_the_first_page_says_what_an_endpoint_takes() -> None:
+    for model, row, said in (
+        (Several, [0] * 64, "a picture of 8 × 8, drawn or uploaded"),
+        (Several, [0] * 2, "2 values: a, b"),
+        (Anything, [0] * 7, "7 values: 1, 2, 3, 4, 5 and 2 more"),
+        (Anything, [0] * 1000, "one json"),
+    ):
+        assert taken(fields_of(model.model_json_schema(), {"rows": [row]})) == said
 
 
 JSON = st.recursive(
