@@ -36,16 +36,26 @@ def evaluate(
     true = indices(targets, classes)
     given = outputs[np.arange(len(true)), true].astype(np.float64)
     right = (outputs.argmax(axis=1) == true).astype(np.float64)
-    counts = np.bincount(true, minlength=len(classes))
-    weight = len(true) / (max(1, np.count_nonzero(counts)) * counts.clip(1))
     return Evaluation(
         scores={
             "accuracy": right,
-            "balanced_accuracy": right * weight[true],
+            "balanced_accuracy": right * even(true, len(classes))[true],
             "log_loss": -np.log(given.clip(LEAST)),
         },
         slices={"target": np.asarray(targets, str), **(slices or {})},
     )
+
+
+def even(positions: np.ndarray, classes: int) -> np.ndarray:
+    """A weight of each class, float64 (classes,), by which those that there are count as much as any other.
+
+    Over the rows they are 1 on average.
+
+    Args:
+        positions: of each row's class, int64 (rows,).
+    """
+    counts = np.bincount(positions, minlength=classes)
+    return len(positions) / (max(1, np.count_nonzero(counts)) * counts.clip(1))
 
 
 def plot(outputs: np.ndarray, targets: np.ndarray, classes: Sequence[str] | None, out: Path) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from workloads.sdk.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
 from workloads.sdk.kits import network as forms
-from workloads.sdk.kits.classification import indices
+from workloads.sdk.kits.classification import even, indices
 from workloads.sdk.kits.tables.encoder import fit_encoder
 from workloads.sdk.kits.tables.tabular import columns_of, rows, targets
 
@@ -74,7 +74,7 @@ def train(
     middle, spread = (0.0, 1.0) if classes else forms.standard(wanted, axis=0)
     job.progress(0.02, f"fitting a network of {_weights(body):,} weights to {len(numbers)} rows")
     task: Task = "classification" if classes else "regression"
-    weights = _even(wanted, outputs) if classes and balanced else None
+    weights = torch.tensor(even(wanted, outputs), dtype=torch.float32) if classes and balanced else None
     module = Module(body, task, parameters.learning_rate, parameters.weight_decay, weights)
     resumed_from = fit(
         job,
@@ -252,12 +252,6 @@ def _tensors(examples: Examples, numbers: bool, mean: Any, std: Any) -> tuple[Te
     return torch.tensor(rows), torch.tensor((wanted - mean) / std, dtype=torch.float32) if numbers else torch.tensor(
         wanted
     )
-
-
-def _even(wanted: np.ndarray, classes: int) -> Tensor:
-    """By which each class counts as much as any other."""
-    counts = np.bincount(wanted, minlength=classes)
-    return torch.tensor(len(wanted) / (np.count_nonzero(counts) * counts.clip(1)), dtype=torch.float32)
 
 
 def _weights(net: nn.Module) -> int:

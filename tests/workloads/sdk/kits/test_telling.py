@@ -126,3 +126,14 @@ def test_cells_that_are_all_missing_or_classes_of_one_row_each_are_no_trouble(tm
     (raw / "rows.csv").write_text("\n".join([lines[0], *(f",{code},{target}" for _, code, target in cells)]))
     with pytest.raises(ValueError, match="different rows are too few"):  # to a model all rows are the same one
         made.process(TableParameters(), raw, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("rare", "metric"), [(9, "accuracy"), (10, "balanced_accuracy"), (99, "accuracy")])
+def test_what_decides_follows_the_imbalance_of_what_can_be_judged(rare: int, metric: str, tmp_path: Path) -> None:
+    kinds = ["rare"] * rare + ["ab"[at % 2] for at in range(300 - rare)]
+    file = table(tmp_path, x=[f"{R.gauss(0, 1):.4f}" for _ in kinds], target=kinds)
+    found = examine.table(file, "target", "classification")
+    assert found.metric == metric
+    assert found.floor == (
+        0.33 if metric == "balanced_accuracy" else int(100 * max(map(kinds.count, "ab")) / 300) / 100
+    )

@@ -7,7 +7,7 @@ models, unless that was chosen, and one that says the same of every row.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def train(
     models: Mapping[str, Any],
     classes: Sequence[str] | None = None,
     only: str = "auto",
-    by: Literal["accuracy", "balanced_accuracy"] = "accuracy",
+    balanced: bool = False,
 ) -> TrainingResult:
     """Fit the best of the models to the training split, and write it with its baselines.
 
@@ -35,23 +35,23 @@ def train(
         models: estimators by name; the last is the baseline of the others.
         classes: of which one is to be told; None where the target is a number.
         only: the one to take, or `auto`.
-        by: what the best of classifiers is chosen by, the metric that decides; of regressions it is `r2`.
+        balanced: each class counts as much as any other, in fitting and in choosing; else each row.
     """
     asked = models if only == "auto" else {only: models[only]}
-    trials = _trials(job, asked, classes, by) if len(asked) > 1 else []
+    trials = _trials(job, asked, classes, balanced) if len(asked) > 1 else []
     best = next((trial.name for trial in trials if trial.best), next(iter(asked)))
-    result = kit.train(job, models[best], classes)
+    result = kit.train(job, models[best], classes, balanced)
     simplest = list(models)[-1]
     if best != simplest:
-        _baseline(job, simplest, models[simplest], classes)
+        _baseline(job, simplest, models[simplest], classes, balanced)
     _baseline(job, CONSTANT, _constant(classes), classes)
     return TrainingResult(metrics=result.metrics, trials=trials)
 
 
-def _trials(job: TrainingJob, models: Mapping[str, Any], classes: Sequence[str] | None, by: str) -> list[Trial]:
-    """Each model's mean score on the rows held out: as asked for, or the coefficient of determination."""
+def _trials(job: TrainingJob, models: Mapping[str, Any], classes: Sequence[str] | None, balanced: bool) -> list[Trial]:
+    """Each model's mean score on the rows held out: (balanced) accuracy, or the coefficient of determination."""
     table, wanted, parts = _parts(job, classes)
-    metric, found = "r2" if classes is None else by, []
+    metric, found = "r2" if classes is None else "balanced_accuracy" if balanced else "accuracy", []
     for number, (name, model) in enumerate(models.items()):
         job.progress(0.1 * number / len(models), f"trying {name} on {len(parts)} part(s) of the rows")
         began = perf_counter()
@@ -95,15 +95,16 @@ def _score(
     from sklearn.metrics import get_scorer
 
     columns = names(columns_of(job.data[TRAIN]))
-    fitted = prepared(clone(model), table[learned]).fit(frame(table[learned], columns), wanted[learned])
+    made = prepared(clone(model), table[learned])
+    fitted = kit.fitted(made, frame(table[learned], columns), wanted[learned], metric == "balanced_accuracy")
     return float(get_scorer(metric)(fitted, frame(table[held], columns), wanted[held]))
 
 
-def _baseline(job: TrainingJob, name: str, model: Any, classes: Sequence[str] | None) -> None:
+def _baseline(job: TrainingJob, name: str, model: Any, classes: Sequence[str] | None, balanced: bool = False) -> None:
     folder = job.artifacts / BASELINES / name
     folder.mkdir(parents=True)
     quiet = TrainingJob(**{**vars(job), "artifacts": folder, "progress": lambda share, text: None})
-    kit.train(quiet, model, classes)
+    kit.train(quiet, model, classes, balanced)
     Path(folder, kit.STORED).unlink()  # what is compared with is the served form
 
 

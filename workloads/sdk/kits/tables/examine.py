@@ -47,7 +47,8 @@ class Examined:
         classes: the target's values, sorted; None for a regression.
         number: how the target is written where it is a number.
         floor: the deciding metric of a model that always says the same: the most frequent class, or the mean.
-        imbalance: how many times as many rows the most frequent class has as the rarest; 1 for a regression.
+        imbalance: how many times as many rows the most frequent class has as the rarest that is not all but absent
+            (`RARE`); 1 for a regression.
         tolerance: how far the served form's outputs may be from the trained one's, by rounding to float32.
         text: the column with the texts, where it is about texts.
         rare: classes of few rows, with their number.
@@ -159,7 +160,8 @@ def _enough(table: Cells, rows: int, why: str = "") -> int:
 
 
 def _imbalance(counts: Counter[str]) -> float:
-    return max(counts.values()) / min(counts.values())
+    """Of too few rows nothing can be learned or judged: weighed like the others, they would only be in their way."""
+    return max(counts.values()) / min((rows for rows in counts.values() if rows >= RARE), default=1)
 
 
 def _floor(counts: Counter[str]) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from workloads.sdk.contract import TRAIN, Tier, TrainingJob, TrainingResult
+from workloads.sdk.kits import classification
 from workloads.sdk.kits.tables.encoder import ONNX_OPSETS, frame, initial_types, prepared
 from workloads.sdk.kits.tables.rows import Columns, Rows, names
 from workloads.sdk.kits.tables.tabular import columns_of, rows, targets
@@ -33,11 +34,14 @@ TRUSTED = [
 ]
 
 
-def train(job: TrainingJob, estimator: Any, classes: Sequence[str] | None = None) -> TrainingResult:
+def train(
+    job: TrainingJob, estimator: Any, classes: Sequence[str] | None = None, balanced: bool = False
+) -> TrainingResult:
     """Fit an estimator to the training split; write both forms, with columns and classes inside the served one.
 
     Args:
         classes: of which one is to be told, seen in training or not; None where the target is a number.
+        balanced: as for `fitted`.
     """
     learned, columns = rows(job.data[TRAIN]), columns_of(job.data[TRAIN])
     wanted = targets(job.data[TRAIN])
@@ -45,12 +49,29 @@ def train(job: TrainingJob, estimator: Any, classes: Sequence[str] | None = None
     model = prepared(estimator, learned)
     table = frame(learned, names(columns))
     with threads(job.tier):
-        model.fit(table, wanted)
+        fitted(model, table, wanted, balanced)
     to_float32(model)
     score = float(model.score(table, wanted))
     job.progress(0.7, "writing both forms")
     write(model, learned[:1], columns, classes, job.artifacts)
     return TrainingResult(metrics={"train_r2" if classes is None else "train_accuracy": score})
+
+
+def fitted(model: Any, table: Any, wanted: np.ndarray, balanced: bool = False) -> Any:
+    """The model, fitted to rows (pandas) and their targets.
+
+    Args:
+        balanced: rows of rare classes weigh more, where the estimator takes weights, so that each class counts as much
+            as any other. (A forest's own `class_weight` fails for classes that are called 0 and 1.)
+    """
+    from sklearn.utils.validation import has_fit_parameter
+
+    name, last = model.steps[-1] if hasattr(model, "steps") else ("", model)
+    if not balanced or not has_fit_parameter(last, "sample_weight"):
+        return model.fit(table, wanted)
+    names, positions = np.unique(wanted, return_inverse=True)
+    weights = classification.even(positions, len(names))[positions]
+    return model.fit(table, wanted, **{f"{name}__sample_weight" if name else "sample_weight": weights})
 
 
 def write(model: Any, example: Rows, columns: Columns, classes: Sequence[str] | None, folder: Path) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from workloads.sdk.artifacts import in_parts
 from workloads.sdk.contract import TRAIN, VALIDATION, TrainingJob, TrainingResult
+from workloads.sdk.kits.classification import even
 from workloads.sdk.kits.texts.onnx import SERVED, TOKENIZER, encode, in_batches, padded
 from workloads.sdk.kits.texts.texts import targets, texts
 from workloads.sdk.kits.texts.transformer_parameters import PER_HEAD, TransformerParameters
@@ -224,8 +225,7 @@ class Fit:
         """Of each row, float32 (rows,): where classes are balanced, the fewer rows its class has, the more."""
         if not self.balanced:
             return torch.ones(len(rows))
-        counts = torch.bincount(rows.wanted, minlength=self.about["outputs"])
-        return (len(rows) / ((counts > 0).sum() * counts.clamp(min=1)))[rows.wanted]
+        return torch.tensor(even(rows.wanted.numpy(), self.about["outputs"]), dtype=torch.float32)[rows.wanted]
 
     @torch.inference_mode()
     def _measured(self) -> dict[str, float]:
