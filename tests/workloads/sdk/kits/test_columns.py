@@ -140,7 +140,7 @@ def test_a_number_that_is_nearly_nothing_or_nearly_all_is_one(cell: str) -> None
 SAME: list[tuple[Column, list[tuple[str, object]]]] = [
     (Number(decimal=",", thousands="."), [("1.234,5", 1234.5), ("", None), ("-3", -3)]),
     (Boolean("ja", "nein"), [("ja", True), ("NEIN", False), ("ja", "ja"), ("nein", "Nein"), ("-", None), ("ja", 1)]),
-    (Category(), [("Öko", "Öko"), ("n/a", None), ("12", 12), ("", "")]),
+    (Category(), [("Öko", "Öko"), ("n/a", None), ("12", 12), ("12", 12.0), ("", "")]),
     (Identifier(), [("00012", "00012"), ("", None)]),
     (Date("%d.%m.%Y"), [("31.12.2025", "2025-12-31"), ("31.12.2025", "31.12.2025"), ("", None)]),
     (Date(), [("2026-03-01T01:00:00+01:00", "2026-03-01T00:00:00Z"), ("NULL", None)]),
@@ -174,6 +174,7 @@ def test_a_cell_means_the_same_in_a_file_a_split_and_a_request(column: Column, p
         (Category(), ["a", {}], 1, "must be a text, not an object"),
         (Date(), ["2026-01-01", "yesterday"], 1, "must be a date such as 2026-01-31, got 'yesterday'"),
         (Date(), [20260101], 0, "must be a date as text, not a number"),
+        (Date(), ["0001-01-01T00:00:00+14:00"], 0, "must be a date such as 2026-01-31"),
     ],
 )
 def test_what_is_really_wrong_is_refused_with_its_place(

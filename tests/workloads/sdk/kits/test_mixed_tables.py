@@ -14,14 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from workloads.sdk.artifacts import BASELINES
+from workloads.sdk.artifacts import BASELINES, signature_of
 from workloads.sdk.contract import TEST, TRAIN, VALIDATION, InvalidInput, Parameters, Tier, TrainingJob
+from workloads.sdk.contract.loading import workload_of
 from workloads.sdk.dataset import ROW_ID, contents, read_split, write_split
 from workloads.sdk.kits.parameters import TableParameters
 from workloads.sdk.kits.tables import choice, examine, sklearn
@@ -31,6 +33,7 @@ from workloads.sdk.kits.tables.onnx import Classifier, Regressor
 from workloads.sdk.kits.tables.requests import request_of, rows_of
 from workloads.sdk.kits.tables.rows import Rows
 from workloads.sdk.kits.tables.tabular import Table, columns_of, example, rows, targets
+from workloads.sdk.limits import limited
 from workloads.sdk.programs.training.run import NoServices
 
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -145,6 +148,24 @@ def test_what_is_really_wrong_is_refused_with_column_and_reason(row: dict[str, A
         rows_of(request_of(COLUMNS).model_validate({"rows": [row]}), COLUMNS)
     assert refused.value.field == field
     assert refused.value.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("body", [{}, {"rows": None}, {"rows": [{}], "features": None}, {"rows": [{}], "features": []}])
+def test_a_request_has_rows_of_one_form(body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"either rows|must be a list"):
+        request_of(COLUMNS).model_validate(body)
+
+
+def test_limits_are_told_beside_the_form() -> None:
+    """A form's own schema is a part of the signature by which stored versions are loaded: it must not change."""
+    form = request_of(COLUMNS)
+    schemas = [form.model_json_schema(), limited(form, form.model_json_schema())]
+    own, told = (schema["properties"]["rows"]["items"]["properties"] for schema in schemas)
+    assert list(own) == list(told) == ["size", "plan", "paid", "at", "note"]
+    assert own["size"] == {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    assert told["size"]["anyOf"][0]["maximum"] == float(np.finfo(np.float32).max)
+    iris = workload_of("workloads.iris")
+    assert signature_of(iris.resolve(iris.predictor)).startswith("2c5555696c0a828e")
 
 
 def test_a_request_made_of_a_split_is_that_split(split: Path) -> None:

@@ -17,6 +17,7 @@ from serving_support import call, migrated, replica, version
 
 from resources.settings import Settings
 from workloads.sdk.serving.http import request as reading
+from workloads.sdk.serving.http.guard import middlewares
 from workloads.sdk.serving.http.model import Endpoint
 
 
@@ -81,6 +82,20 @@ def test_no_text_gives_a_server_error(served: Endpoint, body: str, path: str) ->
     answer = call(served, "POST", path, body.encode())
     assert answer.status in (200, 400, 422), answer.body
     assert answer.status == 200 or answer.error["message"]
+
+
+# --- headers ---
+
+
+def test_a_header_that_ray_could_not_read_is_refused_before_it(served: Endpoint) -> None:
+    from ray.serve._private.http_util import _apply_middlewares
+
+    guarded = _apply_middlewares(served, middlewares())  # as Ray's proxy and its replicas do
+    for name in ("x-request-id", "X-Request-Timeout-Seconds", "serve_multiplexed_model_id", "x-session-id"):
+        answer = call(guarded, "GET", "/health", headers={name: "\N{LATIN SMALL LETTER E WITH ACUTE}"})
+        assert (answer.status, answer.error["code"], answer.error["field"]) == (400, "invalid_header", name)
+        assert call(guarded, "GET", "/health", headers={name: "1"}).status == 200
+    assert call(guarded, "GET", "/health", headers={"user-agent": "\N{SNOWMAN}"}).status == 200
 
 
 # --- bodies that take their time ---

@@ -97,6 +97,18 @@ def test_nothing_is_found_at_a_model_s_endpoint(
         assert answered(address, tmp_path) >= 7 * EXAMPLES
 
 
+def test_predict_says_how_many_columns_the_live_version_takes(serving: Serving, tmp_path: Path) -> None:
+    endpoint = wine(serving, tmp_path)
+    text = endpoint.openapi
+    endpoint.replica.close()
+    features = text["components"]["schemas"]["Request"]["properties"]["features"]["items"]
+    assert (features["minItems"], features["maxItems"], len(features["prefixItems"])) == (13, 13, 13)
+    assert features["prefixItems"][0]["title"] == "alcohol"
+    asked = text["paths"]["/predict"]["post"]["parameters"][0]["schema"]["pattern"]
+    assert re.search(asked, "1.2.0")
+    assert not re.search(asked, "x1.2.0y")
+
+
 def test_nothing_is_found_at_an_application_s_endpoint(postgres: Settings, tmp_path: Path) -> None:
     migrate(postgres)
     make_table(postgres)
