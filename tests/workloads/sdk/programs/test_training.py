@@ -9,6 +9,7 @@ from workload_support import REPOSITORY, program, spec_of, splits_of_wine
 
 from workloads.sdk.artifacts import BrokenArtifacts, Manifest
 from workloads.sdk.contract import TEST, TRAIN, Tier
+from workloads.sdk.programs.data_pipeline import sentence
 from workloads.sdk.programs.spec import RESULT, Result, Spec, finished
 from workloads.sdk.programs.training import main
 from workloads.sdk.programs.training.run import TrainingError, run
@@ -223,3 +224,16 @@ def test_manifest_notices_every_change(trained: tuple[Spec, Path, Result], tmp_p
     (folder / "manifest.json").unlink()
     with pytest.raises(BrokenArtifacts, match=r"no readable manifest\.json"):
         Manifest.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (IsADirectoryError(21, "Is a directory", "/data/rows.csv"), "/data/rows.csv: Is a directory"),
+        (ValueError("rows.csv, line 2:\n'a' is 'x'"), "rows.csv, line 2: 'a' is 'x'"),
+        (ConnectionError("https://host could not be read: Not Found"), "https://host could not be read: Not Found"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_what_a_stage_of_the_data_says_is_one_sentence(error: Exception, said: str):
+    assert sentence(error) == said
