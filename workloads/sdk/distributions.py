@@ -194,12 +194,12 @@ def draw(found: list[Panel], now: str, before: str | None, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from workloads.sdk.plots import COLOURS, STYLE
+    from workloads.sdk.plots import COLOURS, STYLE, families
 
     shown = found[:PANELS]
     columns = min(IN_LINE, max(len(shown), 1))
     lines = -(-len(shown) // columns) or 1
-    small = {"font.size": 8, "axes.titlesize": 9, "figure.dpi": 90}
+    small = {"font.family": families(), "font.size": 8, "axes.titlesize": 9, "figure.dpi": 90}
     with rc_context({**STYLE, **small}):
         names = 0.25 * any(_slanted(panel) for panel in shown)  # room for those of the last line
         width, height = 2.75 * columns, 1.75 * lines + 0.75 + names  # inches

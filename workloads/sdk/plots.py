@@ -34,6 +34,9 @@ STYLE = {
 }
 
 
+# Families that have the letters which matplotlib's own font lacks; those are used that are installed.
+FALLBACKS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC",
+             "Arial Unicode MS", "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Emoji")  # fmt: skip
 LONGEST = 48  # characters of a name that a picture has room for
 INCHES = 0.085  # that a character takes, at most
 
@@ -49,6 +52,14 @@ def room(names: Sequence[str]) -> float:
     return INCHES * max(0, max(map(len, names), default=0) - 10)
 
 
+def families() -> list[str]:
+    """The fonts that letters are looked up in, one after the other."""
+    from matplotlib.font_manager import fontManager
+
+    there = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in FALLBACKS if name in there)]
+
+
 @contextmanager
 def figure(file: Path, width: float, height: float, panels: int = 1) -> Iterator[Any]:
     """Axes to draw on (one, or an array of `panels` side by side); the picture is written when the block ends."""
@@ -56,7 +67,7 @@ def figure(file: Path, width: float, height: float, panels: int = 1) -> Iterator
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(STYLE):
+    with rc_context({**STYLE, "font.family": families()}):
         picture = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(picture)
         yield picture.subplots(1, panels)

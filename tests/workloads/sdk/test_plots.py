@@ -9,9 +9,11 @@ import pytest
 from matplotlib.text import Text
 
 from workloads.sdk import plots
-from workloads.sdk.contract import Trial
+from workloads.sdk.contract import TrainingResult, Trial
+from workloads.sdk.contract.loading import workload_of
 from workloads.sdk.distributions import draw, panels
 from workloads.sdk.kits import classification, regression
+from workloads.sdk.programs.training.pictures import draw as draw_all
 
 # Signs of TeX, of formats and of Python; one that is long, and two that are alike where they are cut.
 NAMES = ["$", "$$", "$ per $", "$x^2", "%", "%s %d", "_", "__init__", "\\", "\\alpha", "{}", "a\nb", "ä ß", "x" * 300,
@@ -63,3 +65,19 @@ def test_names_of_columns_and_values_are_drawn_as_they_stand(tmp_path: Path, dra
     draw(panels(table), "wine-v1.0.0", None, tmp_path / "columns.png")
     assert {"$ per $", "%_\\", "$", "$$", "%s %d"} <= drawn
     assert any(text.startswith("xxx") and text.endswith("…") for text in drawn)
+
+
+def test_letters_that_no_font_has_cost_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "FALLBACKS", ())
+    iris = workload_of("workloads.iris")
+    monkeypatch.setattr(
+        "workloads.iris.evaluate.plot", lambda *_: plots.bars({"水": 1.0}, {"水": 2}, "", "", tmp_path / "b.png")
+    )
+    (warning,) = draw_all(iris, np.zeros((2, 3)), tmp_path, TrainingResult(metrics={}), {}, tmp_path)
+    assert warning.startswith("evaluate:plot has boxes for 1 letters that no font here has")
+    assert file.is_file()
+
+
+def test_installed_fonts_are_asked_for_letters_that_the_first_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "FALLBACKS", ("No such font", "DejaVu Serif"))
+    assert plots.families() == ["DejaVu Sans", "DejaVu Serif"]

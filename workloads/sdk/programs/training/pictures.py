@@ -1,5 +1,6 @@
 """The pictures of a training. One that cannot be drawn costs a warning, never the model."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,11 @@ def draw(
 
 def _failure(name: str, picture: Callable[[], Any]) -> str | None:
     try:
-        picture()
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            picture()
     except Exception as error:  # whatever a library says of a name, a font or a number
         return f"{name} could not be drawn: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if lacking := {str(one.message) for one in said if "missing from font" in str(one.message)}:
+        return f"{name} has boxes for {len(lacking)} letters that no font here has; install one, such as Noto Sans CJK"
     return None
