@@ -36,7 +36,8 @@ STYLE = {
 
 # Families that have the letters which matplotlib's own font lacks; those are used that are installed.
 FALLBACKS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC",
-             "Arial Unicode MS", "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Emoji")  # fmt: skip
+             "Arial Unicode MS", "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai",
+             "Noto Emoji")  # fmt: skip
 LONGEST = 48  # characters of a name that a picture has room for
 INCHES = 0.085  # that a character takes, at most
 

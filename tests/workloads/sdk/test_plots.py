@@ -70,9 +70,8 @@ def test_names_of_columns_and_values_are_drawn_as_they_stand(tmp_path: Path, dra
 def test_letters_that_no_font_has_cost_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "FALLBACKS", ())
     iris = workload_of("workloads.iris")
-    monkeypatch.setattr(
-        "workloads.iris.evaluate.plot", lambda *_: plots.bars({"水": 1.0}, {"水": 2}, "", "", tmp_path / "b.png")
-    )
+    file = tmp_path / "b.png"
+    monkeypatch.setattr("workloads.iris.evaluate.plot", lambda *_: plots.bars({"水": 1.0}, {"水": 2}, "", "", file))
     (warning,) = draw_all(iris, np.zeros((2, 3)), tmp_path, TrainingResult(metrics={}), {}, tmp_path)
     assert warning.startswith("evaluate:plot has boxes for 1 letters that no font here has")
     assert file.is_file()
