@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import dagster as dg
 from jobs.pipelines import pipeline_name
 from mlops_assets.assets.datasets import registry_key, tag_seen
 from mlops_assets.assets.partitions import partitions_name, partitions_of
+from mlops_assets.gates.data import REFUSED, refused
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
 from resources.registry.version import TAG, resembles, tag_of, version_order
@@ -19,6 +20,7 @@ from workloads.sdk.contract import Declared
 from workloads.sdk.contract.applications import Application
 
 NAMED = 10  # tags in an alert
+TRIED = 10  # the newest versions of a dataset, of which one is trained: the first that passes its data gates
 AT_ONCE = 200  # tags that one tick enters and reports; an evaluation may take a minute, and the next tick goes on
 
 
@@ -26,8 +28,8 @@ def data_tags(workloads: Sequence[Declared], jobs: Sequence, settings: Settings)
     """One `git ls-remote` a tick. The cursor (digest of its answer) is for speed, the run key for correctness.
 
     The first sight of a registry with many tags registers them all and trains only the newest of each dataset; a
-    backfill trains the rest. A tag that was moved is found by the commit that the ledger holds for it: it raises an
-    alert and trains nothing.
+    backfill trains the rest. Where the newest fails its data gates, the next older one is asked for, and so on. A tag
+    that was moved is found by the commit that the ledger holds for it: it raises an alert and trains nothing.
     """
 
     @dg.sensor(
@@ -43,7 +45,8 @@ def data_tags(workloads: Sequence[Declared], jobs: Sequence, settings: Settings)
         ledger: dg.ResourceParam[Ledger],
     ) -> dg.SensorResult | dg.SkipReason:
         tags = registry.all_tags()
-        seen = hashlib.sha256(json.dumps(tags, sort_keys=True).encode()).hexdigest()
+        failing = [f"{alert.thing} {alert.key}" for alert in ledger.alerts.standing(REFUSED)]
+        seen = hashlib.sha256(json.dumps([tags, failing], sort_keys=True).encode()).hexdigest()
         if seen == context.cursor:
             return dg.SkipReason(f"no tag among {len(tags)} is new or moved")
         found, failed = _Found(), []
@@ -91,7 +94,9 @@ class _Found:
         registered = set(context.instance.get_dynamic_partitions(partitions_name(workload.name)))
         # Registered and not reported: by `mlops data sync`, or by a tick that a crash cut off.
         done = registered & context.instance.get_materialized_partitions(registry_key(workload.name))
-        wanted = [*(each for each in known if each not in done), *[each for each in known if each in done][-1:]]
+        failing = refused(workload.name, ledger)
+        reported = list(_down_to_sound([each for each in known if each in done], failing))
+        wanted = [*(each for each in known if each not in done), *reported]
         whole, broken = registry.read({tag_of(workload.data.name, each): commits[each] for each in wanted})
         _settle(
             workload,
@@ -107,20 +112,31 @@ class _Found:
         self.events += [tag_seen(workload.name, version) for version in told]
         if added := [version.version for version in new if version.version not in registered]:
             self.additions.append(partitions_of(workload).build_add_request(added))
-        if isinstance(workload, Application) and whole and not ledger.current(workload.things()["index"]):
-            self.left += 1  # nothing can be asked of it before its index is released; look again at the next tick
-            context.log.info(f"{workload.name} waits for a release of {workload.things()['index']}")
+        index = workload.things()["index"] if isinstance(workload, Application) and whole else None
+        waits = [f"{whole[-1].tag} waits for a release of {index}"] if index and not ledger.current(index) else []
+        _settle(workload, ledger, "waits", waits, "nothing can be asked of it before")
+        if waits:
+            self.left += 1  # look again at the next tick
         elif whole:
             # Asked for at every change, also where a crash left it registered and not trained: the run key
             # lets each content of each tag through once.
-            newest = whole[-1]
-            self.requests.append(
+            content = {version.version: version for version in whole}
+            self.requests += [
                 dg.RunRequest(
                     job_name=pipeline_name(workload.name),
-                    run_key=f"{newest.tag}:{newest.digest}",
-                    partition_key=newest.version,
+                    run_key=f"{content[version].tag}:{content[version].digest}",
+                    partition_key=version,
                 )
-            )
+                for version in _down_to_sound(list(content), failing)
+            ]
+
+
+def _down_to_sound(versions: Sequence[str], failing: Collection[str]) -> Iterator[str]:
+    """The last of ascending versions, and below each one that fails its data gates the next; `TRIED` at most."""
+    for version in versions[: -TRIED - 1 : -1]:
+        yield version
+        if version not in failing:
+            return
 
 
 def _commits(workload: Declared, tags: dict[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from mlops_assets.release.rollout import Delivery
 from mlops_assets.release.targets import ReleaseTarget, served, targets_of
 from resources.ledger import Ledger
 from resources.settings import Settings
+from sensors.outcomes import outcomes
 from workloads.sdk.contract import Declared, Workload
 from workloads.sdk.contract.applications import Application
 
@@ -32,7 +33,8 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
 
     A prompt that was registered, or a language model that was configured, becomes a run that judges it. Alias moves
     that a crash left undone are done. An alias that somebody moved by hand becomes a run that enters it as that
-    person's decision, judged by the same gate. A plan that is not what is released becomes a rollout.
+    person's decision, judged by the same gate. A plan that is not what is released becomes a rollout. The run of the
+    newest data version is alerted where it failed, and asked for again where a service was away for too long.
 
     What fails for one of them is logged and does not hold up the others. Where nothing else is to be done, the tick
     fails by it. Only where aliases differ is a lock taken, and MLflow asked again.
@@ -96,6 +98,7 @@ def registry(declared: Sequence[Declared], jobs: Sequence, settings: Settings) -
         looks = [(one.name, reaped(one)) for one in declared]
         looks += [(target.name, repaired(target)) for one in declared for target in targets_of(one)]
         looks += [(one.name, followed(one)) for one in served(declared)]
+        looks += [(one.name, outcomes(one, ledger, context.instance)) for one in declared]
         found: list[Found] = []
         failures = []
         for name, look in looks:

@@ -9,6 +9,13 @@ from resources.ledger.reports import Check, GateReport
 from workloads.sdk.contract import Declared, Gates, OnInconclusive, Workload
 from workloads.sdk.contract.applications import Application, Index
 
+# What follows from an inconclusive check.
+FOLLOWS = {
+    OnInconclusive.RELEASE: "inconclusive, which does not stand in the way of a release",
+    OnInconclusive.HOLD: "inconclusive, so a person is asked",
+    OnInconclusive.REFUSE: "inconclusive, which is declared to be refused",
+}
+
 
 def specs(declared: Declared, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """One blocking check per gate that the declaration asks for."""
@@ -18,7 +25,10 @@ def specs(declared: Declared, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def results(declared: Declared, report: GateReport, inconclusive: OnInconclusive) -> list[dg.AssetCheckResult]:
-    """A report as check results: what is refused blocks; the `inconclusive` warns, unless that leads to a refusal."""
+    """A report as check results, each as what follows from it: what is refused has failed and blocks the rest.
+
+    An inconclusive one has passed where it is let through, warns where a person is asked, else it has failed.
+    """
     found = {check.name.replace(":", "_"): check for check in report.checks}
     judged = len(found) > 1
     return [_result(name, found.get(name), judged, inconclusive) for name in asked(declared)]
@@ -64,7 +74,7 @@ def _of_scores(declared: Workload | Application, rows: str, others: Iterable[Gat
 
 
 def _champion(gates: Gates, rows: str) -> str:
-    return f"Not worse than what is released by {gates.margin:g}: paired bootstrap on {rows}."
+    return f"Not worse than what is released by more than {gates.margin:g}: paired bootstrap on {rows}."
 
 
 def _of_index(index: Index) -> dict[str, str]:
@@ -78,7 +88,8 @@ def _of_index(index: Index) -> dict[str, str]:
         found[f"plan{end}"] = f"PostgreSQL answers by the HNSW index{by}."
         found[f"recall{end}"] = f"The index finds {share}{among}: as an exact search does."
     found["latency"] = f"95 % of queries are answered within {gates.latency_ms:g} ms."
-    found["champion"] = f"Recall is not worse than that of what is released by {gates.margin:g}, on the same queries."
+    worse = f"by more than {gates.margin:g}, on the same queries"
+    found["champion"] = f"Recall is not worse than that of what is released {worse}."
     return found
 
 
@@ -88,13 +99,20 @@ def _result(name: str, check: Check | None, judged: bool, inconclusive: OnInconc
         return dg.AssetCheckResult(
             check_name=name, passed=judged, severity=dg.AssetCheckSeverity.WARN, description=text
         )
-    blocks = check.verdict == "refuse" or inconclusive == OnInconclusive.REFUSE
+    if check.verdict == "inconclusive":
+        error = "error" in check.evidence and inconclusive == OnInconclusive.RELEASE  # `leads_to` says the same
+        follows = OnInconclusive.HOLD if error else inconclusive
+        text = f"{FOLLOWS[follows]}: {check.text}"
+    else:
+        follows = OnInconclusive.RELEASE if check.verdict == "pass" else OnInconclusive.REFUSE
+        text = check.text
+    blocks = follows == OnInconclusive.REFUSE
     figures = {"value": _short(check.value), "threshold": _short(check.threshold), "unit": check.unit or None}
     return dg.AssetCheckResult(
         check_name=name,
-        passed=check.verdict == "pass",
+        passed=follows == OnInconclusive.RELEASE,
         severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
-        description=check.text,
+        description=text,
         metadata={
             "verdict": check.verdict,
             "n": check.n,

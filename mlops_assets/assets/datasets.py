@@ -8,10 +8,10 @@ import dagster as dg
 from mlops_assets.assets.errors import clean_errors
 from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.pictures import drawn
-from mlops_assets.gates.data import EARLIER, GATES, inspect, refusal
+from mlops_assets.gates.data import EARLIER, GATES, REFUSED, GateResult, inspect, refusal, refused
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
-from resources.registry.version import DataError, DataVersion
+from resources.registry.version import DataError, DataVersion, version_order
 from workloads.sdk.contract import Declared
 
 
@@ -57,38 +57,51 @@ def dataset(workload: Declared) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
             for name, description in GATES.items()
         ],
+        output_required=False,
     )
     @clean_errors
     def resolve(
         context: dg.AssetExecutionContext,
         registry: dg.ResourceParam[DataRegistry],
         ledger: dg.ResourceParam[Ledger],
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         version = registry.version(workload.data.name, context.partition_key)
         ledger.data.record(version)
         for line in registry.mend(version):
             context.log.warning(line)
         files = registry.local(version)
         context.log.info(f"{version.tag}: {len(files)} files of digest {version.digest[:12]}, source {version.source}")
-        earlier = ledger.data.before(version.name, version.version, EARLIER)
+        # Nothing was made from those that failed; compared with them, what mends them would fail as well.
+        ever = {alert.key for alert in ledger.alerts.since() if (alert.thing, alert.kind) == (workload.name, REFUSED)}
+        failed = ever - context.instance.get_materialized_partitions(key)
+        before = ledger.data.before(version.name, version.version, EARLIER)
+        earlier = [each for each in before if each.version not in failed]
         found = inspect(workload, version, files, registry, earlier)
+        if why := refusal(version, found):
+            # Not materialized, or Dagster would show the partition as done.
+            ledger.alerts.add(workload.name, REFUSED, why, version.version)
+            context.log_event(dg.AssetObservation(key, partition=version.version, metadata=describe(version, files)))
+            yield from map(_checked, found)
+            raise dg.Failure(why)
+        own = version_order(version.version)
+        over = [each for each in refused(workload.name, ledger) if version_order(each) <= own]
+        ledger.alerts.resolve([REFUSED], workload.name, over)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version.digest),
             metadata={**describe(version, files), **_pictured(version, files, registry, earlier[:1])},
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=result.name,
-                    passed=result.passed,
-                    description=result.description,
-                    metadata={"rows": result.rows, "examples": dg.JsonMetadataValue(list(result.examples))},
-                )
-                for result in found
-            ],
+            check_results=list(map(_checked, found)),
         )
-        if why := refusal(version, found):
-            raise dg.Failure(why)
 
     return resolve
+
+
+def _checked(result: GateResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=result.name,
+        passed=result.passed,
+        description=result.description,
+        metadata={"rows": result.rows, "examples": dg.JsonMetadataValue(list(result.examples))},
+    )
 
 
 def describe(version: DataVersion, files: dict) -> dict:

@@ -6,6 +6,8 @@ from typing import Any
 import click
 import dagster as dg
 
+from mlops_assets.gates.data import refused
+from resources.ledger import Ledger
 from resources.registry.version import VERSION, version_order
 from workloads.sdk.contract import Declared
 
@@ -47,7 +49,7 @@ def partitions_of(workload: Declared) -> dg.DynamicPartitionsDefinition:
     return DynamicPartitionsDefinition(name=partitions_name(workload.name))
 
 
-def newest(instance: dg.DagsterInstance, workload: str) -> str | None:
-    """The highest data version that is registered: the only one whose model may be released by itself."""
-    keys = instance.get_dynamic_partitions(partitions_name(workload))
+def newest(instance: dg.DagsterInstance, workload: str, ledger: Ledger) -> str | None:
+    """The highest registered data version that does not fail its gates: only its model may be released by itself."""
+    keys = set(instance.get_dynamic_partitions(partitions_name(workload))) - refused(workload, ledger)
     return max(filter(VERSION.fullmatch, keys), key=version_order, default=None)  # people can add any key in the UI

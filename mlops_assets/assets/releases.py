@@ -111,7 +111,7 @@ def release(target: ReleaseTarget) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         ledger, tracking = delivery.resources.ledger, delivery.resources.tracking
         mechanism = releasing(target, delivery.resources)
-        about = newest(context.instance, target.declared.name) if target.partitioned else None
+        about = newest(context.instance, target.declared.name, ledger) if target.partitioned else None
         of_version = {"data_version": about} if target.partitioned else {}
         candidate, outcome = ledger.candidates.newest(target.name, **of_version), None
         if config.adopt is not None:

@@ -1,5 +1,6 @@
 """`mlops data`: the registry of datasets on the command line."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 import yaml
 
+from mlops_assets.commands.progress import follow, outcome
 from mlops_assets.commands.shared import AsJson, add, show
+from resources.all import Resources
 from resources.registry import DataRegistry
 from resources.registry.version import TAG, Bump, DataError, DataVersion, resembles, split_tag, tag_of, version_order
 from resources.settings import settings
@@ -50,10 +53,19 @@ def release(
     again: Annotated[
         bool, typer.Option("--again", help="Make the content of an earlier version the newest again.")
     ] = False,
+    wait: Annotated[
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait", help="Show what becomes of it, until it is live or why not. Default: in a terminal."
+        ),
+    ] = None,
     workloads: Folder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a dataset's pipeline, and tag what it made; content that a version holds already makes no tag."""
+    """Run a dataset's pipeline, and tag what it made; content that a version holds already makes no tag.
+
+    Exits with 1 where it waits, and the version does not become live.
+    """
     if bump not in ("major", "minor", "patch"):
         raise typer.BadParameter(f"{bump!r} is none of major, minor, patch", param_hint="--bump")
     found = {workload.data.name: workload for workload in load(workloads or settings().workloads)}
@@ -62,10 +74,20 @@ def release(
     say = (lambda line: None) if as_json else typer.echo
     registry = DataRegistry(settings())
     released = registry.release(workload, cast("Bump", bump), source, _parsed(values or []), say, again)
-    told = _trigger_tick() if released.created else ""
-    version = released.version
+    version, runs = released.version, _dagster_runs()
     document = {"created": released.created, **_row(version), "metadata": dict(version.metadata)}
-    show(document, as_json, lambda: "\n".join(filter(None, [str(released), told])))
+    if not released.created or not (runs if wait is None and sys.stdout.isatty() and not as_json else wait):
+        told = _trigger_tick() if released.created else ""
+        show(document, as_json, lambda: "\n".join(filter(None, [str(released), told])))
+        return
+    if not runs:
+        raise DataError(f"{released}; nothing comes of it yet, since Dagster's daemon does not run: `mlops up`")
+    say(str(released))
+    resources = Resources(settings())
+    with _instance() as instance:
+        run = follow(workload, version.version, resources, instance, say)
+        came = outcome(workload, version.version, run, resources, instance)
+    show({**document, "outcome": came}, as_json, lambda: came)
 
 
 def list_(
@@ -141,6 +163,13 @@ def _instance() -> "Iterator[dg.DagsterInstance]":
         found = dg.DagsterInstance.from_config(str(prepare_home(settings())))
     with found as instance:
         yield instance
+
+
+def _dagster_runs() -> bool:
+    """Whether a daemon of this home looks for new tags."""
+    from resources.embedded.dagster import DagsterDaemon, dev
+
+    return DagsterDaemon(settings()).running() or dev(settings()).process() is not None
 
 
 def _trigger_tick() -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.commands.lineage import WIDE, trace_tree
+from mlops_assets.commands.progress import follow
 from mlops_assets.commands.shared import add
 from resources.all import Resources
 from resources.http import send
@@ -181,33 +182,7 @@ class Demo:
 
     def wait(self, workload: Declared, version: str) -> "dg.DagsterRun":
         """The run that the sensor launched for a data version, when it has ended."""
-        import dagster as dg
-
-        from jobs.pipelines import pipeline_name
-        from sensors.tick import trigger_tick
-
-        filters = dg.RunsFilter(job_name=pipeline_name(workload.name), tags={"dagster/partition": version})
-        end, shown = time.monotonic() + WAIT_SECONDS, ""
-        while time.monotonic() < end:
-            runs = self.instance.get_runs(filters, limit=1)
-            state = f"{workload.name} {version}: {self._stage(runs[0]) if runs else 'the sensor looks for new tags'}"
-            if state != shown:
-                self.say(shown := state)
-            if runs and runs[0].is_finished:
-                return runs[0]
-            if not runs:
-                trigger_tick(self.instance, "data_tags")  # again: a tick that was under way has not seen the tag
-            time.sleep(0.5 if runs else 2)
-        raise DemoFailed(
-            f"{workload.name} {version} is not done after {WAIT_SECONDS} s; look at `mlops status` and at "
-            f"{self.resources.settings.dagster}/runs"
-        )
-
-    def _stage(self, run: "dg.DagsterRun") -> str:
-        if run.is_finished:
-            return f"the run is over: {run.status.value.lower()}"
-        steps = [stat.step_key for stat in self.instance.get_run_step_stats(run.run_id) if stat.end_time is None]
-        return steps[0].replace("__", "/") if steps else f"the run is {run.status.value.lower().replace('_', ' ')}"
+        return follow(workload, version, self.resources, self.instance, self.say, WAIT_SECONDS)
 
     def answer(self, declared: Declared, version: str) -> dict[str, Any]:
         """What answers now, with an answer of it; an index is what others answer by."""

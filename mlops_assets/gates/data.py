@@ -7,10 +7,12 @@ from functools import cache
 from itertools import combinations
 from pathlib import Path
 
+from resources.ledger import Ledger
 from resources.registry import DataRegistry
 from resources.registry.version import DataError, DataVersion, FileCheck
 from workloads.sdk.contract import Declared
 
+REFUSED = "data-gate"  # kind of the alert about a data version that nothing is made from; its key is the version
 EXAMPLES = 5
 EARLIER = 25  # versions that a new one is compared with: the first, and the latest others
 
@@ -71,9 +73,13 @@ def refusal(version: DataVersion, results: Sequence[GateResult]) -> str | None:
     failed = [str(result) for result in results if not result.passed]
     if not failed:
         return None
-    return f"{version.tag} fails {len(failed)} of {len(results)} data gates, and nothing is made from it. " + ". ".join(
-        failed
-    )
+    said = f"{version.tag} fails {len(failed)} of {len(results)} data gates, and nothing is made from it. "
+    return f"{said}{'. '.join(failed)}. Mend the data, and release them again"
+
+
+def refused(workload: str, ledger: Ledger) -> set[str]:
+    """The data versions of a workload that fail their gates, and that no newer one has taken the place of."""
+    return {alert.key for alert in ledger.alerts.standing(REFUSED) if alert.thing == workload}
 
 
 def _run(name: str, gate: Callable[[], GateResult]) -> GateResult:
