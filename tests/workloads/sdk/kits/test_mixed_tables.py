@@ -30,6 +30,7 @@ from workloads.sdk.kits.tables import choice, examine, sklearn
 from workloads.sdk.kits.tables.columns import Boolean, Category, Identifier, Number, Text
 from workloads.sdk.kits.tables.dates import Date
 from workloads.sdk.kits.tables.onnx import Classifier, Regressor
+from workloads.sdk.kits.tables.reach import reach
 from workloads.sdk.kits.tables.requests import request_of, rows_of
 from workloads.sdk.kits.tables.rows import Rows
 from workloads.sdk.kits.tables.tabular import Table, columns_of, example, rows, targets
@@ -296,3 +297,23 @@ def test_an_old_split_that_does_not_say_what_it_holds_is_of_numbers(tmp_path: Pa
     write_split({ROW_ID: ["a"], "x": np.asarray([1.5], np.float32), "target": ["u"]}, tmp_path / "old.parquet")
     assert columns_of(tmp_path / "old.parquet") == {"x": Number()}
     assert rows(tmp_path / "old.parquet").numbers.tolist() == [[1.5]]
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e3, 1e6])
+def test_a_model_is_asked_no_larger_number_than_it_computes_with(weight: float) -> None:
+    columns = {"a": Number(), "b": Number(), "word": Category()}
+
+    def outputs(given: Rows) -> np.ndarray:
+        return (np.nan_to_num(given.numbers, posinf=np.inf, neginf=-np.inf) * np.float32(weight)).sum(1, keepdims=True)
+
+    most = reach(outputs, columns)
+    assert most * weight < np.finfo(np.float32).max / 2
+    assert rows_of(request_of(columns).model_validate({"rows": [{"a": most, "b": -most}]}), columns, most)
+    for body in ({"rows": [{"a": 1}, {"b": -most * 1.01}]}, {"features": [[1, 1, "x"], [1, most * 1.01, "x"]]}):
+        with pytest.raises(InvalidInput, match=r"\[1\](\.b|\[1\]): column b may hold numbers from"):
+            rows_of(request_of(columns).model_validate(body), columns, most)
+
+
+def test_a_model_that_computes_with_all_numbers_is_asked_all() -> None:
+    columns = {"a": Number(), "b": Number()}
+    assert reach(lambda rows: (np.nan_to_num(rows.numbers) > 0).astype(np.float32), columns) == np.finfo(np.float32).max

@@ -14,11 +14,14 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from rag_support import running
 from serving_support import call, migrated, replica, version
+from square.predict import Predictor as Squares
 
 from resources.settings import Settings
+from workloads.sdk.artifacts import Manifest, write_golden
 from workloads.sdk.serving.http import request as reading
 from workloads.sdk.serving.http.guard import middlewares
 from workloads.sdk.serving.http.model import Endpoint
+from workloads.sdk.serving.versions.plan import Version
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,38 @@ def test_no_text_gives_a_server_error(served: Endpoint, body: str, path: str) ->
     answer = call(served, "POST", path, body.encode())
     assert answer.status in (200, 400, 422), answer.body
     assert answer.status == 200 or answer.error["message"]
+
+
+# --- numbers beyond numbers ---
+
+
+def test_an_answer_that_is_not_finite_is_refused_with_the_columns_to_blame(postgres: Settings, tmp_path: Path) -> None:
+    """By the server, whatever the model: outputs that are not finite, and answers made of finite ones."""
+    serving, artifacts = migrated(postgres), tmp_path / "artifacts"
+    artifacts.mkdir()
+    write_golden(artifacts, Squares(), [{"rows": [[1, 2]]}])
+    digest = Manifest.write(artifacts, "square", Squares).digest
+    serving.publish("square", Version(1, "1.0.1", artifacts.as_uri(), digest))
+    one = replica(serving, tmp_path, "square", "square", package="square")
+    endpoint = Endpoint(one)
+
+    def told(*rows: list[float]) -> tuple[int, str | None, str]:
+        answer = call(endpoint, "POST", "/predict", {"rows": rows})
+        error = answer.json.get("error") or {"field": None, "message": str(answer.json["predictions"])}
+        return answer.status, error["field"], error["message"]
+
+    assert told([1, 2])[::2] == (200, "[{'sum': 5.0, 'note': None}]")
+    for fill in (1e20, 9.97e36, -3.4e38):
+        status, field, message = told([1, 2], [3, fill])
+        assert (status, field) == (422, "rows[1][1]")
+        assert f"{fill:g} in column width" in message
+        assert "length" not in message
+    status, field, message = told([1e20, -1e30])
+    assert (status, field) == (422, "rows[0][1]")
+    assert "-1e+30 in column width, 1e+20 in column length" in message
+    status, field, _ = told([1.8e19, 1.8e19])  # both squares are finite, their sum is not
+    assert (status, field) == (422, "rows[0][0]")
+    one.close()
 
 
 # --- headers ---

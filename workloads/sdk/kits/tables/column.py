@@ -79,8 +79,8 @@ class Column(ABC):
         """What a request's cell is; null where it is missing."""
         return or_null("number")
 
-    def limits(self) -> dict[str, Any]:
-        """All that a request's cell may be, as JSON schema."""
+    def limits(self, most: float) -> dict[str, Any]:
+        """All that a request's cell may be, as JSON schema; `most`: the largest number."""
         return self.json_schema()
 
     def declared(self) -> dict[str, Any]:

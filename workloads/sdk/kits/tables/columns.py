@@ -101,8 +101,8 @@ class Number(Column):
             raise WrongCell(int(wrong.argmax()), "must be a number that float32 can hold")
         return numbers
 
-    def limits(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "number", "minimum": -LARGEST, "maximum": LARGEST}, {"type": "null"}]}
+    def limits(self, most: float) -> dict[str, Any]:
+        return {"anyOf": [{"type": "number", "minimum": -most, "maximum": most}, {"type": "null"}]}
 
     def stored(self, values: np.ndarray) -> "pa.Array":
         import pyarrow as pa
@@ -178,7 +178,7 @@ class Boolean(Column):
     def json_schema(self) -> dict[str, Any]:
         return or_null("boolean")
 
-    def limits(self) -> dict[str, Any]:
+    def limits(self, most: float) -> dict[str, Any]:
         spelled = {spell(word) for word in (self.true, self.false) for spell in (str, str.lower, str.upper, str.title)}
         return {"anyOf": [{"type": "boolean"}, {"type": "null"}, {"enum": [0, 1, *sorted(spelled)]}]}
 
@@ -219,7 +219,7 @@ class _Words(Column):
     def json_schema(self) -> dict[str, Any]:
         return or_null("string")
 
-    def limits(self) -> dict[str, Any]:
+    def limits(self, most: float) -> dict[str, Any]:
         return {"anyOf": [{"type": kind} for kind in ("string", "null", "boolean", "integer")]}
 
 

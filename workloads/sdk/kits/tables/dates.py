@@ -87,7 +87,7 @@ class Date(Column):
         how = "ISO 8601" if self.written == ISO else f"ISO 8601, or {self.written}"
         return or_null("string", description=f"a date: {how}")
 
-    def limits(self) -> dict[str, Any]:
+    def limits(self, most: float) -> dict[str, Any]:
         texts = [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
         return {**self.json_schema(), "anyOf": [*texts, {"enum": sorted(MISSING)}, {"type": "null"}]}
 

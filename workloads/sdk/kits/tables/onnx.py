@@ -20,6 +20,7 @@ from workloads.sdk.contract import Services
 from workloads.sdk.kits import classification, regression
 from workloads.sdk.kits.tables.columns import Number, column_of
 from workloads.sdk.kits.tables.encoder import Encoder
+from workloads.sdk.kits.tables.reach import reach
 from workloads.sdk.kits.tables.requests import TableRequest, request_of, rows_of
 from workloads.sdk.kits.tables.rows import Columns
 from workloads.sdk.kits.tables.sklearn import SERVED
@@ -56,13 +57,17 @@ class OnnxPredictor(contract.Predictor):
 
     @cached_property
     def _form(self) -> type[BaseModel]:
-        return request_of(self.columns) if issubclass(self.Request, TableRequest) else self.Request
+        return request_of(self.columns, self._reach) if issubclass(self.Request, TableRequest) else self.Request
+
+    @cached_property
+    def _reach(self) -> float:
+        return reach(self.outputs, self.columns)
 
     def takes(self) -> type[BaseModel]:
         return self._form
 
     def inputs(self, request: Any) -> Any:
-        return rows_of(request, self.columns)
+        return rows_of(request, self.columns, self._reach)
 
     def outputs(self, inputs: Any) -> np.ndarray:
         return self.session.run([self.output], self.encode.feeds(inputs))[0]

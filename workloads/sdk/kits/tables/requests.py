@@ -46,8 +46,12 @@ class TableRequest(BaseModel):
         return body
 
 
-def request_of(columns: Columns | None = None) -> type[TableRequest]:
-    """The request of a table with these columns; None: the model itself knows them, once it is loaded."""
+def request_of(columns: Columns | None = None, most: float = LARGEST) -> type[TableRequest]:
+    """The request of a table with these columns; None: the model itself knows them, once it is loaded.
+
+    Args:
+        most: the largest number that its model computes with, see `reach.py`.
+    """
     learned = _learned(columns or {})
 
     def forms(cells: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -60,7 +64,7 @@ def request_of(columns: Columns | None = None) -> type[TableRequest]:
         return {**rows, "items": named}, {**rows, "items": listed}
 
     made = forms({name: column.json_schema() for name, column in learned.items()})
-    limits = forms({name: column.limits() for name, column in learned.items()})
+    limits = forms({name: column.limits(most) for name, column in learned.items()})
 
     def field(at: int, text: str) -> Any:
         return (Annotated[Any, Limits(limits[at])], Field(None, description=text, json_schema_extra=made[at]))
@@ -74,19 +78,27 @@ def request_of(columns: Columns | None = None) -> type[TableRequest]:
     )
 
 
-def rows_of(request: TableRequest, columns: Columns) -> Rows:
-    """The request's rows. Raises InvalidInput with place and reason where a cell is not what its column holds."""
+def rows_of(request: TableRequest, columns: Columns, most: float = LARGEST) -> Rows:
+    """The request's rows.
+
+    Raises InvalidInput with place and reason where a cell is not what its column holds, or a number larger than `most`.
+    """
     learned = _learned(columns)
     form = "features" if request.rows is None else "rows"
     cells = (_of_lists if form == "features" else _of_objects)(getattr(request, form), learned)
     if all(type(column) is Number for column in learned.values()):
-        numbers = _numbers(list(chain.from_iterable(cells)), len(learned))
+        numbers = _numbers(list(chain.from_iterable(cells)), len(learned), most)
         if numbers is not None:
             return of_numbers(numbers)
     found = {}
     for at, (name, column) in enumerate(learned.items()):
         try:
             found[name] = column.take([row[at] for row in cells])
+            if isinstance(column, Number) and (beyond := np.abs(found[name]) > most).any():
+                reason = (
+                    f"column {name} may hold numbers from {-most:g} to {most:g}: this model computes with no larger"
+                )
+                raise WrongCell(int(beyond.argmax()), f"{reason}; where the value is missing, say so")
         except WrongCell as wrong:
             place = f"{form}[{wrong.position}]" + (f".{name}" if form == "rows" else f"[{at}]")
             raise InvalidInput(place, wrong.reason) from None
@@ -124,7 +136,7 @@ def _of_lists(rows: Sequence[Any], columns: Columns) -> Sequence[Sequence[Any]]:
     return rows
 
 
-def _numbers(cells: list[Any], columns: int) -> np.ndarray | None:
+def _numbers(cells: list[Any], columns: int, most: float) -> np.ndarray | None:
     """Numbers of shape (rows, columns), NaN where there is none; None where a cell is another thing or too large."""
     kinds = set(map(type, cells))
     if not {int, float, type(None)}.issuperset(kinds):
@@ -134,4 +146,4 @@ def _numbers(cells: list[Any], columns: int) -> np.ndarray | None:
         numbers: np.ndarray = make(cells, dtype=np.float64)
     except OverflowError:
         return None
-    return None if (np.abs(numbers) > LARGEST).any() else numbers.reshape(-1, columns)
+    return None if (np.abs(numbers) > most).any() else numbers.reshape(-1, columns)
