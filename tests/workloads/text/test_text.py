@@ -207,3 +207,15 @@ def test_published_weights_are_what_training_begins_with(splits: Path, tmp_path:
     for name, value in tiny.distilbert.state_dict().items():
         assert (fit.net.distilbert.state_dict()[name] == value).all(), name
     assert fit.epoch()["train_loss"] > 0
+
+
+def test_a_tokenizer_knows_the_letters_of_any_script_and_keeps_its_vowel_signs() -> None:
+    from workloads.sdk.kits.texts.transformers import UNKNOWN, tokenizer_of
+
+    many = [chr(0x4E00 + at) for at in range(1200)]  # more characters than an alphabet has
+    corpus = ["".join(many[at : at + 12]) for at in range(0, 1200, 12)] * 2 + ["की कि", "й и", "👍 👎"] * 5
+    tokenizer = tokenizer_of(corpus, 6000, 64)
+    for text in (corpus[0], corpus[50], "👍 👎"):
+        assert UNKNOWN not in tokenizer.encode(text).tokens
+    for one, other in (("की", "कि"), ("й", "и"), ("👍", "👎")):
+        assert tokenizer.encode(one).ids != tokenizer.encode(other).ids
