@@ -122,6 +122,7 @@ def test_an_answer_that_is_not_finite_is_refused_with_the_columns_to_blame(postg
 # --- headers ---
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray's own code
 def test_a_header_that_ray_could_not_read_is_refused_before_it(served: Endpoint) -> None:
     from ray.serve._private.http_util import _apply_middlewares
 
