@@ -180,7 +180,7 @@ def main() -> None:
         file = documents(flags.most, folder)
         groups = parquet.ParquetFile(file)
         parts = [
-            [chunk for row in groups.read_row_group(at).to_pylist() for chunk in chunks_of(row, 600, 60)]
+            [chunk for row in groups.read_row_group(at).to_pylist() for chunk in chunks_of(row, 600)]
             for at in range(groups.num_row_groups)
         ]
         texts = [[chunk.text for chunk in part] for part in parts]

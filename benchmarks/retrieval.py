@@ -96,7 +96,7 @@ def real(count: int) -> list[Chunk]:
             for row in read_split(processed / "documents.parquet", ["path", "source", "title", "text"]).to_pylist():
                 if row["path"] not in seen:
                     seen.add(row["path"])
-                    found += chunks_of(row, parameters.size, parameters.overlap)
+                    found += chunks_of(row, parameters.size)
                 if len(found) >= count:
                     return found[:count]
     return found

@@ -9,4 +9,4 @@ from workloads.sdk.kits.retrieval.chunking import Chunk, chunks_of
 
 def chunk(document: Mapping[str, Any], parameters: CorpusParameters) -> list[Chunk]:
     """A document's chunks, in its order; see `kits/chunking.py`."""
-    return chunks_of(document, parameters.size, parameters.overlap)
+    return chunks_of(document, parameters.size)

@@ -7,12 +7,13 @@ cutting belong to the embedding, so that the data are what people wrote.
 import json
 import platform
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from workloads.corpus import sources
+from workloads.corpus import project, python, sources
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
-from workloads.corpus.sources import Document
+from workloads.corpus.documents import Document
 from workloads.sdk.contract import Fetched
 from workloads.sdk.dataset import ROW_ID, describe_splits, identity, read_split, write_split
 from workloads.sdk.kits.texts import docstrings
@@ -30,22 +31,19 @@ def fetch(parameters: CorpusData, out: Path) -> Fetched:
     """
     most, origins = parameters.most, {}
     if parameters.project is not None:
-        _keep(sources.project(parameters.project, most), out)
-        origins["docs"] = str(parameters.project)
+        origins["docs"] = str(parameters.project) + _keep(project.project(parameters.project, most), out)
     if parameters.python:
-        _keep(sources.reference(most), out)
-        origins["python"] = f"CPython {platform.python_version()}"
+        reference = chain(python.language(most), python.library(most))
+        origins["python"] = f"CPython {platform.python_version()}" + _keep(reference, out)
     for library in parameters.libraries:
-        version, found = docstrings.modules(library, LIBRARIES[library], most)
-        _keep((Document(path, library, title, text) for path, title, text in found), out)
-        origins[library] = f"{library}=={version}"
+        version, modules = docstrings.modules(library, LIBRARIES[library], most)
+        found = (Document(path, library, title, text) for path, title, text in modules)
+        origins[library] = f"{library}=={version}" + _keep(found, out)
     for folder in parameters.folders:
-        _keep(sources.folder(folder, most), out)
-        origins[folder.name] = str(folder)
+        origins[folder.name] = str(folder) + _keep(sources.folder(folder, most), out)
     for address in parameters.repositories:
         commit, documents = sources.repository(address, most)
-        _keep(documents, out)
-        origins[documents[0].source] = f"{address}@{commit}"
+        origins[documents[0].source] = f"{address}@{commit}" + _keep(documents, out)
     if not origins:
         raise ValueError("no source is chosen: set project, python, libraries, folders or repositories")
     return Fetched(source="+".join(origins), uri=", ".join(origins.values()))
@@ -97,9 +95,13 @@ def schema() -> Any:
     )
 
 
-def _keep(documents: Iterable[Document], out: Path) -> None:
-    """Append to the file of the documents' source; empty ones are left out."""
+def _keep(documents: Iterable[Document], out: Path) -> str:
+    """Append to the file of the documents' source; what is said of those that have no text, and are left out."""
+    empty = 0
     for document in documents:
-        if document.text.strip():
-            with (out / f"{document.source}.jsonl").open("a") as stream:
-                stream.write(json.dumps(document._asdict(), ensure_ascii=True) + "\n")
+        if not document.text.strip():
+            empty += 1
+            continue
+        with (out / f"{document.source}.jsonl").open("a") as stream:
+            stream.write(json.dumps(document._asdict(), ensure_ascii=True) + "\n")
+    return f" ({empty} without text left out)" if empty else ""

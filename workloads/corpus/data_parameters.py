@@ -1,7 +1,7 @@
 """Which documents a corpus is made of; nothing heavy is imported, so that the declaration may name it.
 
-mlops data release corpus                                            about 5,000 chunks
-mlops data release corpus --set libraries='["all"]' --set most=null  all of it, about 127,000
+mlops data release corpus                                        this project's, and Python's
+mlops data release corpus --set libraries='["dagster", "mlflow"]'   libraries' too
 mlops data release corpus --set python=false                         without one source: another version
 mlops data release corpus --set folders='["/home/me/notes"]' --set repositories='["https://host/team/docs.git"]'
 """
@@ -45,14 +45,16 @@ class CorpusData(DataParameters):
 
     project: Path | None = Field(
         ROOT if (ROOT / "README.md").is_file() else None,
-        description="This project's checkout: its README and docs. null: without.",
+        description="This project's checkout: its README, docs, settings and commands. null: without.",
         json_schema_extra=LOOKED_AT,
     )
     python: bool = Field(
-        True, description="CPython's language reference (pydoc_data.topics).", json_schema_extra=LOOKED_AT
+        True,
+        description="CPython's language reference (pydoc_data.topics), and docstrings of its standard library.",
+        json_schema_extra=LOOKED_AT,
     )
     libraries: tuple[str, ...] = Field(
-        ("dagster", "mlflow", "pandas"),
+        (),
         description=f"Docstrings of installed libraries, a document for each module: {', '.join(LIBRARIES)}; or all.",
         json_schema_extra=LOOKED_AT,
     )
@@ -65,7 +67,7 @@ class CorpusData(DataParameters):
         json_schema_extra=LOOKED_AT,
     )
     most: int | None = Field(
-        80,
+        None,
         ge=1,
         description="Most documents of one source, the same ones each time; null: all.",
         json_schema_extra=LOOKED_AT,

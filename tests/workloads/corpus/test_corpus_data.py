@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from mlops_assets.cli import app
 from mlops_assets.gates.data import inspect
 from resources.registry import DataRegistry
 from resources.registry.version import DataError
-from resources.settings import Settings
-from workloads.corpus import data, sources
+from resources.settings import REPOSITORY, Settings
+from workloads.corpus import data, documents, project, python, sources
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
 from workloads.sdk.contract import Fetched
 from workloads.sdk.contract.loading import declared_of
@@ -53,23 +54,72 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_default_sources(tmp_path: Path) -> None:
-    fetched, rows = made(tmp_path, most=2)
-    assert fetched.source == "docs+python+dagster+mlflow+pandas"
-    assert "pandas==" in fetched.uri
-    assert {row["source"]: sum(other["source"] == row["source"] for other in rows) for row in rows} == dict.fromkeys(
-        fetched.source.split("+"), 2
-    )
+def test_the_default_is_this_project_and_python(tmp_path: Path) -> None:
+    fetched, rows = made(tmp_path)
+    assert fetched.source == "docs+python"
+    texts = {row["path"]: row["text"] for row in rows}
+    assert {"README.md", "docs/architecture.md", "settings.md", "commands.md"} <= texts.keys()
+    assert {"python/topics/with.md", "python/library/json.md", "python/library/builtins.md"} <= texts.keys()
     for row in rows:
-        assert row["path"].startswith((f"{row['source']}/", "README.md"))
-        assert chunks_of(row, 600, 60)[0].heading.startswith(row["title"])
+        assert row["path"].startswith((f"{row['source']}/", "README.md", "settings.md", "commands.md"))
+
+
+def test_every_setting_and_every_command_is_a_section(tmp_path: Path) -> None:
+    found = {each.path: each for each in project.project(REPOSITORY, None)}
+    settings = {chunk.heading: chunk.content for chunk in chunks_of(found["settings.md"]._asdict(), 1000)}
+    assert {f"Settings > MLOPS_{name.upper()}" for name in Settings.model_fields} <= settings.keys()
+    kept = settings["Settings > MLOPS_LOG_INPUTS"]
+    assert all(
+        word in kept for word in (Settings.model_fields["log_inputs"].description, "`'none'`", "default `'all'`")
+    )
+    commands = {chunk.heading: chunk.content for chunk in chunks_of(found["commands.md"]._asdict(), 1000)}
+    names = {command.name for command in app.registered_commands}
+    assert {f"`mlops` > `mlops {name}`" for name in names if name} <= commands.keys()
+    assert "`mlops` > `mlops data` > `mlops data release`" in commands
+    assert "Release what was released before, again" in commands["`mlops` > `mlops rollback`"]
+    assert "--help" not in found["commands.md"].text
 
 
 def test_a_topic_has_the_headings_that_were_underlined() -> None:
-    topic = next(each for each in sources.reference(None) if each.path == "python/topics/typesseq.md")
+    topics = {each.path: each for each in python.language(None)}
+    topic = topics["python/topics/typesseq.md"]
     assert topic.title == 'Sequence Types — "list", "tuple", "range"'
-    headings = {chunk.heading for chunk in chunks_of(topic._asdict(), 600, 60)}
+    headings = {chunk.heading for chunk in chunks_of(topic._asdict(), 600)}
     assert f"{topic.title} > Common Sequence Operations" in headings
+    assert "```\nlambda_expr ::= " in topics["python/topics/lambda.md"].text, "grammar is code"
+    assert "python/topics/compound.md" not in topics, "it only puts the topics of if, for, with and so on together"
+
+
+def test_the_standard_library_says_what_it_is_used_for() -> None:
+    modules = {each.path: each.text for each in python.library(None)}
+    assert len(modules) > 100
+    for path, told in {
+        "json": "## json.dumps\n\nSerialize",
+        "builtins": "### str.strip\n\nReturn a copy of the string",
+        "collections": "## collections.deque\n\n",  # in C
+        "os": "## os.getcwd\n\nReturn a unicode string",  # from another module
+        "random": "## random.sample\n\nChooses k unique",  # a bound method
+        "pathlib": "`Path.rglob`: Recursively",
+    }.items():
+        assert told in modules[f"python/library/{path}.md"]
+
+
+def test_a_pointer_of_git_lfs_is_left_out_and_counted(notes: Path, tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    (notes / "large.md").write_text(pointer)
+    (notes / "empty.md").write_text("\n")
+    fetched, rows = made(tmp_path, **NOTHING, folders=[notes])
+    assert [row["path"] for row in rows] == ["notes/deep/one.md", "notes/two.txt"]
+    assert fetched.uri == f"{notes} (2 without text left out)"
+
+
+def test_a_titles_place_is_the_metadata_or_the_first_heading(notes: Path, tmp_path: Path) -> None:
+    (notes / "meta.md").write_text('---\ntitle: "Named"\n---\n\n# Not this\n\nText.\n')
+    (notes / "under.md").write_text("Underlined\n===\n\nText.\n")
+    _, rows = made(tmp_path, **NOTHING, folders=[notes])
+    assert {row["path"]: row["title"] for row in rows} == {
+        "notes/deep/one.md": "One", "notes/two.txt": "two", "notes/meta.md": "Named", "notes/under.md": "Underlined",
+    }  # fmt: skip
 
 
 def test_a_modules_docstrings_are_one_document(tmp_path: Path) -> None:
@@ -133,7 +183,7 @@ def test_what_cannot_be_read_is_named(notes: Path, tmp_path: Path) -> None:
     (notes / "old.txt").write_bytes("Größe".encode("latin-1"))
     with pytest.raises(ValueError, match=r"notes/old\.txt is not UTF-8 \(byte 2\)"):
         list(sources.folder(notes, None))
-    (notes / "old.txt").write_bytes(b" " * (sources.LARGEST + 1))
+    (notes / "old.txt").write_bytes(b" " * (documents.LARGEST + 1))
     with pytest.raises(ValueError, match=r"notes/old\.txt has 10,485,761 bytes"):
         list(sources.folder(notes, None))
     (tmp_path / "empty").mkdir()

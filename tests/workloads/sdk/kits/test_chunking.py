@@ -42,13 +42,13 @@ def document(text: str, path: str = "guide.md", title: str = "The guide") -> dic
 
 words = st.text("abcdefghij ÄÖß東 .,\n", min_size=0, max_size=300)
 markdown = st.lists(
-    st.one_of(words, st.sampled_from(["# A", "## B", "### C", "## B", "```", "~~~", "---", "    # d", "1. x"])),
+    st.one_of(words, st.sampled_from(["# A", "## B", "### C", "## B", "```", "~~~", "***", "    # d", "1. x"])),
     max_size=25,
 ).map("\n".join)
 
 
 def test_a_chunk_stands_under_its_headings_and_code_stays_as_it_is() -> None:
-    chunks = chunks_of(document(GUIDE), 600, 80)
+    chunks = chunks_of(document(GUIDE), 600)
     assert [chunk.heading for chunk in chunks] == [
         "Guide",
         "Guide > Release",
@@ -64,42 +64,42 @@ def test_a_chunk_stands_under_its_headings_and_code_stays_as_it_is() -> None:
 
 
 def test_a_text_that_is_no_markdown_has_its_title_as_heading() -> None:
-    (chunk,) = chunks_of(document("# a comment\nand more", path="notes.txt"), 600, 80)
+    (chunk,) = chunks_of(document("# a comment\nand more", path="notes.txt"), 600)
     assert (chunk.heading, chunk.content) == ("The guide", "# a comment\nand more")
 
 
 def test_a_fence_that_is_never_closed_loses_nothing() -> None:
-    (chunk,) = chunks_of(document("# A\n```\ncode\n\nmore of it"), 600, 0)
+    (chunk,) = chunks_of(document("# A\n```\ncode\n\nmore of it"), 600)
     assert "more of it" in chunk.content
 
 
 def test_a_paragraph_put_in_before_changes_no_other_id() -> None:
-    before = {chunk.id: chunk.content for chunk in chunks_of(document(GUIDE), 600, 80)}
-    after = {chunk.id for chunk in chunks_of(document(GUIDE.replace("# Guide\n", "# Guide\n\nNew!\n", 1)), 600, 80)}
+    before = {chunk.id: chunk.content for chunk in chunks_of(document(GUIDE), 600)}
+    after = {chunk.id for chunk in chunks_of(document(GUIDE.replace("# Guide\n", "# Guide\n\nNew!\n", 1)), 600)}
     assert {before[id] for id in before.keys() - after} == {"What it is."}
 
 
 def test_place_and_content_make_the_id() -> None:
-    (one,) = chunks_of(document("same"), 600, 0)
-    assert chunks_of(document("same"), 600, 0)[0].id == one.id
+    (one,) = chunks_of(document("same"), 600)
+    assert chunks_of(document("same"), 600)[0].id == one.id
     others = [
-        chunks_of(document("same", path="other.md"), 600, 0),
-        chunks_of(document("same", title="Other"), 600, 0),
-        chunks_of(document("same."), 600, 0),
+        chunks_of(document("same", path="other.md"), 600),
+        chunks_of(document("same", title="Other"), 600),
+        chunks_of(document("same."), 600),
     ]
     assert one.id not in {chunk.id for chunks in others for chunk in chunks}
-    first, _, second = chunks_of(document("# A\nsame\n# B\nx\n# A\nsame"), 600, 0)
+    first, _, second = chunks_of(document("# A\nsame\n# B\nx\n# A\nsame"), 600)
     assert (first.content, first.heading) == (second.content, second.heading)
     assert first.id != second.id
 
 
 @settings(max_examples=150, deadline=None)
-@given(markdown, st.integers(20, 400), st.sampled_from([0, 10]))
-def test_no_word_is_lost_and_no_chunk_is_too_long(text: str, size: int, overlap: int) -> None:
-    chunks = chunks_of(document(text), size, overlap)
+@given(markdown, st.integers(20, 400))
+def test_no_word_is_lost_and_no_chunk_is_too_long(text: str, size: int) -> None:
+    chunks = chunks_of(document(text), size)
     assert len({chunk.id for chunk in chunks}) == len(chunks)
     assert all(0 < len(chunk.content) <= size for chunk in chunks)
-    assert chunks == chunks_of(document(text), size, overlap)
+    assert chunks == chunks_of(document(text), size)
     kept = "".join(re.sub(r"\s", "", f"{chunk.heading}{chunk.content}") for chunk in chunks)
     for line in cleaned(text).split("\n"):
         if not re.match(r"#{1,6} |```|~~~", line):

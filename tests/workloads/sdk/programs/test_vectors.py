@@ -61,7 +61,7 @@ def asked(
     }
     write_split(columns, file, TOGETHER)
     digest = sha256(file)
-    parameters = CorpusParameters(size=SIZE, overlap=0, type=more.get("type", "vector"))
+    parameters = CorpusParameters(size=SIZE, type=more.get("type", "vector"))
     spec = EmbeddingSpec(
         package="workloads.corpus",
         data={"documents": InputFile(path=file, sha256=digest)},
@@ -100,7 +100,7 @@ def test_every_chunk_is_in_the_table_with_its_vector_and_indexes(store: VectorSt
     spec = asked(store, tmp_path, texts)
     result = embedded(spec, tmp_path / "out")
     document = {"source": "notes", "title": "A note"}
-    chunks = [c for path, text in texts.items() for c in chunks_of({"path": path, "text": text, **document}, SIZE, 0)]
+    chunks = [c for path, text in texts.items() for c in chunks_of({"path": path, "text": text, **document}, SIZE)]
     assert (result.documents, result.chunks, result.counts) == (3, 6, Counts(embedded=6))
     found = rows(store, spec.table)
     assert {str(chunk.id): chunk.content for chunk in chunks} == {key: content for key, (content, _) in found.items()}

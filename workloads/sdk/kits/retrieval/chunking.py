@@ -1,7 +1,8 @@
 """A document, cut into chunks that can be embedded and cited: by its headings, and then by size.
 
-LangChain's splitters do the cutting. A chunk's id is a hash of its place and content, so the same chunk has the same id
-in the next version of the corpus, and a paragraph put in before it changes no id but its own.
+A chunk begins and ends with a paragraph, an item of a list, a row of a table, a line of code or a sentence. Its id is a
+hash of its place and content, so the same chunk has the same id in the next version of the corpus, and a paragraph put
+in before it changes no id but its own.
 """
 
 import hashlib
@@ -9,17 +10,17 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from uuid import UUID
 
+from workloads.sdk.kits.retrieval.markdown import divided, packed, sections, text_of
+from workloads.sdk.kits.retrieval.sentences import split
+
 MARKDOWN = (".md", ".markdown")
-LEVELS = 6
 BETWEEN = " > "  # of the headings of a path
-SEPARATORS = ["\n\n", "\n", ". ", " ", ""]  # where a section is cut, best first
-FENCE = re.compile(r"^(?:```|~~~)", re.MULTILINE)
 # What PostgreSQL's text cannot hold, or nobody can see: control characters but tab and line feed.
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
 LINES = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -69,22 +70,21 @@ def cleaned(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 
-def chunks_of(document: Mapping[str, Any], size: int, overlap: int) -> list[Chunk]:
+def chunks_of(document: Mapping[str, Any], size: int) -> list[Chunk]:
     """A document's chunks, in its order.
 
     Args:
         document: `path`, `source`, `title`, `text`. It has headings if its path ends as those of Markdown do.
         size: most characters of a chunk's content.
-        overlap: how many of them it may share with the one before, where a section is cut.
     """
     text = cleaned(document["text"])
     whole, title = sha256(text), " ".join(cleaned(document["title"]).split())
     markdown = document["path"].lower().endswith(MARKDOWN)
     met: Counter[tuple[str, str]] = Counter()
     found: list[Chunk] = []
-    for headings, section in _sections(text) if markdown else [((), text)]:
+    for headings, blocks in sections(text_of(text)) if markdown else [((), text.split("\n\n"))]:
         heading = BETWEEN.join(headings) or title
-        for content in _splitter(size, overlap).split_text(section):
+        for content in _contents(blocks, size):
             if not any(map(str.isalnum, content)):
                 continue
             place = (heading, content)
@@ -104,32 +104,50 @@ def chunks_of(document: Mapping[str, Any], size: int, overlap: int) -> list[Chun
     return found
 
 
-def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """A Markdown text's sections with the headings that each stands under; code in fences stays in its section."""
-    if len(FENCE.findall(text)) % 2:
-        text += "\n```"  # the splitter drops what follows a fence that is never closed
-    parts = _headings().split_text(f"{text}\n")
-    before: tuple[str, ...] | None = None
-    gathered = ""
-    for part in parts:
-        headings = tuple(value.strip() for key, value in part.metadata.items() if key.isdigit() and value.strip())
-        if before is not None and headings != before:
-            yield before, gathered
-            gathered = ""
-        before, gathered = headings, gathered + part.page_content
-    if before is not None:
-        yield before, gathered
+def _contents(blocks: Sequence[str], size: int) -> list[str]:
+    """A section's blocks, as many together as fit; what is larger than that is divided.
+
+    What begins with bold words is about something else than what stands before it; what a colon announces belongs to
+    that. A sentence is cut only where it is longer than a chunk.
+    """
+    found: list[str] = []
+    held: list[str] = []
+    for block in _announced(blocks, size):
+        if len(block) > size or block.startswith("**"):
+            found += packed(held, size, "\n\n")
+            held = []
+        if len(block) <= size:
+            held.append(block)
+        else:
+            found += [
+                part for whole in divided(block, size) for part in (_cut(whole, size) if len(whole) > size else [whole])
+            ]
+    return found + packed(held, size, "\n\n")
 
 
-def _headings() -> Any:
-    # Its older sibling takes every indented `# comment` for a heading, and strips the indentation of code.
-    from langchain_text_splitters import ExperimentalMarkdownSyntaxTextSplitter
+def _announced(blocks: Sequence[str], size: int) -> list[str]:
+    """The blocks, those that end in a colon together with the one that follows, where both fit."""
+    found: list[str] = []
+    for block in blocks:
+        if found and found[-1].rstrip().endswith(":") and len(found[-1]) + len(block) + 2 <= size:
+            found[-1] = f"{found[-1]}\n\n{block}"
+        else:
+            found.append(block)
+    return found
 
-    return ExperimentalMarkdownSyntaxTextSplitter([("#" * level, str(level)) for level in range(1, LEVELS + 1)])
+
+def _cut(text: str, size: int) -> list[str]:
+    """A text in parts of whole sentences; a longer sentence is cut at its words."""
+    parts = [
+        piece
+        for sentence in split(text)
+        for piece in (_splitter(size).split_text(sentence) if len(sentence) > size else [sentence])
+    ]
+    return [part.strip() for part in packed(parts, size, " ")]
 
 
 @cache
-def _splitter(size: int, overlap: int) -> Any:
+def _splitter(size: int) -> Any:
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-    return RecursiveCharacterTextSplitter(SEPARATORS, keep_separator="end", chunk_size=size, chunk_overlap=overlap)
+    return RecursiveCharacterTextSplitter(["\n", " ", ""], keep_separator="end", chunk_size=size, chunk_overlap=0)
