@@ -61,9 +61,13 @@ def _turn(chat: Chat, turn: Turn, number: int, answer: bool) -> None:
     with st.chat_message("user", avatar=":material/person:"):
         st.html(markup.plain(turn.question, "asked"))
     with st.chat_message("assistant", avatar=":material/menu_book:"), st.container(gap="xsmall"):
-        place = st.empty()
+        above, place = st.empty(), st.empty()
         if answer:
-            _answer(chat, turn, place)
+            _answer(chat, turn, above, place)
+        if turn.passage:
+            with above.container(border=True):
+                _place(chat, turn, turn.passage, f"passage {number}")
+                st.html(markup.passage(turn.passage["content"]))
         refused = bool(turn.reply and turn.reply.get("refused"))
         if turn.text:
             place.html(markup.said(turn.text, bool(turn.citations), refused))
@@ -79,14 +83,17 @@ def _turn(chat: Chat, turn: Turn, number: int, answer: bool) -> None:
             _below(chat, turn, number)
 
 
-def _answer(chat: Chat, turn: Turn, place: Any) -> None:
+def _answer(chat: Chat, turn: Turn, above: Any, place: Any) -> None:
     """Ask, and draw the answer as it comes."""
     drawn = 0.0
     place.caption("looking for what answers it ...")
     try:
         with closing(chat.kept.ask(_session(chat), turn.question)) as events:  # also where somebody stops this
             for name, data in events:
-                if name == "token":
+                if name == "passage":
+                    turn.passage = data
+                    above.html(markup.heading(data["heading"]) + markup.passage(data["content"]))
+                elif name == "token":
                     turn.text += data
                     if monotonic() - drawn > REDRAW:
                         place.html(markup.said(turn.text + " ▌"))
@@ -116,11 +123,8 @@ def _below(chat: Chat, turn: Turn, number: int) -> None:
     """What an answer rests on and was made with, its thumbs and its trace."""
     assert turn.reply is not None
     with st.container(gap=None):
-        for at, cited in enumerate(turn.citations):
-            place = " › ".join(filter(None, (cited.get("path"), cited.get("heading"))))
-            label = f"{chat_side.label(str(cited['number']))}. {chat_side.label(place)}"
-            if st.button(label, key=f"citation {number} {at}", type="tertiary", icon=":material/article:"):
-                _open_chunk(chat, turn, cited)
+        for at, cited in enumerate(turn.citations if turn.passage is None else []):
+            _place(chat, turn, cited, f"citation {number} {at}")
     st.html(markup.facts(made_with(turn.reply)))
     if turn.prediction is None:
         return
@@ -133,6 +137,14 @@ def _below(chat: Chat, turn: Turn, number: int) -> None:
             _open_trace(turn.prediction)
     if problem := st.session_state.get(f"problem with {key}"):
         st.warning(chat_side.label(problem))
+
+
+def _place(chat: Chat, turn: Turn, cited: Mapping[str, Any], key: str) -> None:
+    """Number, file and headings of a passage, which opens where it is pressed."""
+    place = " › ".join(filter(None, (cited.get("path"), cited.get("heading"))))
+    label = f"{chat_side.label(str(cited['number']))}. {chat_side.label(place)}"
+    if st.button(label, key=key, type="tertiary", icon=":material/article:"):
+        _open_chunk(chat, turn, cited)
 
 
 def _rate(chat: Chat, prediction: str, key: str) -> None:

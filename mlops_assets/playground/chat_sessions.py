@@ -20,6 +20,7 @@ class Turn:
     """A question, and its answer as far as it has come.
 
     Attributes:
+        passage: what is quoted, and where it stands; None: a language model answers, or nobody does.
         reply: what the endpoint says of the answer, once it is whole.
         error: why there is none, or no more of it.
     """
@@ -27,6 +28,7 @@ class Turn:
     question: str
     text: str = ""
     citations: list[dict[str, Any]] = field(default_factory=list)
+    passage: Mapping[str, Any] | None = None
     reply: Mapping[str, Any] | None = None
     error: str | None = None
 
@@ -62,7 +64,9 @@ class Chat:
             for kept in history:
                 if thumbs := kept.get("thumbs"):
                     st.session_state[f"stored thumbs for {kept['prediction_id']}"] = THUMBS.index(thumbs)
-            turns = [Turn(kept["question"], kept["answer"], kept["citations"], kept) for kept in history]
+            turns = [
+                Turn(kept["question"], kept["answer"], kept["citations"], kept.get("passage"), kept) for kept in history
+            ]
             self.sessions[session] = turns
         return self.sessions.setdefault(session, [])
 

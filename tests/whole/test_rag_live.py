@@ -25,7 +25,7 @@ pytestmark = pytest.mark.platform
 
 CORPUS, RAG = declared_of("workloads.corpus"), declared_of("workloads.rag")
 SMALL = {"libraries": [], "python": False}  # this project's own documentation
-QUESTION = "How long does a job that could be placed, but finds no room now, wait before it gives up?"
+QUESTION = "Why does Hydra stay out of the lock?"
 
 
 def mlops(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +84,9 @@ def rag(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     assert isinstance(RAG, Application)
     questions = [json.loads(line) for line in (RAG.folder / "questions.jsonl").read_text().splitlines()]
     mine = [one for one in questions if one["category"] == "platform"]
-    mine = [one for one in mine if one["answerable"]][:12] + [one for one in mine if not one["answerable"]]
+    mine = [one for one in mine if one["answerable"]][:12] + [one for one in questions if one["category"] == "other"][
+        :4
+    ]
     file: Path = tmp_path_factory.mktemp("questions") / "questions.jsonl"
     file.write_text("\n".join(json.dumps(one) for one in mine))
     asked = world.release(RAG, questions=str(file))

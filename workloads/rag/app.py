@@ -26,7 +26,16 @@ from workloads.sdk.kits.retrieval.embedder import Embedder
 from workloads.sdk.kits.retrieval.retriever import Retriever
 from workloads.sdk.serving.log.conversations import Conversations
 
-KEPT = ("answer", "refused", "citations", "answerer", "prompt_version", "corpus_version", "model")  # in a session
+KEPT = (
+    "passage",
+    "answer",
+    "refused",
+    "citations",
+    "answerer",
+    "prompt_version",
+    "corpus_version",
+    "model",
+)  # in a session
 
 
 class App(Talking, Looking, generative.App):
@@ -132,7 +141,8 @@ class App(Talking, Looking, generative.App):
         """Ask a question.
 
         With `"stream": true` the answer comes as server-sent events, each with one line of JSON: `token` (a piece of
-        text), `citations`, and `done` with the whole answer, which stands instead of the tokens; or `error`.
+        text), `citations`, and `done` with the whole answer, which stands instead of the tokens; or `error`. What is
+        quoted comes after a `passage`: where it stands, and all of it.
         """
         asked: forms.Query = call.body
         turns = await self.turns(asked.session_id, self.settings.history_turns) if asked.session_id else []
@@ -156,19 +166,23 @@ class App(Talking, Looking, generative.App):
                 if "passages" in piece:
                     passages = piece["passages"]
                     retrieved = [passage.id for passage in passages]
-                    body |= {"answer": "", "refused": False, "citations": [], "retrieved": retrieved}
+                    body |= {"passage": None, "answer": "", "refused": False, "citations": [], "retrieved": retrieved}
                     body |= {"support": piece["support"], **self.facts, "notes": {}}
                     body["session_id"] = str(asked.session_id) if asked.session_id else None
+                if "quoted" in piece:
+                    number = piece["quoted"]
+                    body["passage"] = {**cited(number, passages[number - 1]), "content": passages[number - 1].content}
+                    yield "passage", body["passage"]
                 if "token" in piece:
                     body["answer"] += piece["token"]
                     yield "token", piece["token"]
                 if "answer" in piece:
                     body |= {name: piece[name] for name in ("answer", "refused", "notes")}
                     body["citations"] = [
-                        {"number": number, "id": one.id, "path": one.path, "heading": one.heading, "source": one.source}
-                        for cited in piece["citations"]
+                        cited(number, one)
+                        for identity in piece["citations"]
                         for number, one in enumerate(passages, 1)
-                        if one.id == cited
+                        if one.id == identity
                     ]
                     yield "citations", body["citations"]
             if asked.session_id:
@@ -176,6 +190,12 @@ class App(Talking, Looking, generative.App):
                 async with self.database.connection() as connection:
                     if not await self.conversations.add(connection, asked.session_id, asked.question, reply, identity):
                         raise no_session(str(asked.session_id))
+
+
+def cited(number: int, passage: Passage) -> dict[str, Any]:
+    """Where a passage stands; `link` is relative to the endpoint."""
+    places = {name: getattr(passage, name) for name in ("id", "path", "heading", "source")}
+    return {"number": number, **places, "link": f"chunk/{passage.id}"}
 
 
 @cache

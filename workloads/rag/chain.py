@@ -11,9 +11,9 @@
 
 What goes in: `question`, and where wanted `history` (list of `Turn`), `filters` (of the retriever), `search` (what to
 look for instead of the question) and `repeat` (a number; a language model's seed). What comes out, in pieces that add
-up: `passages` (the mark [1] names the first), `support`, `token` (pieces of text as they come), and at last `answer`
-(the whole text, which stands instead of the tokens), `refused`, `citations` (ids) and `notes` (what was wrong with a
-language model's answer).
+up: `passages` (the mark [1] names the first), `support`, `quoted` (the number of the passage that is quoted), `token`
+(pieces of text as they come), and at last `answer` (the whole text, which stands instead of the tokens), `refused`,
+`citations` (ids) and `notes` (what was wrong with a language model's answer).
 """
 
 import asyncio
@@ -27,14 +27,12 @@ from langchain_core.runnables.utils import AddableDict
 from workloads.rag.answers import Passage
 from workloads.rag.budget import Budget
 from workloads.rag.citing import cited, marked, sources, without_marks
-from workloads.rag.extractive import Quote, Support, chosen
+from workloads.rag.extractive import Quote, Support, chosen, said
+from workloads.rag.following import about, follows, unsaid
 from workloads.rag.language_model import LanguageModel, fill, is_refusal
 from workloads.rag.settings import PromptSettings, check_template
 
-# Cosine of a question, and of it together with the next one: that follows up, or is about something else. Of 14 pairs
-# 0.84 to 0.96 where it did, and 0.40 to 0.75 where it did not.
-FOLLOWS = 0.8
-SCORES = ("score", "similarity", "vector_rank", "text_rank", "text_score")
+SCORES = ("score", "similarity", "vector_rank", "text_rank", "text_score", "unknown")
 
 
 def answering(
@@ -63,15 +61,13 @@ def answering(
         question, history = asked["question"], asked.get("history") or []
         history = budget.history(history, settings.history_turns, settings.history_tokens)
         passages, quotes = await look_up(asked.get("search") or question, question, asked)
-        if history and best(quotes) < settings.refuse_below:
-            # It may only be understood together with the question before it, unless it is about something else: then
-            # what supports both would be what supported the one before.
-            before = history[-1].question
-            longer = f"{before}\n{question}"
-            if await asyncio.to_thread(support.likeness, before, longer) >= FOLLOWS:
-                more = await look_up(longer, longer, asked)
-                if best(more[1]) > best(quotes):
-                    passages, quotes = more
+        if history and follows(question):
+            # What was answered before is not said again: it stands there already.
+            longer = f"{history[-1].question}\n{question}"
+            found, every = await look_up(longer, longer, asked)
+            more = [quote for quote in unsaid(every, history) if about(question, found[quote.passage])]
+            if best(more) >= max(settings.refuse_below, best(quotes)):
+                passages, quotes = found, more
         return {**asked, "history": history, "passages": passages, "quotes": quotes}
 
     async def answer(found: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[AddableDict]:
@@ -110,19 +106,20 @@ async def refusing(settings: PromptSettings, **notes: Any) -> AsyncIterator[dict
 async def quoting(
     quotes: list[Quote], passages: list[Passage], settings: PromptSettings
 ) -> AsyncIterator[dict[str, Any]]:
-    """An extractive answer, sentence by sentence."""
-    said = ""
-    numbers: dict[int, None] = {}
-    for quote in chosen(quotes, settings):
-        numbers[quote.passage + 1] = None
-        token = (" " if said else "") + marked(quote.text, quote.passage + 1, settings)
-        said += token
-        yield {"token": token}
-    if end := sources([*numbers], passages, settings):
-        said += end
-        yield {"token": end}
-    ids = [passages[number - 1].id for number in numbers]
-    yield {"answer": said, "refused": False, "citations": ids, "notes": {}}
+    """An extractive answer, statement by statement."""
+    quotes = chosen(quotes, settings)
+    number = quotes[0].passage + 1
+    yield {"quoted": number}
+    text = ""
+    for piece in [
+        *said(quotes),
+        marked(number, settings, prose=quotes[-1].said.prose),
+        sources([number], passages, settings),
+    ]:
+        if piece:
+            text += piece
+            yield {"token": piece}
+    yield {"answer": text, "refused": False, "citations": [passages[number - 1].id], "notes": {}}
 
 
 async def saying(

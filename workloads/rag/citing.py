@@ -18,9 +18,9 @@ def cited(text: str, passages: int) -> tuple[list[int], list[int]]:
     return known, [number for number in numbers if number not in known]
 
 
-def marked(text: str, number: int, settings: PromptSettings) -> str:
-    """A sentence with its mark, where the settings want marks."""
-    return text if settings.citation == "sources" else f"{text} [{number}]"
+def marked(number: int, settings: PromptSettings, prose: bool = True) -> str:
+    """The mark that ends a quotation, where the settings want marks; on a line of its own below what is no sentence."""
+    return "" if settings.citation == "sources" else f"{' ' if prose else chr(10) * 2}[{number}]"
 
 
 def sources(numbers: Sequence[int], passages: Sequence[Passage], settings: PromptSettings) -> str:
@@ -35,11 +35,11 @@ async def without_marks(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
     """A text in pieces, without its marks, wherever the pieces end."""
     held = ""
     async for piece in pieces:
-        text = MARK.sub("", held + piece)
+        text = held + piece
         tail = OPEN.search(text)
         start = tail.start() if tail else len(text)
         held = text[start:]
-        if text[:start]:
-            yield text[:start]
+        if plain := MARK.sub("", text[:start]):
+            yield plain
     if held.strip():
         yield held

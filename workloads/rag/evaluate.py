@@ -88,6 +88,7 @@ def score(question: Question, answered: Answered) -> dict[str, float]:
         "coverage": scorers.coverage(question.key_concepts, answered.text) if given else nothing,
         "citations": scorers.citations(question.gold, answered.passages, answered.citations) if given else nothing,
         "groundedness": scorers.NOT_APPLICABLE if answered.refused else scorers.groundedness(answered.text, cited),
+        "passage": scorers.passage(question, answered.passages, answered.citations),
         "refusal": scorers.refusal(question.answerable, answered.refused),
     }
 

@@ -53,7 +53,9 @@ class Query(BaseModel):
 
     question: Text = Field(description="What is asked.")
     session_id: UUID | None = Field(None, description="Session whose turns the question belongs to.")
-    stream: StrictBool = Field(False, description="Answer as server-sent events: token, citations, done; or error.")
+    stream: StrictBool = Field(
+        False, description="Answer as server-sent events: passage, token, citations, done; or error."
+    )
     filters: Filters = Field(default_factory=dict)
 
 
@@ -65,11 +67,19 @@ class Citation(BaseModel):
     path: str
     heading: str
     source: str
+    link: str = Field(description="Where it can be read, relative to the endpoint.")
+
+
+class Quoted(Citation):
+    """A passage that is quoted, as a whole."""
+
+    content: str
 
 
 class Answer(BaseModel):
     """An answer, and what it was made with; the server adds its own facts."""
 
+    passage: Quoted | None = Field(description="What is quoted; none where a language model answers, or nobody does.")
     answer: str
     refused: bool
     citations: list[Citation]
@@ -99,6 +109,7 @@ class SessionTurn(BaseModel):
     """A question of a session, what was replied, what that was made with, and what somebody thought of it."""
 
     question: str
+    passage: Quoted | None = None
     answer: str
     refused: bool
     citations: list[Citation]

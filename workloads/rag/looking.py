@@ -71,7 +71,8 @@ class Looking:
                 "tokenizer": TOKENIZER,
                 "found": shown,
                 "sentences": [
-                    {"text": one.text, "support": one.support, "id": fitting[one.passage].id} for one in quotes[:SHOWN]
+                    {"text": one.said.text, "support": one.support, "id": fitting[one.passage].id}
+                    for one in quotes[:SHOWN]
                 ],
             }
         )

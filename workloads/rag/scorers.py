@@ -24,6 +24,7 @@ METRICS = (
     Metric("coverage", "Share of the key concepts that an answer holds."),
     Metric("citations", "Harmonic mean of how much of what is cited is gold, and how much of the gold is cited."),
     Metric("groundedness", "Share of an answer's sentences that a cited passage supports."),
+    Metric("passage", "Whether what an answer rests on first holds the answer: its place, with the key concepts."),
     Metric("refusal", "Whether what the corpus does not answer was refused, and nothing else."),
     Metric("judged", "What a judge model says of an answer beside the expected one; no rows where none is configured."),
     Metric("milliseconds", "Time of one answer, asked by itself.", higher_is_better=False, unit="ms"),
@@ -111,6 +112,17 @@ def citations(gold: Sequence[Gold], passages: Sequence[Passage], cited: Collecti
     precision = len({each.id for each in right}) / len(set(cited)) if cited else 0.0
     found = _mean([rank is not None for rank in ranks(gold, chosen)])
     return 2 * precision * found / (precision + found) if precision and found else 0.0
+
+
+def passage(question: Question, passages: Sequence[Passage], cited: Sequence[str]) -> float:
+    """1 where the passage that an answer cites first stands in a gold place and holds all key concepts."""
+    if not question.answerable:
+        return NOT_APPLICABLE
+    first = next((each for each in passages if each.id in cited[:1]), None)
+    if first is None:
+        return 0.0
+    stands = any(one.found(first.path, first.heading) for one in question.gold)
+    return float(stands and coverage(question.key_concepts, f"{first.heading}\n{first.content}") == 1)
 
 
 def groundedness(answer: str, cited: Sequence[Passage]) -> float:

@@ -24,22 +24,22 @@ class PromptSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    sentences: int = Field(4, ge=1, le=10, description="Most sentences of an answer.")
+    sentences: int = Field(5, ge=1, le=10, description="Most sentences, items or rows of an answer.")
     refuse_below: float = Field(
-        0.5, ge=0, le=1, description="Least support (cosine of question and best sentence) that is answered at all."
+        0.4, ge=0, le=1, description="Least support (cosine of question and best statement) that is answered at all."
     )
     keep_within: float = Field(
-        0.1, ge=0, le=1, description="How far below the best sentence's support another may be to be in the answer."
+        0.2, ge=0, le=1, description="How far below the best sentence's support another may be to be in the answer."
     )
     citation: Literal["inline", "sources", "both"] = Field(
         "inline", description="`inline`: [1] after each sentence; `sources`: a list at the end; or both."
     )
-    top_k: int = Field(10, ge=1, le=50, description="Passages that are retrieved.")
+    top_k: int = Field(12, ge=1, le=50, description="Passages that are retrieved.")
     vector_weight: float = Field(1.0, ge=0, le=10, description="Weight of the vector search in the fusion.")
-    text_weight: float = Field(0.5, ge=0, le=10, description="Weight of the full-text search in the fusion.")
+    text_weight: float = Field(1.0, ge=0, le=10, description="Weight of the full-text search in the fusion.")
     fusion_k: int = Field(60, ge=1, le=1000, description="Constant k of reciprocal rank fusion.")
     context_tokens: int = Field(
-        2000, ge=64, le=100_000, description="Most tokens of passages that are used, by the embedder's tokenizer."
+        3000, ge=64, le=100_000, description="Most tokens of passages that are used, by the embedder's tokenizer."
     )
     history_turns: int = Field(4, ge=0, le=20, description="Most turns of a session that are used.")
     history_tokens: int = Field(

@@ -34,6 +34,8 @@ TAGS = {
     "blockquote",
     "br",
     "hr",
+    "em",
+    "strong",
 }
 NASTY = ["<img src=x onerror=alert(1)>", "![p](http://evil/x)", "[a](http://evil)", "<http://evil>", "[1]", "`", "```",
          "\n", "\n\n", "- ", "# ", "> ", "[a]: http://evil\n", "<script>", "&lt;b&gt;", "1. ", "    ", "__init__", "*",
@@ -89,7 +91,7 @@ def test_an_answer_reads_as_it_was_said() -> None:
     assert "__enter__" in html
     assert html.count('class="mark"') == 3
     assert "names[0]" in seen(html).text
-    assert "**one** [a](http://b)" in seen(html).text
+    assert "one [a](http://b)" in seen(html).text
     assert 'class="mark"' not in markup.said(text, marks=False)
 
 
@@ -129,3 +131,14 @@ def test_the_trace_of_an_application_goes_through_its_parts_to_chunks_and_files(
     assert (
         html.count('class="bad"') == 4
     )  # the changed file, which comes first: mark and digest; a mark for what is gone
+
+
+def test_emphasis_is_drawn_and_names_stay_names() -> None:
+    html = markup.said("**Go back.** Call `__init__`, __init__ or *args* in snake_case_names [1].")
+    assert "<strong>Go back.</strong>" in html
+    assert "<em>args</em>" in html
+    assert "__init__ or" in html
+    assert "snake_case_names" in html
+    assert '<span class="mark">1</span>' in html
+    assert "<table>" in markup.passage("| a | b |\n| --- | --- |\n| 1 | [0] |")
+    assert "[0]" in markup.passage("| a | b |\n| --- | --- |\n| 1 | [0] |")

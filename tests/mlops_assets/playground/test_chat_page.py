@@ -86,6 +86,9 @@ def test_an_answer_streams_in_and_is_opened_rated_and_found_again(page: "Page", 
     shown = last(page).locator(".facts").inner_text()
     assert all(word in shown for word in ("prompt 1.0.1", "corpus-v1.0.0", EXTRACTIVE))
 
+    shown = last(page).locator(".rests-on")
+    assert shown.inner_text(), "the passage stands above what is said of it"
+    assert shown.bounding_box()["y"] < last(page).locator(".said").bounding_box()["y"]
     last(page).get_by_text("with.md › with").click()
     drawer = page.get_by_role("dialog")
     passage = drawer.locator(".chunk").inner_text()

@@ -16,10 +16,10 @@ from workloads.rag.answers import Passage, Turn
 from workloads.rag.budget import Budget
 from workloads.rag.chain import answering
 from workloads.rag.citing import MARK, cited, without_marks
-from workloads.rag.extractive import Quote, Support, chosen
+from workloads.rag.extractive import Quote, Support, chosen, said
 from workloads.rag.language_model import fill, is_refusal
-from workloads.rag.sentences import LONGEST, sentences
 from workloads.rag.settings import BrokenPrompt, PromptSettings, check_template
+from workloads.sdk.kits.retrieval.sentences import Statement, statements
 
 TEMPLATE = "{context} {history} {question}"
 
@@ -59,49 +59,7 @@ def test_what_is_filled_in_is_not_looked_at(question: str, content: str) -> None
     assert f"| User: before\nAssistant: {{question}} | {question} | I found nothing" in text
 
 
-# --- sentences and marks --------------------------------------------------------------------------------------------
-
-
-def test_sentences_of_prose_lists_tables_and_code() -> None:
-    text = """# A heading that is no sentence
-
-A first sentence, e.g. this one. It goes
-on: "Here is a second!" And a third?
-
-- an item of a list
-  that goes on
-- another item of it
-
-| name | what it is |
-|---|---|
-| wine | a forest on 178 rows |
-
-```
-print("fenced code stands alone")
-```
->>> code = "is kept"
->>> together
-"""
-    assert sentences(text) == [
-        "A first sentence, e.g. this one.",
-        'It goes on: "Here is a second!"',
-        "And a third?",
-        "an item of a list that goes on",
-        "another item of it",
-        "name | what it is",
-        "wine | a forest on 178 rows",
-        'print("fenced code stands alone")',
-        '>>> code = "is kept" >>> together',
-    ]
-
-
-@given(st.text(max_size=2000))
-def test_sentences_hold_only_what_the_text_holds(text: str) -> None:
-    for sentence in sentences(text):
-        assert 0 < len(sentence) <= LONGEST
-        assert "\n" not in sentence
-        letters = "".join(char for char in text if not char.isspace() and char != "|")
-        assert "".join(char for char in sentence if not char.isspace() and char != "|") in letters or "|" in text
+# --- marks --------------------------------------------------------------------------------------------
 
 
 def test_marks_name_passages_or_nothing() -> None:
@@ -186,26 +144,61 @@ def test_quotes_are_found_once_and_in_order() -> None:
     first = support.quotes("Where do zebras graze?", given_)
     assert first == support.quotes("Where do zebras graze?", given_)
     assert calls == [1, 2], "equal sentences are embedded once"
-    assert (first[0].text, first[0].passage) == ("Zebras graze over there.", 0)
+    assert (first[0].said.text, first[0].passage) == ("Zebras graze over there.", 0)
     assert support.quotes("Anything?", []) == []
 
 
-QUOTES = st.builds(
-    Quote, st.sampled_from(["a b c", "d e f", "g h i"]), st.integers(0, 4), st.integers(0, 4),
-    st.floats(0, 1).map(lambda value: round(value, 3)),
+STATEMENTS = st.builds(
+    Statement, st.sampled_from(["A b c.", "It d e f:", "So g h i."]), st.sampled_from(["A b c.", "- It d e f:"]),
+    st.integers(0, 2), st.booleans(),
 )  # fmt: skip
+SUPPORTED = st.lists(st.tuples(STATEMENTS, st.integers(0, 3), st.floats(0, 1)), max_size=12)
 
 
-@given(
-    st.lists(QUOTES, max_size=12), st.integers(1, 10), st.floats(0, 1), st.floats(0, 1)
-)  # fmt: skip
-def test_what_is_chosen_obeys_the_settings(quotes: list[Quote], most: int, least: float, within: float) -> None:
+@given(SUPPORTED, st.integers(1, 10), st.floats(0, 1), st.floats(0, 1))
+def test_what_is_chosen_obeys_the_settings(
+    given_: list[tuple[Statement, int, float]], most: int, least: float, within: float
+) -> None:
+    quotes = [Quote(one, passage, at, round(value, 3)) for at, (one, passage, value) in enumerate(given_)]
     ranked = sorted(quotes, key=lambda quote: (-quote.support, quote.passage, quote.position))
     kept = chosen(ranked, PromptSettings(sentences=most, refuse_below=least, keep_within=within))
-    assert len(kept) <= most
-    assert len({quote.text for quote in kept}) == len(kept)
     assert bool(kept) == bool(ranked and ranked[0].support >= least)
-    assert all(quote.support >= ranked[0].support - within for quote in kept)
+    assert {quote.passage for quote in kept} <= {quote.passage for quote in ranked[:1]}
+    assert [quote.position for quote in kept] == sorted({quote.position for quote in kept})
+    if kept:
+        assert ranked[0] in kept
+        assert said(kept)[0] == kept[0].said.shown
+
+
+PASSAGE = """**Go back.** Nothing is trained. It takes a second. Do this:
+
+- `mlops rollback wine`, with a reason
+- or in the page. That asks, too
+
+The log says who it was. Nobody else is told of it.
+
+| setting | instead of |
+| --- | --- |
+| `MLOPS_URL` | the one of this machine |
+"""
+
+
+@pytest.mark.parametrize(
+    ("best", "answer"),
+    [
+        ("**Go back.** Nothing is trained.", "**Go back.** Nothing is trained."),
+        ("It takes a second.", "**Go back.** Nothing is trained. It takes a second."),
+        ("Do this:", "Do this:\n\n- `mlops rollback wine`, with a reason\n- or in the page. That asks, too"),
+        ("`mlops rollback wine`, with a reason", "Do this:\n\n- `mlops rollback wine`, with a reason"),
+        ("Nobody else is told of it.", "Nobody else is told of it."),
+        ("setting: `MLOPS_URL`; instead of: the one of this machine",) * 2,
+    ],
+)
+def test_an_answer_is_whole_statements_of_one_passage(best: str, answer: str) -> None:
+    every = [Quote(one, 0, at, float(one.text == best)) for at, one in enumerate(statements(PASSAGE))]
+    ranked = sorted(every, key=lambda quote: -quote.support)
+    assert ranked[0].support == 1, [one.said.text for one in every]
+    assert "".join(said(chosen(ranked, PromptSettings(keep_within=0)))) == answer
 
 
 class Shelf(BaseRetriever):
@@ -223,7 +216,7 @@ class Shelf(BaseRetriever):
         ({"sentences": 1}, "Zebras graze over there. [1]"),
         ({"sentences": 1, "citation": "sources"}, "Zebras graze over there.\n\nSources:\n[1] z.md > Z"),
         ({"sentences": 1, "citation": "both"}, "Zebras graze over there. [1]\n\nSources:\n[1] z.md > Z"),
-        ({"sentences": 2, "keep_within": 1}, "Zebras graze over there. [1] Lions sleep in here. [1]"),
+        ({"sentences": 2, "keep_within": 1}, "Lions sleep in here.\n\nZebras graze over there. [1]"),
         ({"refuse_below": 1.0, "refusal": "No."}, "No."),
     ],
 )
@@ -233,8 +226,6 @@ def test_the_chain_is_a_runnable_that_obeys_the_settings(budget: Budget, setting
         page_content="Lions sleep in here.\n\nZebras graze over there.",
         metadata={"path": "z.md", "heading": "Z"},
     )
-    order = "Zebras graze over there. [1] Lions sleep in here. [1]"
-    expected = "Lions sleep in here. [1] Zebras graze over there. [1]" if answer == order else answer
     chain = answering(Shelf(documents=[document]), Support(by_letters), budget, TEMPLATE, PromptSettings(**settings))
     question = {"question": "Where do zebras graze?"}
 
@@ -242,7 +233,9 @@ def test_the_chain_is_a_runnable_that_obeys_the_settings(budget: Budget, setting
         return await chain.ainvoke(question), [piece async for piece in chain.astream(question)]
 
     found, pieces = asyncio.run(both())
-    assert found["answer"] == expected
-    assert "".join(piece.get("token", "") for piece in pieces) == expected
+    assert found["answer"] == answer
+    assert "".join(piece.get("token", "") for piece in pieces) == answer
+    assert [piece["quoted"] for piece in pieces if "quoted" in piece] == ([] if found["refused"] else [1])
+    assert found["refused"] or [*pieces[1]] == ["quoted"], "the passage comes before its sentences"
     assert found["refused"] == ("refusal" in settings)
     assert found["citations"] == ([] if found["refused"] else ["z"])

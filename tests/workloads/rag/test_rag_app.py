@@ -49,8 +49,14 @@ def streamed(client: httpx.Client, question: str = QUESTION, **more: object) -> 
 def test_an_answer_says_what_it_rests_on_and_stands_in_the_log(client: httpx.Client, postgres: Settings) -> None:
     response = ask(client)
     answer = response.json()
-    assert "yields a function object. [1]" in answer["answer"]
+    assert "yields a function object." in answer["answer"]
     assert not answer["refused"]
+    assert [*answer][:2] == ["passage", "answer"], "what it rests on stands before what it says"
+    shown = answer["passage"]
+    assert (shown["number"], shown["path"], shown["heading"]) == (1, "lambda.md", "lambda")
+    assert "yields a function object." in shown["content"]
+    linked = client.get(f"/{shown['link']}").json()
+    assert (linked["id"], linked["content"]) == (shown["id"], shown["content"])
     cited = answer["citations"][0]
     assert (cited["number"], cited["path"], cited["heading"], cited["source"]) == (1, "lambda.md", "lambda", "python")
     assert cited["id"] in answer["retrieved"]
@@ -75,7 +81,9 @@ def test_an_answer_says_what_it_rests_on_and_stands_in_the_log(client: httpx.Cli
 
 def test_a_stream_is_the_same_answer_and_survives_line_breaks(client: httpx.Client, postgres: Settings) -> None:
     found = streamed(client)
-    assert [name for name, _ in found if name != "token"] == ["citations", "done"]
+    assert [name for name, _ in found if name != "token"] == ["passage", "citations", "done"]
+    assert found[0][0] == "passage"
+    assert found[0][1] == found[-1][1]["passage"]
     tokens = [data for name, data in found if name == "token"]
     done = found[-1][1]
     assert "".join(tokens) == done["answer"] == ask(client).json()["answer"]
@@ -194,12 +202,15 @@ def test_a_session_remembers_and_can_be_ended(client: httpx.Client) -> None:
     second = streamed(client, "And what can it not contain?", session_id=session)[-1][1]
     assert not second["refused"], "it is understood together with the question before it"
     assert second["citations"][0]["path"] == "lambda.md"
-    assert ask(client, "What is the capital of France?", session_id=session).json()["refused"], "it does not follow up"
+    assert second["answer"] not in first["answer"], "what was said is not said again"
+    unrelated = ask(client, "What is the capital of France?", session_id=session).json()
+    assert unrelated["refused"], "it does not follow up"
     *turns, _ = client.get(f"/session/{session}/history").json()["turns"]
     assert [turn["prediction_id"] for turn in turns] == [first["prediction_id"], second["prediction_id"]]
     assert [turn["question"] for turn in turns] == [QUESTION, "And what can it not contain?"]
     assert turns[0]["answer"] == first["answer"]
     assert turns[0]["citations"] == first["citations"]
+    assert turns[0]["passage"] == first["passage"]
     made_with = ("answerer", "prompt_version", "corpus_version", "model")
     assert [turns[0][name] for name in made_with] == [first[name] for name in made_with]
     client.post("/feedback", json={"prediction_id": second["prediction_id"], "thumbs": "down"})
@@ -214,6 +225,39 @@ def test_a_session_remembers_and_can_be_ended(client: httpx.Client) -> None:
         ask(client, session_id=session, stream=True),
     ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_session")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "And who won the world cup?",
+        "What time is it in Tokyo?",
+        "How do I bake a bread?",
+        "Can it rain tomorrow?",
+        "Is that a good recipe for pancakes?",
+        "What is the capital of France?",
+        "How do they build ships?",
+        "Why do cats purr?",
+        "And what about the oil of my car?",
+        "Where do these trains go?",
+    ],
+)
+def test_an_unrelated_question_does_not_get_the_answer_before_it(client: httpx.Client, question: str) -> None:
+    session = client.post("/session/create").json()["session_id"]
+    assert not ask(client, session_id=session).json()["refused"]
+    assert ask(client, question, session_id=session).json()["refused"]
+
+
+@pytest.mark.parametrize(
+    "question", ["And what can it not contain?", "Can they contain annotations?", "What does that behave like?"]
+)
+def test_a_question_that_follows_up_is_read_with_the_one_before(client: httpx.Client, question: str) -> None:
+    session = client.post("/session/create").json()["session_id"]
+    first = ask(client, session_id=session).json()
+    second = ask(client, question, session_id=session).json()
+    assert second["citations"][0]["path"] == "lambda.md"
+    assert second["answer"] != first["answer"]
+    assert ask(client, question).json()["support"] < second["support"]
 
 
 def test_sessions_are_bounded_and_forgotten(postgres: Settings, client: httpx.Client) -> None:

@@ -136,3 +136,14 @@ def test_what_is_quoted_word_for_word_is_grounded(answer: str) -> None:
     text = Chunk("1", "p", "h", " ".join(said))
     if any(scorers.words(sentence) for sentence in said):
         assert scorers.groundedness(answer, [text]) == 1
+
+
+def test_the_passage_that_is_shown_must_hold_the_answer() -> None:
+    asked = Question(
+        question="?", expected_answer="!", key_concepts=["it rains"], category="any", answerable=True, gold=[WITH]
+    )
+    right, other = chunk("1", WITH, "Then it rains."), chunk("2", WITH, "Then the sun shines.")
+    elsewhere = chunk("3", RAISE, "Then it rains.")
+    found = [right, other, elsewhere]
+    assert scorers.passage(asked, found, ["1", "2"]) == 1
+    assert [scorers.passage(asked, found, cited) for cited in (["2", "1"], ["3"], [], ["4"])] == [0, 0, 0, 0]

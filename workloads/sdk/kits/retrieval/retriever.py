@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from psycopg.sql import Composed
 
 VECTOR, TEXT = "vector", "text"  # names of the two searches
+LARGE = 1000  # chunks, from which on a word that none of them holds tells something
 
 
 class RetrievalFailed(Exception):
@@ -85,7 +86,8 @@ class Retriever(BaseRetriever):
 
     A document has its chunk's `id`, its text, and in `metadata` the chunk's columns (`source`, `path`, `heading`, ...),
     `score` (of the fusion), `similarity` (cosine of question and chunk, -1 to 1; None where no vectors are searched),
-    `vector_rank`, `text_rank` (from 1; None where that search did not find it) and `text_score`.
+    `vector_rank`, `text_rank` (from 1; None where that search did not find it), `text_score`, and `unknown`: words of
+    the question that no chunk of a large table holds, as PostgreSQL's dictionary writes them; alike for all documents.
 
     Raises, when asked:
         InvalidInput: the question is empty or too long, or a filter names no column of the table.
@@ -195,11 +197,14 @@ class Retriever(BaseRetriever):
         documents: dict[str, Any] = {}
         places: dict[str, dict[int, str]] = {VECTOR: {}, TEXT: {}}
         terms: tuple[str, ...] = ()
-        for identity, content, metadata, *columns, similarity, near, matching, score, lexemes in rows:
+        unknown: tuple[str, ...] = ()
+        for identity, content, metadata, *columns, similarity, near, matching, score, lexemes, missing in rows:
             places[VECTOR] |= {near: str(identity)} if near else {}
             places[TEXT] |= {matching: str(identity)} if matching else {}
             terms = tuple(lexemes or ())
+            unknown = tuple(missing or ()) if asked.shape.chunks >= LARGE else ()
             found = {"similarity": similarity, "vector_rank": near, "text_rank": matching, "text_score": score}
+            found["unknown"] = unknown
             known = dict(zip(asked.shape.filterable, columns, strict=True))
             documents[str(identity)] = Document(
                 id=str(identity), page_content=content, metadata={**(metadata or {}), **known, **found}

@@ -65,7 +65,9 @@ matching AS MATERIALIZED (
 HYBRID = """
 WITH near AS MATERIALIZED ({nearest}), {words}
 SELECT chunk.{id}, chunk.{content}, chunk.{metadata}, {columns}, {similarity} AS similarity,
-       near.rank, matching.rank, matching.score, (SELECT lexemes FROM words) AS lexemes
+       near.rank, matching.rank, matching.score, (SELECT lexemes FROM words) AS lexemes, (
+           SELECT array_agg(lexeme ORDER BY lexeme) FROM asked WHERE share = 0 AND lexeme ~ '^[[:alpha:]]{{3,}}$'
+               AND NOT EXISTS (SELECT FROM {table} WHERE {search} @@ term)) AS unknown
 FROM (SELECT *, row_number() OVER (ORDER BY distance, {id}) AS rank FROM near) AS near
 FULL JOIN (SELECT *, row_number() OVER (ORDER BY score DESC, {id}) AS rank FROM matching) AS matching USING ({id})
 JOIN {table} AS chunk USING ({id})"""
@@ -149,7 +151,8 @@ class Shape:
         """Both searches and what they found, each chunk once, in no order.
 
         Columns: id, content, metadata, those of `filterable`, similarity, rank and rank of both searches, score of the
-        words, and the words asked. Parameters `vector`, `query`, `count`, `shares`, `common`, `terms`.
+        words, the words asked, and those of the question that no chunk holds, whatever the filters. Parameters
+        `vector`, `query`, `count`, `shares`, `common`, `terms`.
         """
         names = self._names(condition)
         nowhere = sql.SQL("SELECT NULL::uuid AS {id}, NULL::float8 AS distance WHERE false").format(**names)
