@@ -55,7 +55,7 @@ class Bench:
             "ledger": self.resources.ledger,
             "delivery": Delivery([self.wine], self.resources),
         }
-        keys = {dg.AssetKey([step, "wine"]) for step in STEPS}
+        keys = {dg.AssetKey(["wine", step]) for step in STEPS}
         self.job = build(REPOSITORY / "workloads").resolve_job_def("wine_pipeline").get_subset(asset_selection=keys)
         self.cursor: str | None = None
         self.trained, run_all = 0.0, Compute.run_all
@@ -147,7 +147,7 @@ class Bench:
     def run(self, version: str) -> dict[str, float]:
         """Seconds of each step of a run."""
         result = self.job.execute_in_process(partition_key=version, instance=self.instance)
-        stats = {one.step_key.split("__")[0]: one for one in self.instance.get_run_step_stats(result.run_id)}
+        stats = {one.step_key.split("__")[1]: one for one in self.instance.get_run_step_stats(result.run_id)}
         seconds = {step: stats[step].end_time - stats[step].start_time for step in STEPS}
         seconds["models"] -= self.trained
         return seconds

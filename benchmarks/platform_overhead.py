@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/platform_overhead.py wine --rounds 3
     .venv/bin/python benchmarks/platform_overhead.py fashion_mnist --set epochs=1
 
-Each round launches `models/<workload>` for the newest data version as the launchpad does, waits until its run is over,
+Each round launches `<workload>/models` for the newest data version as the launchpad does, waits until its run is over,
 and then runs `python -m <package>.train --spec ... --out ...` with the very spec of that job, nothing else being up but
 the idle platform. The bare program verifies, trains, loads the served form, evaluates and draws too, so the difference
 is queue, processes, job, MLflow, registration and gates. The run makes a candidate and releases nothing.
@@ -44,7 +44,7 @@ def launch(resources: Resources, workload: Workload, version: str, parameters: d
         "jobName": pipeline_name(workload.name),
         "assetSelection": [{"path": ["models", workload.name]}],
     }
-    config = {"ops": {f"models__{workload.name}": {"config": parameters}}} if parameters else {}
+    config = {"ops": {f"{workload.name}__models": {"config": parameters}}} if parameters else {}
     tags = [{"key": "dagster/partition", "value": version}]
     run = {"selector": selector, "runConfigData": config, "executionMetadata": {"tags": tags}}
     body = json.dumps({"query": LAUNCH, "variables": {"run": run}}).encode()

@@ -108,7 +108,7 @@ def parts(
     created = instance.get_run_record_by_id(run.run_id).create_timestamp.timestamp()
 
     def at(kind: str, stage: str) -> float:
-        return steps[(kind, f"{stage}__{workload.name}")]
+        return steps[(kind, f"{workload.name}__{stage}")]
 
     moments = [
         ("tag to tick: the sensor looks", tick(instance, run)),

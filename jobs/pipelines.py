@@ -6,7 +6,7 @@ import dagster as dg
 
 from mlops_assets.assets.endpoints import endpoint_key
 from mlops_assets.assets.releases import answering, going_back
-from mlops_assets.release.targets import followers, served, targets_of
+from mlops_assets.release.targets import followers, served, stage_key, targets_of
 from workloads.sdk.contract import Declared
 
 # These jobs submit and wait: in process they start three times sooner than with a process a step.
@@ -44,7 +44,7 @@ def pipelines(declared: Sequence[Declared]) -> list:
 
 
 def _jobs(one: Declared, every: Sequence[Declared]) -> list:
-    name, jobs, chain = one.name, [], [dg.AssetKey(["datasets", one.name])]
+    name, jobs, chain = one.name, [], [stage_key(one.name, "datasets")]
 
     def job(name: str, description: str, *keys: dg.AssetKey, config: dg.ConfigMapping | None = None):
         return dg.define_asset_job(

@@ -1,4 +1,4 @@
-"""`prompts/<application>` and `language_models/<application>`: the newest of each, entered as a candidate, and judged.
+"""`<application>/prompts` and `<application>/language_models`: the newest of each, entered as a candidate, and judged.
 
 A prompt is registered in MLflow, by `mlops prompt register` or in its UI; the language model is what the settings name.
 Both are judged by the answers that they lead to, on the newest version of the application's questions.
@@ -18,7 +18,7 @@ from mlops_assets.lineage.code import own_code
 from mlops_assets.release.prompts import first, register, usable
 from mlops_assets.release.registration import Provenance, register_component
 from mlops_assets.release.rollout import Delivery
-from mlops_assets.release.targets import ReleaseTarget, targets_of
+from mlops_assets.release.targets import ReleaseTarget, stage_key, targets_of
 from resources.all import Resources
 from resources.ledger import Candidate
 from resources.registry.version import DataVersion
@@ -43,7 +43,7 @@ def part(target: ReleaseTarget) -> dg.AssetsDefinition:
         key=target.made,
         group_name=application.name,
         description=f"The newest of {application.name}'s {what}, judged by the answers that it leads to.",
-        deps=[dg.AssetDep(["datasets", application.name], partition_mapping=dg.LastPartitionMapping())],
+        deps=[dg.AssetDep(stage_key(application.name, "datasets"), partition_mapping=dg.LastPartitionMapping())],
         kinds={target.role.replace("_", ""), "mlflow"},
         owners=list(application.owners),
         code_version=own_code(application),

@@ -1,4 +1,4 @@
-"""`registry/<workload>`: the tags of the data registry. `datasets/<workload>`: a tag, resolved and checked."""
+"""`<workload>/tags`: the tags of the data registry. `<workload>/datasets`: a tag, resolved and checked."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,6 +9,7 @@ from mlops_assets.assets.errors import clean_errors
 from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.pictures import drawn
 from mlops_assets.gates.data import EARLIER, GATES, REFUSED, GateResult, inspect, refusal, refused
+from mlops_assets.release.targets import stage_key
 from resources.ledger import Ledger
 from resources.registry import DataRegistry
 from resources.registry.version import DataError, DataVersion, version_order
@@ -16,7 +17,7 @@ from workloads.sdk.contract import Declared
 
 
 def registry_key(workload: str) -> dg.AssetKey:
-    return dg.AssetKey(["registry", workload])
+    return stage_key(workload, "tags")
 
 
 def tags_of(workload: Declared) -> dg.AssetSpec:
@@ -43,7 +44,7 @@ def tag_seen(workload: str, version: DataVersion) -> dg.AssetMaterialization:
 
 def dataset(workload: Declared) -> dg.AssetsDefinition:
     """The asset that resolves a data tag to verified files, and its gates."""
-    key = dg.AssetKey(["datasets", workload.name])
+    key = stage_key(workload.name, "datasets")
 
     @dg.asset(
         key=key,
@@ -88,7 +89,7 @@ def dataset(workload: Declared) -> dg.AssetsDefinition:
         ledger.alerts.resolve([REFUSED], workload.name, over)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version.digest),
-            metadata={**describe(version, files), **_pictured(version, files, registry, earlier[:1])},
+            metadata={**_pictured(version, files, registry, earlier[:1]), **describe(version, files)},
             check_results=list(map(_checked, found)),
         )
 
@@ -110,8 +111,12 @@ def describe(version: DataVersion, files: dict) -> dict:
     splits, found = metadata["splits"], metadata.get("findings", {})
     known = {each["column"]: f"{each['kind']}: {each['becomes']}; {each['why']}" for each in found.get("columns", ())}
     return {
-        "dagster/uri": str(next(iter(files.values())).parent),
+        "tag": version.tag,
+        "source": version.source,
         "dagster/row_count": sum(split["rows"] for split in splits.values()),
+        "splits": dg.JsonMetadataValue(splits),
+        "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
+        **_found(dict(found)),
         "dagster/column_schema": dg.TableSchema(
             columns=[
                 dg.TableColumn(
@@ -120,11 +125,6 @@ def describe(version: DataVersion, files: dict) -> dict:
                 for name, column in metadata["schema"].items()
             ]
         ),
-        "tag": version.tag,
-        "digest": version.digest,
-        "commit": version.commit,
-        "source": version.source,
-        "size (bytes)": sum(file.size for file in version.files),
         "files": dg.MetadataValue.table(
             [
                 dg.TableRecord(
@@ -138,9 +138,10 @@ def describe(version: DataVersion, files: dict) -> dict:
                 for file in version.files
             ]
         ),
-        "splits": dg.JsonMetadataValue(splits),
-        "statistics": dg.JsonMetadataValue(metadata.get("statistics", {})),
-        **_found(dict(found)),
+        "size (bytes)": sum(file.size for file in version.files),
+        "dagster/uri": str(next(iter(files.values())).parent),
+        "commit": version.commit,
+        "digest": version.digest,
     }
 
 

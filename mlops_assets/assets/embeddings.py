@@ -1,4 +1,4 @@
-"""`embeddings/<index>`: a version of a corpus, embedded into a table of its own, registered as a candidate, and judged.
+"""`<index>/embeddings`: a version of a corpus, embedded into a table of its own, registered as a candidate, and judged.
 
 The work is done elsewhere, by `resources.compute`, by the program `embedding/embed.py`. The table's name is made of
 data, code, model and parameters: what stands there whole already is taken as it is, and a job that was lost goes on
@@ -21,7 +21,7 @@ from mlops_assets.gates.evaluators import releasing
 from mlops_assets.lineage.code import embedding_code
 from mlops_assets.release.registration import Provenance, register_component
 from mlops_assets.release.rollout import Delivery
-from mlops_assets.release.targets import ReleaseTarget
+from mlops_assets.release.targets import ReleaseTarget, stage_key
 from resources.all import Resources
 from resources.compute import Job, JobFailed
 from resources.ledger import Candidate
@@ -43,7 +43,7 @@ def embeddings(target: ReleaseTarget) -> dg.AssetsDefinition:
         group_name=index.name,
         description=index.description,
         partitions_def=partitions_of(index),
-        deps=[dg.AssetKey(["datasets", index.name])],
+        deps=[stage_key(index.name, "datasets")],
         kinds={"embeddings", "postgres", *index.kinds},
         owners=list(index.owners),
         code_version=embedding_code(index),

@@ -1,4 +1,4 @@
-"""`endpoints/<name>`: what is released, served. Materializing it rolls it out with no failed request.
+"""`<name>/endpoints`: what is released, served. Materializing it rolls it out with no failed request.
 
 A workload's endpoint follows its model; an application's follows its index, its prompt and its language model.
 """
@@ -13,7 +13,7 @@ from mlops_assets.assets.errors import clean_errors
 from mlops_assets.lineage.code import serving_code
 from mlops_assets.release.composition import NothingReleased
 from mlops_assets.release.rollout import Delivery, RolledOut
-from mlops_assets.release.targets import served_targets
+from mlops_assets.release.targets import released_key, served_targets, stage_key
 from workloads.sdk.contract import Workload
 from workloads.sdk.contract.applications import Application
 
@@ -21,7 +21,7 @@ FRESH_HOURS = 24 * 30  # how old what an application serves may be
 
 
 def endpoint_key(name: str) -> dg.AssetKey:
-    return dg.AssetKey(["endpoints", name])
+    return stage_key(name, "endpoints")
 
 
 def endpoint(declared: Workload | Application) -> dg.AssetsDefinition:
@@ -33,7 +33,7 @@ def endpoint(declared: Workload | Application) -> dg.AssetsDefinition:
         key=endpoint_key(declared.name),
         group_name=declared.name,
         description=f"{declared.description} Served over HTTP.",
-        deps=[dg.AssetKey(["releases", *target.split("/")]) for target in served_targets(declared).values()],
+        deps=[released_key(target) for target in served_targets(declared).values()],
         kinds={"endpoint", "ray"},
         owners=list(declared.owners),
         code_version=serving_code(declared),

@@ -1,4 +1,4 @@
-"""`models/<workload>`: a data version, trained, tracked, registered as a candidate, and judged.
+"""`<workload>/models`: a data version, trained, tracked, registered as a candidate, and judged.
 
 Training runs elsewhere, by `resources.compute`; this asset waits for its result, writes what came of
 it into MLflow and the ledger, and lets the gates judge the form that would be served. What happens to it is in
@@ -23,7 +23,7 @@ from mlops_assets.assets.trials import trials
 from mlops_assets.assets.variants import compared
 from mlops_assets.lineage.code import training_code
 from mlops_assets.release.rollout import Delivery
-from mlops_assets.release.targets import model_of
+from mlops_assets.release.targets import model_of, stage_key
 from workloads.sdk.contract import TIERS, Workload
 
 EXPECTED = "expected"  # tag of a run: what its training is expected to take
@@ -39,7 +39,7 @@ def model(workload: Workload) -> dg.AssetsDefinition:
         group_name=workload.name,
         description=workload.description,
         partitions_def=partitions_of(workload),
-        deps=[dg.AssetKey(["datasets", workload.name])],
+        deps=[stage_key(workload.name, "datasets")],
         kinds={"model", "mlflow", *workload.kinds},
         owners=list(workload.owners),
         code_version=training_code(workload),
@@ -70,9 +70,10 @@ def model(workload: Workload) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(judged.best.candidate.digest),
             metadata={
                 "verdict": judged.report.verdict,
-                **describe(workload, judged.best),
-                **against(expected, took),
+                **quality(workload, judged.best),
                 **(compared(workload, judged.variants) if workload.variants else {}),
+                **against(expected, took),
+                **origin(judged.best),
             },
             check_results=results(workload, judged.report, judged.gates.on_inconclusive),
         )
@@ -80,26 +81,35 @@ def model(workload: Workload) -> dg.AssetsDefinition:
     return train
 
 
-def describe(workload: Workload, trained: Trained) -> dict:
-    """Metadata of a trained model: identity, quality, duration, pictures, and where to read more."""
-    result, candidate = trained.result, trained.candidate
+def quality(workload: Workload, trained: Trained) -> dict:
+    """What a person looks for first, and so stands first: figures, trials and pictures of a trained model."""
+    result = trained.result
     units = {metric.name: metric.unit for metric in workload.metrics}
     measured = {
         f"{name} ({unit})" if (unit := units.get(name.partition("_")[2], "")) else name: value
         for name, value in result.metrics.items()
     }
+    deciding = workload.metric.name
+    first = sorted(measured, key=lambda name: deciding not in name)  # stable: the others as they come
     return {
-        "dagster/uri": candidate.artifacts_uri,
-        "registered as": candidate.model_uri,
+        **{name: measured[name] for name in first},
+        **trials(result.trials, f"validation_{deciding}", workload.metric.higher_is_better),
+        **pictures(trained.plots),
+    }
+
+
+def origin(trained: Trained) -> dict:
+    """What a trained model is, what it was made by, and where to read more."""
+    result, candidate = trained.result, trained.candidate
+    return {
         "MLflow version": dg.MetadataValue.url(trained.version_url),
         "MLflow run": dg.MetadataValue.url(trained.run_url),
-        "digest": candidate.digest,
-        "commit": f"{candidate.git_commit}{' (with changes)' if candidate.git_dirty else ''}" or "not in Git",
         "parameters": dg.JsonMetadataValue(candidate.parameters),
         "tier": candidate.tier,
-        "artifacts (bytes)": sum(file.size for file in result.artifacts.files),
         "duration (s)": dg.JsonMetadataValue(result.seconds),
-        **measured,
-        **trials(result.trials, f"validation_{workload.metric.name}", workload.metric.higher_is_better),
-        **pictures(trained.plots),
+        "registered as": candidate.model_uri,
+        "dagster/uri": candidate.artifacts_uri,
+        "artifacts (bytes)": sum(file.size for file in result.artifacts.files),
+        "commit": f"{candidate.git_commit}{' (with changes)' if candidate.git_dirty else ''}" or "not in Git",
+        "digest": candidate.digest,
     }

@@ -1,4 +1,4 @@
-"""`predictions/<workload>`: a data version, scored by the released model into Parquet; a partition per data version.
+"""`<workload>/predictions`: a data version, scored by the released model into Parquet; a partition per data version.
 
 It is materialized by people or schedules, never by a tag: in Dagster on the asset, with the splits and the tier in the
 launchpad. The scores lie under the digests of data, model and code, and what lies there already is taken as it is.
@@ -17,6 +17,7 @@ from mlops_assets.assets.partitions import partitions_of
 from mlops_assets.assets.tasks import POOL, common
 from mlops_assets.lineage.code import batch_code
 from mlops_assets.release.rollout import Delivery, NothingReleased
+from mlops_assets.release.targets import released_key, stage_key
 from resources.all import Resources
 from resources.compute import Job
 from resources.ledger import Candidate, NewBatch
@@ -40,11 +41,11 @@ def batch(workload: Workload) -> dg.AssetsDefinition:
     config_type: Any = create_model("BatchConfig", __base__=Scoring, tier=tier_field(TIER))
 
     @dg.asset(
-        key=dg.AssetKey(["predictions", workload.name]),
+        key=stage_key(workload.name, "predictions"),
         group_name=workload.name,
         description=f"Rows of a data version, answered by what is released of {workload.name}.",
         partitions_def=partitions_of(workload),
-        deps=[dg.AssetKey(["datasets", workload.name]), dg.AssetKey(["releases", workload.name])],
+        deps=[stage_key(workload.name, "datasets"), released_key(workload.name)],
         kinds={"predictions", "ray", "parquet"},
         owners=list(workload.owners),
         code_version=batch_code(workload),

@@ -1,4 +1,4 @@
-"""`releases/<thing>`: which candidate is current, decided by the gates or by a person, and written in the ledger.
+"""`<target>/releases`: which candidate is current, decided by the gates or by a person, and written in the ledger.
 
 By itself only the newest data version's newest candidate is considered: retraining an old tag releases nothing, and a
 backfill over all tags releases at most one. A target without data versions of its own (a prompt) has its newest one.

@@ -1,7 +1,7 @@
 """What was decided or served outside of Dagster (`mlops rollback`, `release`, `approve`), reported to its assets.
 
 A run that decides materializes them itself. Whatever else does is seen by the registry sensor at its next tick, so that
-the pages of `releases/<w>` and `endpoints/<w>` show what is released and served now, by whom and why.
+the pages of `<w>/releases` and `<w>/endpoints` show what is released and served now, by whom and why.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

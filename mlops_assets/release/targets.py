@@ -23,6 +23,17 @@ STAGES: dict[Role, str] = {
 }
 
 
+def stage_key(name: str, stage: str) -> dg.AssetKey:
+    """The asset of a declaration's stage, which is last: of a key, Dagster's graph shows only the last word."""
+    return dg.AssetKey([name, stage])
+
+
+def released_key(target: str) -> dg.AssetKey:
+    """The asset of what is released of a target; of an application, of each of its targets."""
+    role, _, name = target.rpartition("/")
+    return stage_key(name, f"{role}_releases" if role in ("prompt", "language_model") else "releases")
+
+
 @dataclass(frozen=True)
 class ReleaseTarget:
     """Something that is released.
@@ -45,17 +56,18 @@ class ReleaseTarget:
     @property
     def made(self) -> dg.AssetKey:
         """The asset that makes its candidates."""
-        return dg.AssetKey([STAGES[self.role], self.declared.name])
+        return stage_key(self.declared.name, STAGES[self.role])
 
     @property
     def released(self) -> dg.AssetKey:
         """The asset of what is released."""
-        return dg.AssetKey(["releases", *self.name.split("/")])
+        return released_key(self.name)
 
     @property
     def aliases(self) -> dg.AssetKey:
         """The asset of its aliases in the registry."""
-        return dg.AssetKey(["aliases", *self.name.split("/")])
+        path = self.released.path
+        return dg.AssetKey([*path, path[-1].replace("releases", "aliases")])
 
     @property
     def partitioned(self) -> bool:

@@ -77,7 +77,7 @@ def test_a_broken_data_version_trains_nothing_and_the_run_says_why(
         )
         assert not result.success
         (failure,) = result.get_step_failure_events()
-        assert failure.step_key == "datasets__broken"
+        assert failure.step_key == "broken__datasets"
         said = failure.step_failure_data.error.message + str(failure.step_failure_data.user_failure_data)
         assert "broken-v1.0.0 fails 2 of 5 data gates, and nothing is made from it" in said
         assert "leakage: 3 rows stand in two splits (3 rows; for example test and train: row c" in said
@@ -86,4 +86,4 @@ def test_a_broken_data_version_trains_nothing_and_the_run_says_why(
         assert {name for name, check in checks.items() if not check.passed} == {"schema", "leakage"}
         assert checks["leakage"].metadata["rows"].value == 3
         assert "row c" in str(checks["leakage"].metadata["examples"].value)
-        assert result.asset_materializations_for_node("models__broken") == []
+        assert result.asset_materializations_for_node("broken__models") == []

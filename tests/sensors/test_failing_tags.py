@@ -19,7 +19,7 @@ from resources.settings import Settings
 from sensors.data_tags import TRIED, data_tags
 from workloads.sdk.contract import Workload
 
-DATASET = dg.AssetKey(["datasets", "mine"])
+DATASET = dg.AssetKey(["mine", "datasets"])
 
 
 @dataclass

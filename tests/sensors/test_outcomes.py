@@ -47,7 +47,7 @@ class Pipeline:
     instance: dg.DagsterInstance
 
     def run(self, body: Callable[[], None], version: str = VERSION, **tags: str) -> str:
-        @dg.op(name="datasets__wine")
+        @dg.op(name="wine__datasets")
         @clean_errors
         def step() -> None:
             body()

@@ -94,7 +94,7 @@ def test_what_a_crash_left_and_what_somebody_moved_is_seen(
     assert {request.job_name for request in result.run_requests if "adopt" in request.run_key} == {
         f"{three.target}_release"
     }
-    assert {event.asset_key.path[-1] for event in result.asset_events} == {shop.target for shop in shops}
+    assert {event.asset_key.path[0] for event in result.asset_events} == {shop.target for shop in shops}
     three.releasing.repair()
     assert all(shop.aliases == {"candidate": 2, "champion": 1} for shop in shops)
 

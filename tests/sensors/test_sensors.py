@@ -247,8 +247,8 @@ def hand(world: World) -> Hand:
 @pytest.fixture(scope="module")
 def other(world: World, live: Delivered, definitions: dg.Definitions) -> Candidate:
     """Another good candidate, which is not released."""
-    job = definitions.resolve_job_def("wine_pipeline").get_subset(asset_selection={dg.AssetKey(["models", "wine"])})
-    config = {"ops": {"models__wine": {"config": {"trees": 60}}}}
+    job = definitions.resolve_job_def("wine_pipeline").get_subset(asset_selection={dg.AssetKey(["wine", "models"])})
+    config = {"ops": {"wine__models": {"config": {"trees": 60}}}}
     result = job.execute_in_process(run_config=config, partition_key=live.version, instance=world.instance)
     assert result.success
     return world.resources.ledger.candidates.of("wine", live.version)[-1]
@@ -325,7 +325,7 @@ def test_what_was_decided_outside_of_dagster_is_reported_to_its_assets(
         known = {"ledger": resources.ledger, "delivery": delivery}
         result = sensor(dg.build_sensor_context(instance=world.instance, resources=known))
         events = result.asset_events if isinstance(result, dg.SensorResult) else []
-        return {event.asset_key.path[0]: event for event in events}
+        return {event.asset_key.path[-1]: event for event in events}
 
     current = resources.ledger.current("wine")
     candidates = resources.ledger.candidates.of("wine", live.version)

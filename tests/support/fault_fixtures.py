@@ -40,7 +40,7 @@ class Breaker:
 
     def start(self, stage: str = "models") -> "Future[dg.ExecuteInProcessResult]":
         """Materialize one asset in another thread."""
-        job = self.job.get_subset(asset_selection={dg.AssetKey([stage, "wine"])})
+        job = self.job.get_subset(asset_selection={dg.AssetKey(["wine", stage])})
         how = {"instance": self.instance, "partition_key": self.delivered.version, "raise_on_error": False}
         return self.pool.submit(lambda: job.execute_in_process(**how))
 

@@ -104,7 +104,7 @@ class World:
 
     def materialization(self, stage: str, thing: str, partition: str | None = None) -> dg.AssetMaterialization:
         """The newest one of an asset."""
-        key = dg.AssetKey([stage, thing])
+        key = dg.AssetKey([thing, stage])
         filters = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
         (record,) = self.instance.fetch_materializations(filters, limit=1).records
         found = record.asset_materialization
@@ -115,7 +115,7 @@ class World:
         """What a run's checks found, by `<stage>/<check>`."""
         events = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         found = (event.dagster_event.asset_check_evaluation_data for event in events)
-        return {f"{each.asset_key.path[0]}/{each.check_name}": each for each in found}
+        return {f"{each.asset_key.path[-1]}/{each.check_name}": each for each in found}
 
     def said(self, run_id: str) -> str:
         """All that a run's log and errors say."""

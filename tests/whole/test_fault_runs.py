@@ -27,7 +27,7 @@ TERMINATE = """mutation Terminate($run: String!) { terminateRun(runId: $run) {
 def launch(breaker: Breaker) -> str:
     """Train in a run of the daemon, when no other does."""
     until(lambda: nobody_trains(breaker))
-    return breaker.world.launch(pipeline_name("wine"), breaker.delivered.version, None, "models/wine")
+    return breaker.world.launch(pipeline_name("wine"), breaker.delivered.version, None, "wine/models")
 
 
 def process_of(breaker: Breaker, run_id: str) -> psutil.Process:

@@ -42,7 +42,7 @@ def stale(world: World, definitions: dg.Definitions, stage: str) -> bool:
     """Whether Dagster shows an unpartitioned asset of wine as stale."""
     graph = definitions.resolve_asset_graph()
     resolver = CachingStaleStatusResolver(world.instance, graph, LoadingContextForTest(world.instance))
-    return resolver.get_status(dg.AssetKey([stage, "wine"])) == StaleStatus.STALE
+    return resolver.get_status(dg.AssetKey(["wine", stage])) == StaleStatus.STALE
 
 
 def test_a_tag_becomes_a_live_endpoint(world: World, live: Delivered) -> None:
@@ -59,7 +59,7 @@ def test_a_tag_becomes_a_live_endpoint(world: World, live: Delivered) -> None:
 
 def test_a_dataset_tells_what_it_is(world: World, live: Delivered) -> None:
     version = world.resources.registry.version("wine", live.version)
-    seen = world.materialization("registry", "wine", live.version)
+    seen = world.materialization("tags", "wine", live.version)
     assert seen.tags["dagster/data_version"] == version.digest
     assert seen.metadata["commit"].value == version.commit
     dataset = world.materialization("datasets", "wine", live.version)
@@ -170,17 +170,17 @@ def test_the_command_line_materializes_what_an_endpoint_needs(world: World, live
     assert dagster("definitions", "validate").returncode == 0
     run = dagster(
         *("asset", "materialize", "-m", "mlops_assets.definitions"),
-        *("--select", '+key:"endpoints/wine"', "--partition", live.version),
+        *("--select", '+key:"wine/endpoints"', "--partition", live.version),
     )
     assert run.returncode == 0, run.stderr
     (newest,) = world.instance.get_runs(dg.RunsFilter(job_name="__ASSET_JOB"), limit=1)
-    steps = {f"{stage}__wine" for stage in ("datasets", "models", "releases", "endpoints")}
+    steps = {f"wine__{stage}" for stage in ("datasets", "models", "releases", "endpoints")}
     assert {stats.step_key for stats in world.instance.get_run_step_stats(newest.run_id)} == steps
 
 
 def test_an_unregistered_partition_says_what_to_do(world: World, live: Delivered, definitions: dg.Definitions) -> None:
     sentence = "`mlops data sync` registers them with Dagster where no sensor does"
-    select = ("--select", '+key:"endpoints/wine"')
+    select = ("--select", '+key:"wine/endpoints"')
     run = dagster("asset", "materialize", "-m", "mlops_assets.definitions", *select, "--partition", "9.9.9")
     assert run.returncode == 1
     (said,) = [line for line in run.stderr.splitlines() if line.startswith("Error: ")]
@@ -197,7 +197,7 @@ def test_an_unregistered_partition_says_what_to_do(world: World, live: Delivered
 
 
 def test_changed_parameters_reach_the_model(world: World, live: Delivered, tmp_path: Path) -> None:
-    config = {"ops": {"models__wine": {"config": {"trees": 7, "max_depth": 3}}}}
+    config = {"ops": {"wine__models": {"config": {"trees": 7, "max_depth": 3}}}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     run = dagster(
         *("job", "execute", "-m", "mlops_assets.definitions", "-j", "wine_pipeline"),
@@ -220,9 +220,9 @@ def test_a_parameter_out_of_range_is_refused(
     world: World, live: Delivered, definitions: dg.Definitions, parameters: dict, field: str, bound: str
 ) -> None:
     before = world.resources.ledger.candidates.of("wine")
-    job = definitions.resolve_job_def("wine_pipeline").get_subset(asset_selection={dg.AssetKey(["models", "wine"])})
+    job = definitions.resolve_job_def("wine_pipeline").get_subset(asset_selection={dg.AssetKey(["wine", "models"])})
     result = job.execute_in_process(
-        run_config={"ops": {"models__wine": {"config": parameters}}},
+        run_config={"ops": {"wine__models": {"config": parameters}}},
         partition_key=live.version,
         instance=world.instance,
         raise_on_error=False,

@@ -57,9 +57,9 @@ class Careful:
 
     def materialize(self, stage: str, **config: Any) -> dg.ExecuteInProcessResult:
         every = self.definitions.resolve_implicit_global_asset_job_def()
-        job = every.get_subset(asset_selection={dg.AssetKey([stage, self.workload.name])})
+        job = every.get_subset(asset_selection={dg.AssetKey([self.workload.name, stage])})
         return job.execute_in_process(
-            run_config={"ops": {f"{stage}__{self.workload.name}": {"config": config}}},
+            run_config={"ops": {f"{self.workload.name}__{stage}": {"config": config}}},
             partition_key=self.version,
             instance=self.instance,
             raise_on_error=False,
@@ -67,7 +67,7 @@ class Careful:
 
     def metadata(self, stage: str) -> dict[str, Any]:
         """What the newest materialization says."""
-        event = self.instance.get_latest_materialization_event(dg.AssetKey([stage, self.workload.name]))
+        event = self.instance.get_latest_materialization_event(dg.AssetKey([self.workload.name, stage]))
         assert event, f"{stage} was never materialized"
         return {name: value.value for name, value in event.asset_materialization.metadata.items()}
 
@@ -88,7 +88,7 @@ def careful(world: World, live: Delivered) -> Iterator[Careful]:
 @pytest.fixture(scope="module")
 def held(careful: Careful) -> dg.ExecuteInProcessResult:
     """The pipeline's run, which ends where a person is asked."""
-    result = careful.run(pipeline_name("wine"), {"ops": {"models__wine": {"config": SMALL}}})
+    result = careful.run(pipeline_name("wine"), {"ops": {"wine__models": {"config": SMALL}}})
     assert result.success, careful.said(result)
     return result
 
@@ -118,7 +118,7 @@ def test_what_passes_its_gates_waits(careful: Careful, held: dg.ExecuteInProcess
     assert careful.resources.ledger.releases("wine") == []
     assert [alert.kind for alert in careful.resources.ledger.alerts.since() if alert.thing == "wine"] == ["hold"]
     assert "`mlops approve wine --why ...`, or the job wine_approve" in careful.said(held)
-    assert careful.instance.get_latest_materialization_event(dg.AssetKey(["endpoints", "wine"])) is None
+    assert careful.instance.get_latest_materialization_event(dg.AssetKey(["wine", "endpoints"])) is None
 
 
 def test_the_tier_and_what_it_took_are_told_everywhere(careful: Careful, held: dg.ExecuteInProcessResult) -> None:

@@ -84,8 +84,8 @@ def test_both_retrain_while_both_endpoints_answer(world: World, live: Delivered,
         launched = {}
         for each in both:
             name = each.workload.name
-            config = {"ops": {f"models__{name}": {"config": configs[name]}}}
-            launched[name] = world.launch(f"{name}_pipeline", each.version, config, f"models/{name}")
+            config = {"ops": {f"{name}__models": {"config": configs[name]}}}
+            launched[name] = world.launch(f"{name}_pipeline", each.version, config, f"{name}/models")
         runs = {name: world.wait(run_id) for name, run_id in launched.items()}
         answered = Counter(seen)
     for name, run in runs.items():
@@ -95,7 +95,7 @@ def test_both_retrain_while_both_endpoints_answer(world: World, live: Delivered,
     assert {status for _, status in seen} == {200}
     assert all(answered[each.workload.name, 200] > 20 for each in both)
     (begun, ended), (other_begun, other_ended) = sorted(
-        trained(world, run, f"models__{name}") for name, run in runs.items()
+        trained(world, run, f"{name}__models") for name, run in runs.items()
     )
     assert ended <= other_begun  # the pool lets one train at a time
     assert other_ended > other_begun > begun

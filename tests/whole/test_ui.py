@@ -20,7 +20,7 @@ def test_the_graph_shows_every_workload(page: "Page", world: World, live: Delive
 
 def test_a_model_shows_its_pictures(page: "Page", world: World, live: Delivered) -> None:
     partition = f"?view=partitions&partition={live.version}"
-    page.goto(f"{world.settings.dagster}/assets/models/wine{partition}", wait_until="domcontentloaded")
+    page.goto(f"{world.settings.dagster}/assets/wine/models{partition}", wait_until="domcontentloaded")
     page.get_by_text("test_accuracy").wait_for()
     page.get_by_role("row", name="confusion matrix").get_by_text("[Show Markdown]").click()
     picture = page.get_by_alt_text("confusion_matrix")
@@ -29,7 +29,7 @@ def test_a_model_shows_its_pictures(page: "Page", world: World, live: Delivered)
 
 
 def test_the_launchpad_describes_the_parameters(page: "Page", world: World, live: Delivered) -> None:
-    page.goto(f"{world.settings.dagster}/assets/models/wine", wait_until="domcontentloaded")
+    page.goto(f"{world.settings.dagster}/assets/wine/models", wait_until="domcontentloaded")
     button = page.get_by_role("button", name="Materialize").first
     button.wait_for()
     page.locator("button:right-of(:text('Materialize'))").first.click()
@@ -38,5 +38,5 @@ def test_the_launchpad_describes_the_parameters(page: "Page", world: World, live
     editor.click()
     page.keyboard.press("Control+a")
     page.keyboard.press("Delete")
-    page.keyboard.insert_text("ops:\n  models__wine:\n    config:\n      trees: 30")
+    page.keyboard.insert_text("ops:\n  wine__models:\n    config:\n      trees: 30")
     page.get_by_text("Number of trees. (≥ 1, ≤ 1000)").wait_for()

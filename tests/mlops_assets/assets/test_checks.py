@@ -69,4 +69,4 @@ def test_a_comparison_that_went_wrong_asks_a_person_and_one_that_refuses_blocks(
 
 
 def test_what_refuses_is_declared_as_blocking(wine: Workload) -> None:
-    assert all(spec.blocking for spec in specs(wine, dg.AssetKey(["models", "wine"])))
+    assert all(spec.blocking for spec in specs(wine, dg.AssetKey(["wine", "models"])))

@@ -57,15 +57,15 @@ class Graph(Bodies):
     """wine's."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
-        super().__init__(instance, [f"{stage}/wine" for stage in STAGES])
+        super().__init__(instance, [f"wine/{stage}" for stage in STAGES])
         instance.add_dynamic_partitions(partitions_name("wine"), TAGS)
 
     def materialize(self, *stages: str, partition: str | None = None, **versions: str) -> None:
-        known = {stage: self.versions.get(f"{stage}/wine", "") for stage in stages} | versions
-        self.make({f"{stage}/wine": known[stage] for stage in stages}, partition)
+        known = {stage: self.versions.get(f"wine/{stage}", "") for stage in stages} | versions
+        self.make({f"wine/{stage}": known[stage] for stage in stages}, partition)
 
     def stale(self, stage: str, partition: str | None = None) -> bool:
-        return self.is_stale(f"{stage}/wine", partition)
+        return self.is_stale(f"wine/{stage}", partition)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def graph() -> Iterator[Graph]:
             for tag in TAGS[:-2]:
                 instance.report_runless_asset_event(
                     dg.AssetMaterialization(
-                        graph.specs[f"{stage}/wine"].key,
+                        graph.specs[f"wine/{stage}"].key,
                         partition=tag,
                         tags={"dagster/data_version": f"{stage} of {tag}"},
                     )
@@ -121,44 +121,45 @@ def test_a_release_makes_the_endpoint_stale(graph: Graph) -> None:
     assert graph.stale("endpoints")
 
 
-RELEASES = ("index/corpus", "prompt/rag", "language_model/rag")
+MADE = {  # what is released, and what makes its candidates
+    "corpus/releases": "corpus/embeddings",
+    "rag/prompt_releases": "rag/prompts",
+    "rag/language_model_releases": "rag/language_models",
+}
 
 
 @pytest.fixture
 def rag() -> Iterator[Bodies]:
     """The application's part of the graph, all released and served."""
     with dg.DagsterInstance.ephemeral() as instance:
-        made = ("embeddings/corpus", "prompts/rag", "language_models/rag")
-        graph = Bodies(instance, [*made, *(f"releases/{thing}" for thing in RELEASES), "endpoints/rag"])
+        graph = Bodies(instance, [*MADE.values(), *MADE, "rag/endpoints"])
         instance.add_dynamic_partitions(partitions_name("corpus"), ["1.0.0", "1.1.0"])
         for tag in ("1.0.0", "1.1.0"):
-            graph.make({"embeddings/corpus": f"vectors of {tag}"}, tag)
-        graph.make({"prompts/rag": "prompt 1", "language_models/rag": "model 1"})
-        graph.make({**{f"releases/{thing}": f"{thing} 1" for thing in RELEASES}, "endpoints/rag": "composition 1"})
-        assert not any(graph.is_stale(f"releases/{thing}") for thing in RELEASES)
-        assert not graph.is_stale("endpoints/rag")
+            graph.make({"corpus/embeddings": f"vectors of {tag}"}, tag)
+        graph.make({"rag/prompts": "prompt 1", "rag/language_models": "model 1"})
+        graph.make({**{thing: f"{thing} 1" for thing in MADE}, "rag/endpoints": "composition 1"})
+        assert not any(graph.is_stale(thing) for thing in MADE)
+        assert not graph.is_stale("rag/endpoints")
         yield graph
 
 
-@pytest.mark.parametrize("thing", RELEASES)
+@pytest.mark.parametrize("thing", MADE)
 def test_a_release_of_any_part_makes_the_applications_endpoint_stale(rag: Bodies, thing: str) -> None:
-    rag.make({f"releases/{thing}": "another"})
-    assert rag.is_stale("endpoints/rag")
-    rag.make({"endpoints/rag": "composition 2"})
-    assert not rag.is_stale("endpoints/rag")
+    rag.make({thing: "another"})
+    assert rag.is_stale("rag/endpoints")
+    rag.make({"rag/endpoints": "composition 2"})
+    assert not rag.is_stale("rag/endpoints")
 
 
-@pytest.mark.parametrize("thing", RELEASES)
+@pytest.mark.parametrize("thing", MADE)
 def test_a_refused_candidate_of_any_part_leaves_it_fresh(rag: Bodies, thing: str) -> None:
-    role, name = thing.split("/")
-    made = {"index": "embeddings", "prompt": "prompts", "language_model": "language_models"}[role]
-    rag.make({f"{made}/{name}": "refused"}, "1.1.0" if role == "index" else None)
-    assert rag.is_stale(f"releases/{thing}")
-    rag.make({f"releases/{thing}": f"{thing} 1"})  # the decision: what was released stays released
-    assert not rag.is_stale(f"releases/{thing}")
-    assert not rag.is_stale("endpoints/rag")
+    rag.make({MADE[thing]: "refused"}, "1.1.0" if thing == "corpus/releases" else None)
+    assert rag.is_stale(thing)
+    rag.make({thing: f"{thing} 1"})  # the decision: what was released stays released
+    assert not rag.is_stale(thing)
+    assert not rag.is_stale("rag/endpoints")
 
 
 def test_embedding_an_old_corpus_again_leaves_the_release_fresh(rag: Bodies) -> None:
-    rag.make({"embeddings/corpus": "other vectors of 1.0.0"}, "1.0.0")
-    assert not rag.is_stale("releases/index/corpus")
+    rag.make({"corpus/embeddings": "other vectors of 1.0.0"}, "1.0.0")
+    assert not rag.is_stale("corpus/releases")

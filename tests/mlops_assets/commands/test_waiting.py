@@ -38,7 +38,7 @@ def test_a_release_of_data_is_followed_until_it_is_live(world: World, live: Deli
 
 def test_where_it_does_not_become_live_the_reason_is_said_and_alerted(world: World, live: Delivered) -> None:
     before = world.resources.ledger.current("wine")
-    answer = release("--set", "rows=140", "--set", "corruption=0.6", "--wait", "--json")
+    answer = release("--set", "rows=120", "--set", "corruption=0.7", "--wait", "--json")
     assert answer.returncode == 1
     said = json.loads(answer.stdout)["error"]
     assert said.startswith("floor: accuracy")

@@ -106,7 +106,7 @@ def test_its_prediction_is_live_and_traced(world: World, team: Team, served: dic
 
 def test_a_worse_model_of_it_is_refused(world: World, team: Team, served: dict[str, Any]) -> None:
     job = build(team.models).resolve_job_def("rent_pipeline")
-    config = {"ops": {"models__rent": {"config": {"ridge": 1e6}}}}
+    config = {"ops": {"rent__models": {"config": {"ridge": 1e6}}}}
     result = job.execute_in_process(
         instance=world.instance, partition_key=served["version"], run_config=config, raise_on_error=False
     )
