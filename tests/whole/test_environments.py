@@ -1,4 +1,4 @@
-"""From dev to prod on one machine, by the commands that the README names; nothing of one environment is the other's."""
+"""From dev to another environment on one machine, by the commands that the README names; nothing of one environment is the other's."""
 
 import json
 import os
@@ -25,13 +25,13 @@ def mlops(env: str, *arguments: str) -> tuple[int, Any]:
 def test_what_is_promoted_is_judged_released_and_served_there(world: World, live: Delivered) -> None:
     here = world.resources.ledger.current("wine")
     assert here is not None
-    assert mlops("dev", "promote", "wine", "--to", "prod")[0] == 0
-    code, outcome = mlops("prod", "release", "wine")
+    assert mlops("dev", "promote", "wine", "--to", "staging")[0] == 0
+    code, outcome = mlops("staging", "release", "wine")
     assert (code, outcome["result"], outcome["version"]) == (0, "released", "1.0.0"), outcome
-    prod = Resources(world.settings.model_copy(update={"env": "prod"}))
+    there = Resources(world.settings.model_copy(update={"env": "staging"}))
     try:
-        url = prod.serving.address("wine")
-        assert url.endswith("/prod/wine")
+        url = there.serving.address("wine")
+        assert url.endswith("/staging/wine")
         assert outcome["endpoint"]["url"] == url
         body = send("GET", f"{url}/example").json()
         answer = send("POST", f"{url}/predict", body=body, timeout=30).json()
@@ -39,10 +39,10 @@ def test_what_is_promoted_is_judged_released_and_served_there(world: World, live
         code, everywhere = mlops("dev", "live")
         shown = {(one["environment"], one["thing"]): (one["version"], one["answers"]) for one in everywhere}
         assert shown["dev", "wine"] == (here.version, [here.version])
-        assert shown["prod", "wine"] == ("1.0.0", ["1.0.0"])
+        assert shown["staging", "wine"] == ("1.0.0", ["1.0.0"])
         assert world.resources.ledger.current("wine") == here
     finally:
-        prod.serving.remove("wine")
+        there.serving.remove("wine")
 
 
 def test_an_environment_has_a_dagster_of_its_own(world: World) -> None:
