@@ -1,4 +1,4 @@
-"""From dev to another environment on one machine, by the commands that the README names; nothing of one environment is the other's."""
+"""From dev to another environment by the commands that the README names; nothing of one is the other's."""
 
 import json
 import os
