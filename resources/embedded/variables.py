@@ -31,7 +31,8 @@ def environment(settings: Settings) -> dict[str, str]:
     """
     away = (*OTHERS, *(() if settings.postgres_url else ("PG",)), *(() if settings.mlflow_url else ("MLFLOW_",)))
     inherited = {name: value for name, value in variables().items() if not name.startswith(away) or name in KEPT}
-    local = [*filter(None, {inherited.get("NO_PROXY", ""), inherited.get("no_proxy", "")}), "127.0.0.1", "localhost"]
+    theirs = [each for name in ("NO_PROXY", "no_proxy") for each in inherited.get(name, "").split(",") if each]
+    local = dict.fromkeys([*theirs, "127.0.0.1", "localhost"])
     programs = [str(Path(sys.executable).parent), *filter(None, inherited.get("PATH", os.defpath).split(os.pathsep))]
     return {
         **inherited,
