@@ -42,7 +42,7 @@ def launch(resources: Resources, workload: Workload, version: str, parameters: d
         "repositoryLocationName": "mlops_assets",
         "repositoryName": "__repository__",
         "jobName": pipeline_name(workload.name),
-        "assetSelection": [{"path": ["models", workload.name]}],
+        "assetSelection": [{"path": [workload.name, "models"]}],
     }
     config = {"ops": {f"{workload.name}__models": {"config": parameters}}} if parameters else {}
     tags = [{"key": "dagster/partition", "value": version}]

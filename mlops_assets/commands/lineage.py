@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.tree import Tree
 
-from mlops_assets.commands.shared import AsJson, add, show
+from mlops_assets.commands.shared import WIDE, AsJson, add, show
 from resources.all import Resources
 from resources.settings import settings
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlops_assets.lineage.trace import Origin, Touched, Trace, TracedFile
-
-WIDE = 200  # columns, so that no identity is cut short: a narrow terminal wraps the line
 
 
 def register(app: typer.Typer) -> None:

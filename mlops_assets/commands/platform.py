@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from mlops_assets.commands.shared import AsJson, add, show
+from mlops_assets.commands.shared import WIDE, AsJson, add, show
 from resources.all import Resources
 from resources.database import DatabaseUnavailable
 from resources.ledger import Alert
@@ -79,7 +79,7 @@ def status(as_json: AsJson = False) -> None:
     facts = {"home": str(settings().home), "parts": list(map(asdict, parts)), "total": total, "goal": goal}
     faults = [f"{part.title}: {part.fault}" for part in parts if part.fault] + list(endpoints.values())
     facts |= {"silent": endpoints, "alerts": list(map(asdict, alerts))}
-    show(facts, as_json, lambda: _status(parts, total, goal, faults, alerts))
+    show(facts, as_json, lambda: _status(parts, total, goal, faults, alerts), WIDE)
     if faults:
         raise typer.Exit(1)
 

@@ -1,16 +1,17 @@
 """`mlops gate|approve|reject|rollback|release|live|history|promote`: one grammar for everything that is released."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlops_assets.commands import release_views as views
-from mlops_assets.commands.shared import AsJson, add, show
+from mlops_assets.commands.shared import WIDE, AsJson, add, show
 from mlops_assets.release.mechanism import CannotRelease, Outcome
 from resources.all import Resources
-from resources.ledger import Candidate, Ledger
+from resources.ledger import Candidate, Ledger, NoLedger
 from resources.serving import Serving
 from resources.settings import settings
 from workloads.sdk.contract.applications import Application
@@ -114,7 +115,7 @@ def live(
     """What is live now: version, data, since when, by whom and why. Exit code 1: nothing."""
     if target is None:
         everywhere = _everywhere()
-        show(everywhere, as_json, lambda: views.everywhere(everywhere))
+        show(everywhere, as_json, lambda: views.everywhere(everywhere), WIDE)
         raise typer.Exit(0 if everywhere else 1)
     ledger = _ledger(target)
     current = ledger.current(target)
@@ -194,7 +195,10 @@ def _ledger(target: str) -> Ledger:
 
     declared, ledger = load(settings().workloads), Ledger(settings())
     names = dict.fromkeys(each.name for one in declared for each in [*targets_of(one), *served([one])])
-    if target not in names and ledger.candidates.newest(target) is None:
+    if target not in names:
+        with suppress(NoLedger):
+            if ledger.candidates.newest(target) is not None:
+                return ledger
         raise _unknown(target, names)
     return ledger
 

@@ -14,6 +14,7 @@ from resources.settings import settings
 from workloads.sdk.disk import disk_full
 from workloads.sdk.errors import PlatformError
 
+WIDE = 200  # columns, so that no identity or address is cut short: a narrow terminal wraps the line
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 

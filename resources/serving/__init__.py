@@ -160,9 +160,14 @@ class Serving:
         raise RolloutFailed(f"endpoint {endpoint}, plan {number}: {why}. What was served before is served on.")
 
     def live(self, endpoint: str) -> dict[str, LiveReplica]:
-        """What each live replica serves, by the replica's name."""
-        with self._database() as connection:
-            return {replica.replica: replica for replica in self.plans.live(connection, endpoint)}
+        """What each live replica serves, by the replica's name; none where nothing was ever served here."""
+        from psycopg.errors import UndefinedTable
+
+        try:
+            with self._database() as connection:
+                return {replica.replica: replica for replica in self.plans.live(connection, endpoint)}
+        except UndefinedTable:
+            return {}
 
     # --- within ---
 
