@@ -135,7 +135,7 @@ def _together(mine: Sequence[Quote], at: int) -> list[Quote]:
     elif before >= 0 and mine[before].said.text.endswith(":"):
         found.insert(0, mine[before])
     if said.text.endswith(":") and mine[at] == block[-1] and at + 1 < len(mine):
-        found += [one for one in mine if one.said.block == mine[at + 1].said.block]
+        found += [one for one in mine if one.said.block == mine[at + 1].said.block and one not in found]
     return found
 
 
