@@ -25,6 +25,7 @@ from resources.settings import settings
 from workloads.corpus import data
 from workloads.corpus.chunks import chunk
 from workloads.corpus.data_parameters import CorpusData
+from workloads.corpus.documents import Document
 from workloads.corpus.workload import CorpusParameters
 from workloads.rag.app import App
 from workloads.rag.evaluate import score
@@ -74,7 +75,7 @@ def corpus() -> list[Chunk]:
         raw.mkdir(), processed.mkdir()
         data.fetch(CorpusData(), raw)
         data.process(CorpusData(), raw, processed)
-        rows = read_split(processed / "documents.parquet", ["path", "source", "title", "text"]).to_pylist()
+        rows = read_split(processed / "documents.parquet", list(Document._fields)).to_pylist()
     return [each for row in rows for each in chunk(row, CorpusParameters())]
 
 

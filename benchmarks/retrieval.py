@@ -29,6 +29,7 @@ import workloads.rag
 from resources.settings import settings
 from workloads.corpus import data
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
+from workloads.corpus.documents import Document
 from workloads.corpus.workload import CorpusParameters
 from workloads.rag.questions import Question, parse
 from workloads.rag.scorers import recall, reciprocal_rank
@@ -93,7 +94,7 @@ def real(count: int) -> list[Chunk]:
             raw.mkdir(), processed.mkdir()
             data.fetch(chosen, raw)
             data.process(chosen, raw, processed)
-            for row in read_split(processed / "documents.parquet", ["path", "source", "title", "text"]).to_pylist():
+            for row in read_split(processed / "documents.parquet", list(Document._fields)).to_pylist():
                 if row["path"] not in seen:
                     seen.add(row["path"])
                     found += chunks_of(row, parameters.size)

@@ -4,10 +4,11 @@
     python benchmarks/serving.py fashion_mnist --seconds 5
 
 Both are measured in turn, three times each, with the same bodies of 1 and of 100 rows from the model's golden rows,
-over 8 connections. The floor parses with orjson, runs the model and writes its outputs: no validation, no identity,
-no log. The load comes from `wrk` where that is installed, else from a process with plain asyncio, which is slower
-than what it measures; ratios are then too near to 1. The processor's time for a request (of the proxy, the replica
-with its log, and all else of Ray's; of the one process at the floor) depends less on what else the machine does.
+over 8 connections. The floor parses with orjson, takes the values as they stand, runs the model and writes its outputs:
+no validation, no names of columns, no identity, no log. The load comes from `wrk` where that is installed, else from a
+process with plain asyncio, which is slower than what it measures; ratios are then too near to 1. The processor's time
+for a request (of the proxy, the replica with its log, and all else of Ray's; of the one process at the floor) depends
+less on what else the machine does.
 """
 
 import argparse
@@ -33,6 +34,7 @@ import psutil
 
 from resources.serving import Serving
 from resources.settings import settings
+from workloads.sdk.kits.tables.rows import Rows, of_numbers
 from workloads.sdk.programs.training.run import NoServices
 from workloads.sdk.serving.versions.loading import local_folder
 
@@ -67,7 +69,7 @@ def floor(package: str, folder: Path, port: int) -> None:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         (rows,) = orjson.loads(body).values()
-        outputs = predictor.outputs(predictor.inputs(kind.Request.model_construct(**{FIELD: np.asarray(rows, DTYPE)})))
+        outputs = predictor.outputs(inputs(rows))
         text = orjson.dumps({"predictions": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -75,7 +77,13 @@ def floor(package: str, folder: Path, port: int) -> None:
 
     golden = json.loads((folder / "golden.json").read_text())[0]["request"]
     (FIELD,) = golden
-    DTYPE = predictor.inputs(kind.Request.model_validate(golden)).dtype
+    given = predictor.inputs(kind.Request.model_validate(golden))
+
+    def inputs(rows: list[Any]) -> Any:
+        if isinstance(given, Rows):
+            return of_numbers(np.asarray([list(row.values()) for row in rows], np.float32))
+        return predictor.inputs(kind.Request.model_construct(**{FIELD: np.asarray(rows, given.dtype)}))
+
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
 
 

@@ -1,7 +1,8 @@
 """The corpus' pipeline: documents of all chosen sources, whole, in one file.
 
-`documents.parquet` has the columns `row_id`, `path` (of no other document), `source`, `title`, `text`. Cleaning and
-cutting belong to the embedding, so that the data are what people wrote.
+`documents.parquet` has the columns `row_id`, `path` (of no other document), `source`, `title`, `text`, `asked` (what is
+asked by those whom a section answers: JSON, by path of headings). Cleaning and cutting belong to the embedding, so
+that the data are what people wrote.
 """
 
 import json
@@ -11,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from workloads.corpus import project, python, sources
+from workloads.corpus import asked, project, python, sources
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
 from workloads.corpus.documents import Document
 from workloads.sdk.contract import Fetched
@@ -31,9 +32,10 @@ def fetch(parameters: CorpusData, out: Path) -> Fetched:
     """
     most, origins = parameters.most, {}
     if parameters.project is not None:
-        origins["docs"] = str(parameters.project) + _keep(project.project(parameters.project, most), out)
+        documentation = asked.told(project.project(parameters.project, most))
+        origins["docs"] = str(parameters.project) + _keep(documentation, out)
     if parameters.python:
-        reference = chain(python.language(most), python.library(most))
+        reference = asked.told(chain(python.language(most), python.library(most)))
         origins["python"] = f"CPython {platform.python_version()}" + _keep(reference, out)
     for library in parameters.libraries:
         version, modules = docstrings.modules(library, LIBRARIES[library], most)
@@ -59,8 +61,12 @@ def process(parameters: CorpusData, raw: Path, out: Path) -> None:
                 raise ValueError(f"two documents have the path {document.path}; rename one of the folders")
             documents[document.path] = document
     rows = [documents[path] for path in sorted(documents)]
-    ids = [identity(row.path.encode(), row.text.encode()) for row in rows]
-    columns = {name: [getattr(row, name) for row in rows] for name in Document._fields}
+    questions = [json.dumps(row.asked) for row in rows]
+    ids = [
+        identity(*(part.encode() for part in (row.path, row.text, said)))
+        for row, said in zip(rows, questions, strict=True)
+    ]
+    columns = {name: [getattr(row, name) for row in rows] for name in Document._fields} | {"asked": questions}
     write_split({ROW_ID: ids, **columns}, out / f"{SPLIT}.parquet", TOGETHER)
 
 
@@ -90,6 +96,7 @@ def schema() -> Any:
             "source": pa.Column(str, pa.Check.str_length(1, 100)),
             "title": pa.Column(str),
             "text": pa.Column(str, text),
+            "asked": pa.Column(str, text, required=False),  # versions made before it have none
         },
         strict=True,
     )

@@ -1,6 +1,6 @@
 """What the sources yield: documents, and how a file becomes one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +14,17 @@ POINTER = b"version https://git-lfs.github.com/spec/"  # begins a file that Git 
 
 
 class Document(NamedTuple):
-    """A document; its path begins with its source, but for this project's own."""
+    """A document; its path begins with its source, but for this project's own.
+
+    Attributes:
+        asked: by path of headings, what people ask who are answered there, in words of theirs.
+    """
 
     path: str
     source: str
     title: str
     text: str
+    asked: Mapping[str, Sequence[str]] = {}
 
 
 def chosen(paths: Iterable[Any], most: int | None) -> list[Any]:

@@ -15,6 +15,7 @@ class Passage:
         heading: path of headings to it.
         source: part of the corpus, for example `python`.
         scores: what retrieval says of it: `score` (fused), and of each search its rank and score where it found it.
+        asked: questions that it is said to answer, which are never quoted.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Passage:
     source: str
     content: str
     scores: Mapping[str, Any] = field(default_factory=dict)
+    asked: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from langchain_core.runnables.utils import AddableDict
 from workloads.rag.answers import Passage
 from workloads.rag.budget import Budget
 from workloads.rag.citing import cited, marked, sources, without_marks
-from workloads.rag.extractive import Quote, Support, chosen, said
+from workloads.rag.extractive import Quote, Support, best, chosen, said
 from workloads.rag.following import about, follows, unsaid
 from workloads.rag.language_model import LanguageModel, fill, is_refusal
 from workloads.rag.settings import PromptSettings, check_template
@@ -87,15 +87,12 @@ def answering(
     return (RunnableLambda(find) | RunnableGenerator(answer)).with_config(run_name="rag")
 
 
-def best(quotes: list[Quote]) -> float:
-    return quotes[0].support if quotes else 0.0
-
-
 def passage_of(document: Any) -> Passage:
     known = document.metadata
     places = {name: str(known.get(name) or "") for name in ("path", "heading", "source")}
     scores = {name: known[name] for name in SCORES if name in known}
-    return Passage(str(document.id), content=document.page_content, scores=scores, **places)
+    asked = (known.get("asked") or "").splitlines()
+    return Passage(str(document.id), content=document.page_content, scores=scores, asked=asked, **places)
 
 
 async def refusing(settings: PromptSettings, **notes: Any) -> AsyncIterator[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """The answerer that needs no language model: it quotes the passage that supports an answer best.
 
-A statement's support is the cosine of its vector, taken together with its heading, and the question's; less where the
-question names what the whole corpus does not know. It decides what is refused, whichever answerer is in use. Which
-passage is quoted, the words that it shares with the question decide too. It is deterministic: equal passages give equal
-answers.
+A statement's support is the cosine of its vector, taken together with its heading, and the question's. A passage is
+backed by the best of its statements, or of the questions that it is said to answer, and by what it holds of the things
+that the question names; less where the question names what the whole corpus does not know. That decides what is
+refused, whichever answerer is in use. Which passage is quoted, its own vector, its heading and the words that it shares
+with the question decide too. It is deterministic: equal passages give equal answers.
 """
 
 import re
@@ -14,16 +15,19 @@ from threading import Lock
 from typing import Any
 
 from workloads.rag.answers import Passage
-from workloads.rag.naming import names
+from workloads.rag.naming import held, names
 from workloads.rag.settings import PromptSettings
+from workloads.sdk.kits.retrieval.chunking import BETWEEN
 from workloads.sdk.kits.retrieval.sentences import Statement, statements
 
 KEPT = 20_000  # vectors that are kept in memory, 1.5 kB each
 DIGITS = 3  # of a support: what differs by less is equal, on any processor
-# Taken off a support where all that a question names is unknown to the corpus, and else in proportion. Of the questions
-# in `questions.jsonl` 18 of 124 that can be answered name something unknown, and 41 of 48 that cannot.
-UNKNOWN = 0.6
-WORDS = 0.1  # that the passage with the best words is before one without any, as a support
+# Beside the best cosine, which has 1: what a passage holds of the things that a question names, and what is taken off
+# where all of them are unknown to the corpus, else in proportion.
+NAMED, UNKNOWN = 0.3, 0.3
+# And which passage is quoted: its own cosine, that of its last heading, and its words, of which the best have 1. All
+# five were chosen by `questions.jsonl`, coarsely: figures are flat around them.
+WHOLE, HEADING, WORDS = 0.5, 0.5, 0.3
 # Words that a sentence begins with where it goes on from the one before.
 POINTS_BACK = re.compile(
     r"(?:it|its|they|their|this|that|these|those|such|so|then|thus|hence|therefore|otherwise|but|however|and|or|nor|also|"
@@ -40,15 +44,15 @@ class Quote:
 
     Attributes:
         passage, position: of the passage among those found, of the statement in it, from 0.
-        support: from 0 to 1.
-        words: how well the passage's words fit, beside those of the others, from 0 to `WORDS`.
+        support: of the statement, from 0 to 1.
+        backed: how well the whole passage does, from 0 to 1: what is refused is decided by it.
     """
 
     said: Statement
     passage: int
     position: int
     support: float
-    words: float = 0.0
+    backed: float = 0.0
 
 
 class Support:
@@ -60,24 +64,33 @@ class Support:
         self._lock = Lock()
 
     def quotes(self, question: str, passages: Sequence[Passage]) -> list[Quote]:
-        """All statements, best supported first; of equals the better passage's, then the earlier."""
-        every = [
-            (said, number, position, f"{plain(passage.heading)}: {said.text}")
-            for number, passage in enumerate(passages)
-            for position, said in enumerate(statements(passage.content))
-        ]
-        if not every:
-            return []
+        """All statements, the best passage's first, and of each passage the best supported; of equals the earlier."""
+        said = [[(one, f"{plain(passage.heading)}: {one.text}") for one in statements(passage.content)]
+                for passage in passages]  # fmt: skip
+        headings = [plain(passage.heading).rpartition(BETWEEN)[2] for passage in passages]
+        texts = [text for each in said for _, text in each] + [text for each in passages for text in each.asked]
+        like = self._likeness(question, [*texts, *headings])
         unknown = {word for passage in passages for word in passage.scores.get("unknown", ())}
         less = UNKNOWN * min(1.0, len(unknown) / max(1, len(names(question))))
-        scores = [passage.scores.get("text_score") or 0.0 for passage in passages]
-        words = [WORDS * score / max([*scores, 1e-9]) for score in scores]
-        vector = self._vectors([question])[0]
-        found = [
-            Quote(said, number, position, max(0.0, round(float(each @ vector) - less, DIGITS)), words[number])
-            for (said, number, position, _), each in zip(every, self._vectors([one[3] for one in every]), strict=True)
-        ]
-        return sorted(found, key=lambda quote: (-quote.support - quote.words, quote.passage, quote.position))
+        most = max([passage.scores.get("text_score") or 0.0 for passage in passages], default=0.0)
+        ranked: list[tuple[float, list[Quote]]] = []
+        for number, passage in enumerate(passages):
+            if not said[number]:
+                continue
+            fit = max(like[text] for text in [*(text for _, text in said[number]), *passage.asked])
+            fit += NAMED * held(question, " ".join((passage.heading, passage.content, *passage.asked)))
+            backed = _support(fit / (1 + NAMED) - less)
+            mine = [Quote(one, number, at, _support(like[text]), backed) for at, (one, text) in enumerate(said[number])]
+            mine.sort(key=lambda quote: (-quote.support, quote.position))
+            whole = WHOLE * (passage.scores.get("similarity") or 0.0) + HEADING * like[headings[number]]
+            words = WORDS * (passage.scores.get("text_score") or 0.0) / (most or 1.0)
+            ranked.append((round(fit + whole + words, DIGITS), mine))
+        return [quote for _, mine in sorted(ranked, key=lambda each: -each[0]) for quote in mine]  # stable: as found
+
+    def _likeness(self, question: str, texts: Sequence[str]) -> dict[str, float]:
+        """The cosine of each text and the question."""
+        vector, *others = self._vectors([question, *texts])
+        return {text: float(each @ vector) for text, each in zip(texts, others, strict=True)}
 
     def _vectors(self, texts: Sequence[str]) -> list[Any]:
         with self._lock:
@@ -94,9 +107,18 @@ class Support:
         return [found[text] for text in texts]
 
 
+def best(quotes: Sequence[Quote]) -> float:
+    """How well an answer of these quotes is backed; 0 for none."""
+    return quotes[0].backed if quotes else 0.0
+
+
 def plain(heading: str) -> str:
     """A heading without marks of code."""
     return heading.replace("`", "")
+
+
+def _support(likeness: float) -> float:
+    return max(0.0, round(likeness, DIGITS))
 
 
 def chosen(quotes: Sequence[Quote], settings: PromptSettings) -> list[Quote]:
@@ -104,14 +126,14 @@ def chosen(quotes: Sequence[Quote], settings: PromptSettings) -> list[Quote]:
 
     What a colon announces comes with it, and so does the sentence that one goes on from.
     """
-    if not quotes or quotes[0].support < settings.refuse_below:
+    if not quotes or best(quotes) < settings.refuse_below:
         return []
-    best = quotes[0]
-    mine = sorted((quote for quote in quotes if quote.passage == best.passage), key=lambda quote: quote.position)
+    first = quotes[0]
+    mine = sorted((quote for quote in quotes if quote.passage == first.passage), key=lambda quote: quote.position)
     near = [
         quote
         for quote in quotes
-        if quote.passage == best.passage and quote.support >= best.support - settings.keep_within
+        if quote.passage == first.passage and quote.support >= first.support - settings.keep_within
     ]
     kept: list[Quote] = []
     for quote in near:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from workloads.rag.answers import Passage, Turn
 from workloads.rag.extractive import Quote
-from workloads.rag.naming import WORD, names, stem
+from workloads.rag.naming import WORD, held, names
 
 GOES_ON = re.compile(
     r"(?:and|or|but|also|then|so|plus)\b(?!\s+far)|(?:what|how) (?:about|of|else|if not)\b|why not\b|"
@@ -55,9 +55,8 @@ def follows(question: str) -> bool:
 
 def about(question: str, passage: Passage) -> bool:
     """Whether a passage holds at least half of what a question names, or it names nothing."""
-    named = {stem(word) for word in names(question) if word not in DONE}
-    there = {stem(word) for word in WORD.findall(f"{passage.heading} {passage.content}".lower())}
-    return 2 * len(named & there) >= len(named)
+    text = f"{passage.heading} {passage.content}"
+    return held(question, text, DONE) >= 0.5 or not set(names(question)) - DONE
 
 
 def unsaid(quotes: Sequence[Quote], history: Sequence[Turn]) -> list[Quote]:

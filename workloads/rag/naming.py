@@ -1,6 +1,7 @@
 """The words of a text that name something: all but those that any text has."""
 
 import re
+from collections.abc import Collection
 
 WORD = re.compile(r"[^\W\d_][\w'-]*")
 # Words that name nothing by themselves.
@@ -27,3 +28,14 @@ def names(text: str) -> list[str]:
 def stem(word: str) -> str:
     """A word's beginning: enough to know it again in another form."""
     return word[:5]
+
+
+def held(question: str, text: str, without: Collection[str] = ()) -> float:
+    """Which share of the things that a question names a text holds, from 0 to 1; 0 where it names nothing.
+
+    Args:
+        without: words that do not count.
+    """
+    named = {stem(word) for word in names(question) if word not in without}
+    there = {stem(word) for word in WORD.findall(text.lower())}
+    return len(named & there) / len(named) if named else 0.0

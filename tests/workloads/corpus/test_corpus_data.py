@@ -1,6 +1,7 @@
 """The corpus' documents: every source, a version for each content, and one sentence for what cannot be read."""
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from mlops_assets.gates.data import inspect
 from resources.registry import DataRegistry
 from resources.registry.version import DataError
 from resources.settings import REPOSITORY, Settings
-from workloads.corpus import data, documents, project, python, sources
+from workloads.corpus import asked, data, documents, project, python, sources
+from workloads.corpus.chunks import chunk
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
+from workloads.corpus.workload import CorpusParameters
 from workloads.sdk.contract import Fetched
 from workloads.sdk.contract.loading import declared_of
 from workloads.sdk.dataset import read_split
@@ -54,9 +57,20 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
+def unknown(rows: Iterable[dict[str, str]], paths: Iterable[str]) -> list[tuple[str, str]]:
+    """Sections of these documents that questions name, and that no chunk stands in."""
+    there = {(each.path, each.heading) for row in rows for each in chunk(row, CorpusParameters())}
+    return [(path, heading) for path in paths for heading in asked.known()[path] if (path, heading) not in there]
+
+
 def test_the_default_is_this_project_and_python(tmp_path: Path) -> None:
     fetched, rows = made(tmp_path)
     assert fetched.source == "docs+python"
+    of_python = [path for path in asked.known() if path.startswith("python/")]
+    assert unknown(rows, [path for path in asked.known() if path not in of_python]) == [], "say it in asked.jsonl too"
+    # What Python says of itself differs a little from version to version.
+    lost = unknown(rows, [path for path in of_python if path in {row["path"] for row in rows}])
+    assert len(lost) < 0.02 * sum(len(asked.known()[path]) for path in of_python), lost
     texts = {row["path"]: row["text"] for row in rows}
     assert {"README.md", "docs/architecture.md", "settings.md", "commands.md"} <= texts.keys()
     assert {"python/topics/with.md", "python/library/json.md", "python/library/builtins.md"} <= texts.keys()

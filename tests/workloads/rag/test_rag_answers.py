@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from workloads.rag.answers import Passage, Turn
 from workloads.rag.budget import Budget
 from workloads.rag.chain import answering
 from workloads.rag.citing import MARK, cited, without_marks
-from workloads.rag.extractive import Quote, Support, chosen, said
+from workloads.rag.extractive import Quote, Support, best, chosen, said
 from workloads.rag.language_model import fill, is_refusal
+from workloads.rag.naming import held
 from workloads.rag.settings import BrokenPrompt, PromptSettings, check_template
 from workloads.sdk.kits.retrieval.sentences import Statement, statements
 
@@ -143,9 +146,47 @@ def test_quotes_are_found_once_and_in_order() -> None:
     given_ = passages("Zebras graze over there. A quiet lion sleeps here.", "", "Zebras graze over there. Also zebras.")
     first = support.quotes("Where do zebras graze?", given_)
     assert first == support.quotes("Where do zebras graze?", given_)
-    assert calls == [1, 2], "equal sentences are embedded once"
+    assert calls == [4], "the question, two sentences and a heading, each once"
     assert (first[0].said.text, first[0].passage) == ("Zebras graze over there.", 0)
     assert support.quotes("Anything?", []) == []
+
+
+def test_a_passage_is_chosen_by_what_it_is_said_to_answer_and_quotes_itself() -> None:
+    plain, told = passages("Zzz zz z zz.", "Qqq qq q qq.")
+    told = replace(told, asked=["Where do zebras graze?"])
+    support = Support(by_letters)
+    first, *_ = support.quotes("Where do zebras graze?", [plain, told])
+    assert (first.said.text, first.passage) == ("Qqq qq q qq.", 1)
+    assert first.support < 0.1
+    assert best([first]) == first.backed == 1.0
+    assert chosen([first], PromptSettings(refuse_below=0.9)) == [first]
+
+
+def test_what_holds_the_things_that_are_named_backs_an_answer_more_and_what_is_unknown_less() -> None:
+    support = Support(by_letters)
+
+    def backed(asked: str, **scores: Any) -> float:
+        (passage,) = passages("Zebras graze over there.")
+        return best(support.quotes(asked, [replace(passage, scores=scores)]))
+
+    anagram = "Where do brazes gaze?"  # of the same letters but one
+    assert backed("Where do zebras graze?") > backed(anagram) + 0.2
+    assert backed("Where do zebras graze?", unknown=["zebra"]) == pytest.approx(backed("Where do zebras graze?") - 0.15)
+    assert held("Where do zebras graze?", "A zebra sleeps.") == 0.5
+    assert held("Where do zebras graze?", "A zebra sleeps.", without={"graze"}) == 1.0
+    assert held("Where is it?", "anything") == 0.0
+
+
+def test_a_passage_s_own_vector_heading_and_words_decide_between_equal_statements() -> None:
+    one, other = passages("Zebras graze over there.", "Zebras graze over there.")
+    support = Support(by_letters)
+    for better in (
+        replace(other, scores={"similarity": 0.5}),
+        replace(other, heading="Where zebras graze"),
+        replace(other, scores={"text_score": 3.0}),
+    ):
+        assert support.quotes("Where do zebras graze?", [one, better])[0].passage == 1
+        assert support.quotes("Where do zebras graze?", [better, one])[0].passage == 0
 
 
 STATEMENTS = st.builds(
@@ -159,7 +200,7 @@ SUPPORTED = st.lists(st.tuples(STATEMENTS, st.integers(0, 3), st.floats(0, 1)), 
 def test_what_is_chosen_obeys_the_settings(
     given_: list[tuple[Statement, int, float]], most: int, least: float, within: float
 ) -> None:
-    quotes = [Quote(one, passage, at, round(value, 3)) for at, (one, passage, value) in enumerate(given_)]
+    quotes = [Quote(one, number, at, value, backed=value) for at, (one, number, value) in enumerate(given_)]
     ranked = sorted(quotes, key=lambda quote: (-quote.support, quote.passage, quote.position))
     kept = chosen(ranked, PromptSettings(sentences=most, refuse_below=least, keep_within=within))
     assert bool(kept) == bool(ranked and ranked[0].support >= least)
@@ -195,7 +236,7 @@ The log says who it was. Nobody else is told of it.
     ],
 )
 def test_an_answer_is_whole_statements_of_one_passage(best: str, answer: str) -> None:
-    every = [Quote(one, 0, at, float(one.text == best)) for at, one in enumerate(statements(PASSAGE))]
+    every = [Quote(one, 0, at, float(one.text == best), backed=1.0) for at, one in enumerate(statements(PASSAGE))]
     ranked = sorted(every, key=lambda quote: -quote.support)
     assert ranked[0].support == 1, [one.said.text for one in every]
     assert "".join(said(chosen(ranked, PromptSettings(keep_within=0)))) == answer

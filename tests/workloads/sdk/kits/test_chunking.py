@@ -63,6 +63,15 @@ def test_a_chunk_stands_under_its_headings_and_code_stays_as_it_is() -> None:
     assert [chunk.position for chunk in chunks] == [0, 1, 2, 3]
 
 
+def test_what_is_asked_of_a_section_is_embedded_with_its_chunks_and_changes_no_id() -> None:
+    asked = {"Guide > Rollback": ["yesterday's was better", "undo it"], "Guide > Gone": ["nothing"]}
+    plain, told = chunks_of(document(GUIDE), 600), chunks_of(document(GUIDE), 600, asked)
+    assert [chunk.id for chunk in told] == [chunk.id for chunk in plain]
+    assert [chunk.asked for chunk in told] == [(), (), (), ("yesterday's was better", "undo it")]
+    assert told[3].text == "Guide > Rollback\nNothing is trained.\nyesterday's was better\nundo it"
+    assert [chunk.content for chunk in told] == [chunk.content for chunk in plain]
+
+
 def test_a_text_that_is_no_markdown_has_its_title_as_heading() -> None:
     (chunk,) = chunks_of(document("# a comment\nand more", path="notes.txt"), 600)
     assert (chunk.heading, chunk.content) == ("The guide", "# a comment\nand more")

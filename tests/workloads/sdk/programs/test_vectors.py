@@ -1,5 +1,6 @@
 """Tables of vectors: filled by the program that embeds, killed in between, and from one version to the next."""
 
+import json
 import subprocess
 import sys
 import time
@@ -38,6 +39,9 @@ def store(postgres: Settings) -> VectorStore:
     return VectorStore(postgres.model_copy(update={"env": f"v{uuid4().hex[:8]}"}))
 
 
+ASKED = {"notes/001.md": {"Note 1 > Part 1": ["where are the zebras?"]}}
+
+
 def documents(number: int, sections: int = 2) -> dict[str, str]:
     return {
         f"notes/{at:03}.md": "\n".join(
@@ -58,6 +62,7 @@ def asked(
         "source": ["notes"] * len(texts),
         "title": ["A note"] * len(texts),
         "text": list(texts.values()),
+        "asked": [json.dumps(ASKED.get(path, {})) for path in texts],
     }
     write_split(columns, file, TOGETHER)
     digest = sha256(file)
@@ -100,7 +105,11 @@ def test_every_chunk_is_in_the_table_with_its_vector_and_indexes(store: VectorSt
     spec = asked(store, tmp_path, texts)
     result = embedded(spec, tmp_path / "out")
     document = {"source": "notes", "title": "A note"}
-    chunks = [c for path, text in texts.items() for c in chunks_of({"path": path, "text": text, **document}, SIZE)]
+    chunks = [
+        chunk
+        for path, text in texts.items()
+        for chunk in chunks_of({"path": path, "text": text, **document}, SIZE, ASKED.get(path, {}))
+    ]
     assert (result.documents, result.chunks, result.counts) == (3, 6, Counts(embedded=6))
     found = rows(store, spec.table)
     assert {str(chunk.id): chunk.content for chunk in chunks} == {key: content for key, (content, _) in found.items()}
@@ -120,6 +129,8 @@ def test_every_chunk_is_in_the_table_with_its_vector_and_indexes(store: VectorSt
     }
     assert store.chunk(spec.table, uuid4()) is store.chunk("nothing", chunk.id) is store.chunk(spec.table, "x") is None
     with connect(store.settings) as connection:
+        words = sql.SQL("SELECT langchain_id FROM {} WHERE search @@ plainto_tsquery('english', 'zebras')")
+        assert connection.execute(words.format(sql.Identifier(store.schema, spec.table))).fetchall() == [(chunk.id,)]
         kinds = connection.execute(
             "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND tablename = %s", [store.schema, spec.table]
         ).fetchall()

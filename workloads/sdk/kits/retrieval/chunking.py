@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ class Chunk:
         source: of the document.
         path: of the document; one document of a corpus has it.
         document: SHA-256 of the document's cleaned text.
+        asked: questions that its section answers, in the words of those who ask.
     """
 
     id: UUID
@@ -47,11 +49,16 @@ class Chunk:
     source: str
     path: str
     document: str
+    asked: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """What is embedded: a paragraph alone often does not say what it is about."""
-        return f"{self.heading}\n{self.content}" if self.heading else self.content
+        """What is embedded: a paragraph alone often does not say what it is about, nor as people would ask for it.
+
+        Questions that a passage answers make it easier to find, by meaning as by words: Nogueira et al., "Document
+        expansion by query prediction", 2019. They stand last, since what is longer than an encoder reads is cut.
+        """
+        return "\n".join(part for part in (self.heading, self.content, *self.asked) if part)
 
     @property
     def text_digest(self) -> str:
@@ -70,12 +77,15 @@ def cleaned(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 
-def chunks_of(document: Mapping[str, Any], size: int) -> list[Chunk]:
+def chunks_of(
+    document: Mapping[str, Any], size: int, asked: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[Chunk]:
     """A document's chunks, in its order.
 
     Args:
         document: `path`, `source`, `title`, `text`. It has headings if its path ends as those of Markdown do.
         size: most characters of a chunk's content.
+        asked: questions by the path of headings of the section that answers them.
     """
     text = cleaned(document["text"])
     whole, title = sha256(text), " ".join(cleaned(document["title"]).split())
@@ -99,6 +109,7 @@ def chunks_of(document: Mapping[str, Any], size: int) -> list[Chunk]:
                     source=document["source"],
                     path=document["path"],
                     document=whole,
+                    asked=tuple(asked.get(heading, ())),
                 )
             )
     return found

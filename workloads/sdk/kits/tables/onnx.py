@@ -7,32 +7,23 @@ A workload's own predictor names the request; columns and classes come from the 
 """
 
 import json
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
-from pydantic import BaseModel
 
-from workloads.sdk import contract
 from workloads.sdk.contract import Services
 from workloads.sdk.kits import classification, regression
 from workloads.sdk.kits.tables.columns import Number, column_of
 from workloads.sdk.kits.tables.encoder import Encoder
-from workloads.sdk.kits.tables.reach import reach
-from workloads.sdk.kits.tables.requests import TableRequest, request_of, rows_of
+from workloads.sdk.kits.tables.predictor import TablePredictor
 from workloads.sdk.kits.tables.rows import Columns
 from workloads.sdk.kits.tables.sklearn import SERVED
 
 
-class OnnxPredictor(contract.Predictor):
-    """Inputs are `Rows`, or what a request of the workload's own gives: an array of numbers; outputs float32 (rows, k).
-
-    Without a request of its own a workload takes any rows whose columns the model knows.
-    """
-
-    Request: ClassVar[type[BaseModel]] = request_of()
+class OnnxPredictor(TablePredictor):
+    """Outputs are float32 (rows, k)."""
 
     def __init__(self, session: InferenceSession, encode: Encoder):
         self.session, self.encode = session, encode
@@ -54,20 +45,6 @@ class OnnxPredictor(contract.Predictor):
         return cls(
             InferenceSession(artifacts / SERVED, options, providers=["CPUExecutionProvider"]), Encoder(artifacts)
         )
-
-    @cached_property
-    def _form(self) -> type[BaseModel]:
-        return request_of(self.columns, self._reach) if issubclass(self.Request, TableRequest) else self.Request
-
-    @cached_property
-    def _reach(self) -> float:
-        return reach(self.outputs, self.columns)
-
-    def takes(self) -> type[BaseModel]:
-        return self._form
-
-    def inputs(self, request: Any) -> Any:
-        return rows_of(request, self.columns, self._reach)
 
     def outputs(self, inputs: Any) -> np.ndarray:
         return self.session.run([self.output], self.encode.feeds(inputs))[0]

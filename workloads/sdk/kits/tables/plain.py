@@ -14,21 +14,17 @@ predictor is made of one of the classes below:
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel
 
-from workloads.sdk import contract
 from workloads.sdk.contract import TRAIN, Services, TrainingJob, TrainingResult
 from workloads.sdk.kits import classification, regression
 from workloads.sdk.kits.tables.columns import column_of
 from workloads.sdk.kits.tables.encoder import Encoder, fit_encoder
-from workloads.sdk.kits.tables.reach import reach
-from workloads.sdk.kits.tables.requests import TableRequest, request_of, rows_of
-from workloads.sdk.kits.tables.rows import Columns, Rows
+from workloads.sdk.kits.tables.predictor import TablePredictor
+from workloads.sdk.kits.tables.rows import Columns
 from workloads.sdk.kits.tables.tabular import columns_of, rows, targets
 
 MODEL = "model.npz"
@@ -60,8 +56,8 @@ def train(job: TrainingJob, fit: Fit, outputs: Outputs, classes: Sequence[str] |
     return TrainingResult(metrics={"train_accuracy": float(right.mean())})
 
 
-class PlainPredictor(contract.Predictor):
-    """Inputs are `Rows`; `encode` makes float32 (rows, numbers) of them, and `model` holds the arrays."""
+class PlainPredictor(TablePredictor):
+    """`encode` makes float32 (rows, numbers) of the inputs, and `model` holds the arrays."""
 
     def __init__(self, arrays: dict[str, np.ndarray], encode: Encoder):
         declared = json.loads(arrays.pop(COLUMNS).item())
@@ -74,20 +70,6 @@ class PlainPredictor(contract.Predictor):
     def load(cls, artifacts: Path, services: Services) -> Self:
         with np.load(artifacts / MODEL, allow_pickle=False) as arrays:
             return cls(dict(arrays), Encoder(artifacts))
-
-    def inputs(self, request: Any) -> Rows:
-        return rows_of(request, self.columns, self._reach)
-
-    def takes(self) -> type[BaseModel]:
-        return self._form
-
-    @cached_property
-    def _form(self) -> type[BaseModel]:
-        return request_of(self.columns, self._reach) if issubclass(self.Request, TableRequest) else self.Request
-
-    @cached_property
-    def _reach(self) -> float:
-        return reach(self.outputs, self.columns)
 
 
 class Classifier(PlainPredictor):

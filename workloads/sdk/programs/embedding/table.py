@@ -28,6 +28,7 @@ COLUMNS = {  # of a chunk, with the types that binary COPY must be told; the vec
     "position": "int4",
     "document": "text",
     "text_digest": "text",
+    "asked": "text",
 }
 METADATA = ["source", "path", "heading", "position", "document"]  # columns that LangChain shows and filters by
 
@@ -61,7 +62,8 @@ CREATE TABLE IF NOT EXISTS {table} (
     position integer NOT NULL,
     document text NOT NULL,
     text_digest text NOT NULL,
-    search tsvector GENERATED ALWAYS AS (to_tsvector('english', heading || ' ' || content)) STORED
+    asked text NOT NULL DEFAULT '',
+    search tsvector GENERATED ALWAYS AS (to_tsvector('english', heading || ' ' || content || ' ' || asked)) STORED
 )
 """
 
@@ -196,7 +198,7 @@ class Vectors:
                 for chunk, vector in zip(chunks, vectors, strict=True):
                     copy.write_row(
                         (chunk.id, chunk.content, kind(vector), chunk.source, chunk.path, chunk.heading,
-                         chunk.position, chunk.document, chunk.text_digest)
+                         chunk.position, chunk.document, chunk.text_digest, "\n".join(chunk.asked))
                     )  # fmt: skip
             return self.connection.execute(
                 self._sql("INSERT INTO {table} ({columns}) SELECT {columns} FROM pg_temp.incoming"
