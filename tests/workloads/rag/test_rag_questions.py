@@ -74,7 +74,11 @@ def test_every_answer_stands_in_the_default_corpus(tmp_path: Path) -> None:
     for question in [*parse(QuestionsData().questions), *parse(UNSEEN)]:
         for gold in question.gold:
             for place in (gold, *gold.also):
-                there = [each.text for each in chunks[place.path] if place.holds(each.path, each.heading)]
+                there = [
+                    f"{each.heading}\n{each.content}"
+                    for each in chunks[place.path]
+                    if place.holds(each.path, each.heading)
+                ]
                 assert there, f"{question.question}: no chunk of {place.path} stands under {place.heading}"
                 held = coverage(question.key_concepts, "\n".join(there))
                 assert held == 1, f"{question.question}: {place.path} under {place.heading} holds {held:.0%} of it"
