@@ -1,31 +1,48 @@
-"""What people ask whom a section answers, in words that it does not have: `asked.jsonl`, written by hand.
+"""What people ask whom a section answers, in words that it does not have.
 
-Somebody who looks for "yesterday's model was better" shares no word with a section about rollback. Each line names a
-section, by its document and path of headings, and some ways of asking for it; they are embedded with the section's
-chunks, and never quoted.
+Somebody who writes "yesterday's model was better" shares no word with a section about rollback. Each line of a file
+names a section, by its document's path and its path of headings, and some ways of asking for it. They are embedded with
+the section's chunks, and never quoted: Nogueira et al., "Document expansion by query prediction", 2019. `asked.jsonl`
+is this project's own, about its documentation and Python's.
 """
 
-import json
-from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
-from workloads.corpus.documents import Document
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-FILE = Path(__file__).with_suffix(".jsonl")
-
-
-def told(documents: Iterable[Document]) -> Iterator[Document]:
-    """The documents with what is asked of them."""
-    for document in documents:
-        yield document._replace(asked=known().get(document.path, {}))
+Asked = dict[str, dict[str, tuple[str, ...]]]  # questions by document and path of headings
 
 
-@cache
-def known() -> dict[str, dict[str, list[str]]]:
-    """All questions, by document and path of headings."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for line in FILE.read_text(encoding="utf-8").splitlines():
-        section = json.loads(line)
-        found.setdefault(section["path"], {})[section["heading"]] = section["asked"]
+class Section(BaseModel):
+    """A line of the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(min_length=1)
+    heading: str = Field(min_length=1)
+    asked: tuple[str, ...] = Field(min_length=1, max_length=100)
+
+
+def read(file: Path | None) -> Asked:
+    """All that a file of JSON lines holds; nothing of None.
+
+    Raises:
+        ValueError: the file is not there, or names a line that is wrong or whose section stands there twice.
+    """
+    found: Asked = {}
+    if file is None:
+        return found
+    if not file.is_file():
+        raise ValueError(f"asked={file} is no file; name one, or set asked=null")
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            section = Section.model_validate_json(line)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise ValueError(f"{file.name}, line {number}: {where + ': ' if where else ''}{problem['msg']}") from None
+        sections = found.setdefault(section.path, {})
+        if section.heading in sections:
+            raise ValueError(f"{file.name}, line {number}: {section.path} > {section.heading} stands there already")
+        sections[section.heading] = section.asked
     return found

@@ -8,11 +8,13 @@ that the data are what people wrote.
 import json
 import platform
 from collections.abc import Iterable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from workloads.corpus import asked, project, python, sources
+from workloads.corpus.asked import Asked
 from workloads.corpus.data_parameters import LIBRARIES, CorpusData
 from workloads.corpus.documents import Document
 from workloads.sdk.contract import Fetched
@@ -31,21 +33,21 @@ def fetch(parameters: CorpusData, out: Path) -> Fetched:
         ValueError: a source is not there, or a file is no UTF-8 text; the message names it.
     """
     most, origins = parameters.most, {}
+    keep = partial(_keep, out=out, questions=asked.read(parameters.asked))
     if parameters.project is not None:
-        documentation = asked.told(project.project(parameters.project, most))
-        origins["docs"] = str(parameters.project) + _keep(documentation, out)
+        origins["docs"] = str(parameters.project) + keep(project.project(parameters.project, most))
     if parameters.python:
-        reference = asked.told(chain(python.language(most), python.library(most)))
-        origins["python"] = f"CPython {platform.python_version()}" + _keep(reference, out)
+        reference = chain(python.language(most), python.library(most))
+        origins["python"] = f"CPython {platform.python_version()}" + keep(reference)
     for library in parameters.libraries:
         version, modules = docstrings.modules(library, LIBRARIES[library], most)
         found = (Document(path, library, title, text) for path, title, text in modules)
-        origins[library] = f"{library}=={version}" + _keep(found, out)
+        origins[library] = f"{library}=={version}" + keep(found)
     for folder in parameters.folders:
-        origins[folder.name] = str(folder) + _keep(sources.folder(folder, most), out)
+        origins[folder.name] = str(folder) + keep(sources.folder(folder, most))
     for address in parameters.repositories:
         commit, documents = sources.repository(address, most)
-        origins[documents[0].source] = f"{address}@{commit}" + _keep(documents, out)
+        origins[documents[0].source] = f"{address}@{commit}" + keep(documents)
     if not origins:
         raise ValueError("no source is chosen: set project, python, libraries, folders or repositories")
     return Fetched(source="+".join(origins), uri=", ".join(origins.values()))
@@ -102,13 +104,17 @@ def schema() -> Any:
     )
 
 
-def _keep(documents: Iterable[Document], out: Path) -> str:
-    """Append to the file of the documents' source; what is said of those that have no text, and are left out."""
+def _keep(documents: Iterable[Document], out: Path, questions: Asked) -> str:
+    """Append to the file of the documents' source, with what is asked of them.
+
+    Returns what is to be said of those that have no text, and are left out.
+    """
     empty = 0
     for document in documents:
         if not document.text.strip():
             empty += 1
             continue
         with (out / f"{document.source}.jsonl").open("a") as stream:
-            stream.write(json.dumps(document._asdict(), ensure_ascii=True) + "\n")
+            told = document._replace(asked=questions.get(document.path, {}))
+            stream.write(json.dumps(told._asdict(), ensure_ascii=True) + "\n")
     return f" ({empty} without text left out)" if empty else ""

@@ -66,6 +66,12 @@ class CorpusData(DataParameters):
         description="Git repositories, cloned for their Markdown and text: https://, ssh://, user@host:path or /path.",
         json_schema_extra=LOOKED_AT,
     )
+    asked: Path | None = Field(
+        Path(__file__).with_name("asked.jsonl"),
+        description="File of questions that sections answer, in the words of those who ask: one JSON object a line, "
+        "with path, heading and asked. What names no document of the corpus is left out. null: none.",
+        json_schema_extra=LOOKED_AT,
+    )
     most: int | None = Field(
         None,
         ge=1,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from workloads.sdk.kits.retrieval.chunking import MARKDOWN
@@ -24,7 +25,7 @@ class Document(NamedTuple):
     source: str
     title: str
     text: str
-    asked: Mapping[str, Sequence[str]] = {}
+    asked: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def chosen(paths: Iterable[Any], most: int | None) -> list[Any]:

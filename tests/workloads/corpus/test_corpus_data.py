@@ -1,7 +1,7 @@
 """The corpus' documents: every source, a version for each content, and one sentence for what cannot be read."""
 
+import json
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +57,53 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
-def unknown(rows: Iterable[dict[str, str]], paths: Iterable[str]) -> list[tuple[str, str]]:
-    """Sections of these documents that questions name, and that no chunk stands in."""
-    there = {(each.path, each.heading) for row in rows for each in chunk(row, CorpusParameters())}
-    return [(path, heading) for path in paths for heading in asked.known()[path] if (path, heading) not in there]
+def test_questions_name_sections_that_are_there(tmp_path: Path) -> None:
+    _, rows = made(tmp_path)
+    there = {(each.path, each.heading): each for row in rows for each in chunk(row, CorpusParameters())}
+    named = [(path, heading) for path, sections in asked.read(CorpusData().asked).items() for heading in sections]
+    unknown = [each for each in named if each not in there]
+    assert [each for each in unknown if not each[0].startswith("python/")] == [], "change asked.jsonl too"
+    assert len(unknown) < 0.02 * len(named), unknown  # what Python says of itself differs a little between versions
+    back = there["docs/how-to.md", "What to do when > Releasing, going back > Go back to an earlier model, undo a "
+                 "release, return to the previous version"]  # fmt: skip
+    assert len(back.asked) >= 8
+    assert "rollback" in back.content
+    assert not set(back.asked) & set(back.content.splitlines())
+
+
+def test_questions_of_ones_own_and_none(tmp_path: Path, notes: Path) -> None:
+    file = tmp_path / "asked.jsonl"
+    file.write_text(
+        json.dumps({"path": "notes/deep/one.md", "heading": "One", "asked": ["what came first?"]}) + "\n"
+        + json.dumps({"path": "elsewhere.md", "heading": "Two", "asked": ["what else?"]}) + "\n"
+    )  # fmt: skip
+    for given, expected in ((file, ("what came first?",)), (None, ())):
+        (tmp_path / str(given is None)).mkdir()
+        _, rows = made(tmp_path / str(given is None), **NOTHING, folders=[notes], asked=given)
+        one, two = [each for row in rows for each in chunk(row, CorpusParameters())]
+        assert (one.heading, one.asked, two.asked) == ("One", expected, ())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"path": "a.md", "heading": "A"}\n', "line 1: asked"),
+        ('{"path": "a.md", "heading": "A", "asked": ["b"], "more": 1}\n', "line 1: more"),
+        (2 * '{"path": "a.md", "heading": "A", "asked": ["b"]}\n', "line 2: a.md > A stands there already"),
+        (None, "is no file"),
+    ],
+)
+def test_a_wrong_file_of_questions_is_one_sentence(tmp_path: Path, content: str | None, said: str) -> None:
+    file = tmp_path / "asked.jsonl"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ValueError, match=said):
+        asked.read(file)
 
 
 def test_the_default_is_this_project_and_python(tmp_path: Path) -> None:
     fetched, rows = made(tmp_path)
     assert fetched.source == "docs+python"
-    of_python = [path for path in asked.known() if path.startswith("python/")]
-    assert unknown(rows, [path for path in asked.known() if path not in of_python]) == [], "say it in asked.jsonl too"
-    # What Python says of itself differs a little from version to version.
-    lost = unknown(rows, [path for path in of_python if path in {row["path"] for row in rows}])
-    assert len(lost) < 0.02 * sum(len(asked.known()[path]) for path in of_python), lost
     texts = {row["path"]: row["text"] for row in rows}
     assert {"README.md", "docs/architecture.md", "settings.md", "commands.md"} <= texts.keys()
     assert {"python/topics/with.md", "python/library/json.md", "python/library/builtins.md"} <= texts.keys()
