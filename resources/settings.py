@@ -221,7 +221,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def postgres_password(self) -> str:
-        return self._secret("postgres-password", self.home / "postgres")
+        return self._secret("postgres-password", self.home / "postgres" / "data")
 
     @cached_property
     def ray_token(self) -> str:
@@ -244,9 +244,11 @@ class Settings(BaseSettings):
     def _secret(self, name: str, known_by: Path | None = None) -> str:
         """A secret, made where there is none. Raises EmptySecret where `known_by` exists, and nothing is left of it."""
         file = self.home / "secrets" / name
-        if file.exists() and not file.read_text().strip():
+        if not file.exists() or not file.read_text().strip():
             if known_by is not None and known_by.exists():
-                raise EmptySecret(f"{file} is empty, and {known_by} knows what it held: put it back, as from a backup")
+                raise EmptySecret(
+                    f"{file} is empty or gone, and {known_by} knows what it held; `mlops down` and `mlops up` renew it"
+                )
             file.unlink(missing_ok=True)
         write_atomically(file, secrets.token_urlsafe(32), keep=True)
         return file.read_text().strip()

@@ -7,6 +7,7 @@ above home, data and programs stand in /var/lib/mlops-assets, with a link from h
 
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,10 +24,13 @@ import psutil
 from resources.database import DatabaseUnavailable, address, connect
 from resources.embedded.part import Part, PartFailed
 from resources.embedded.process import alive, as_user, end
-from resources.settings import Settings
+from resources.files import write_atomically
+from resources.settings import EmptySecret, Settings
 
 DATABASES: tuple[Literal["dagster", "mlflow", "mlops"], ...] = ("dagster", "mlflow", "mlops")
 RELOCATED = Path("/var/lib/mlops-assets")
+# The password has 256 random bits: stretching it 4,096 times adds nothing, and Dagster connects for every query.
+SCRAM = ("-c", "scram_iterations=1")
 
 
 class Postgres(Part):
@@ -42,14 +46,15 @@ class Postgres(Part):
     def fault(self) -> str | None:
         try:
             connect(self.settings, "postgres" if not self.external else "mlops").close()
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, EmptySecret) as error:
             return str(error)
         return None
 
     def launch(self) -> None:
-        """A cluster is made at the first call; what a crashed server left is removed."""
+        """A cluster is made at the first call; what a crashed server left is removed, and a lost password replaced."""
         self._initialize()
         self._clear_after_crash()
+        self._renew_password()
         command: list[str | Path] = [self.programs / "postgres", "-D", self.data, *self._options()]
         self.daemon.start(command, self._environment, cwd=self.base, user=self.user)
 
@@ -146,9 +151,7 @@ class Postgres(Part):
             self._own(password)
             command: list[str | Path] = [self.programs / "initdb", "-D", new, "-U", "mlops", "--pwfile", password]
             command += ["--no-instructions", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
-            # The password has 256 random bits: stretching it 4,096 times adds nothing, and Dagster connects for every
-            # query.
-            command += ["--set", "scram_iterations=1"]
+            command += ["--set", SCRAM[1]]
             done = subprocess.run(
                 command, env=self._environment, cwd=self.base, capture_output=True, text=True, **as_user(self.user)
             )
@@ -157,6 +160,23 @@ class Postgres(Part):
         if done.returncode != 0:
             raise PartFailed(f"initdb failed in {self.base}: {(done.stderr or done.stdout).strip()[-500:]}")
         new.rename(self.data)
+
+    def _renew_password(self) -> None:
+        """Set another password where the file of it is empty or gone. Whoever owns the cluster needs none to do so."""
+        file, new = self.settings.home / "secrets" / "postgres-password", secrets.token_urlsafe(32)
+        if file.is_file() and file.read_text().strip():
+            return
+        alone: list[str | Path] = [self.programs / "postgres", "--single", "-D", self.data, *SCRAM, "postgres"]
+        done = subprocess.run(
+            alone, input=f"ALTER ROLE mlops PASSWORD '{new}'\n", env=self._environment, cwd=self.base,
+            capture_output=True, text=True, **as_user(self.user),
+        )  # fmt: skip
+        if done.returncode != 0 or "ERROR" in done.stderr:
+            raise PartFailed(
+                f"{file} is empty or gone, and no other password could be set: {done.stderr.strip()[-500:]}"
+            )
+        write_atomically(file, new)
+        vars(self.settings).pop("postgres_password", None)  # what this process knew of it
 
     def _make_base(self) -> None:
         place = self.settings.home / "postgres"

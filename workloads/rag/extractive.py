@@ -20,7 +20,7 @@ from workloads.rag.settings import PromptSettings
 from workloads.sdk.kits.retrieval.chunking import BETWEEN
 from workloads.sdk.kits.retrieval.sentences import Statement, statements
 
-KEPT = 20_000  # vectors that are kept in memory, 1.5 kB each
+KEPT = 30_000  # vectors that are kept in memory, 1.5 kB each: all that the default corpus has to say
 DIGITS = 3  # of a support: what differs by less is equal, on any processor
 # Beside the best cosine, which has 1: what a passage holds of the things that a question names, and what is taken off
 # where all of them are unknown to the corpus, else in proportion.

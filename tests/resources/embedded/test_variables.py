@@ -78,10 +78,29 @@ def test_an_empty_secret_is_made_anew_where_nothing_knows_it(tmp_path: Path) -> 
 
 def test_an_empty_password_of_a_database_that_is_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "data").mkdir(parents=True)
     (tmp_path / "secrets" / "postgres-password").touch()
-    with pytest.raises(EmptySecret, match=r"postgres-password is empty, and .*postgres knows what it held"):
+    with pytest.raises(EmptySecret, match=r"postgres-password is empty or gone, and .*data knows what it held"):
         _ = Settings(home=tmp_path).postgres_password
+
+
+@pytest.mark.parametrize("left", ["empty", "gone"])
+def test_a_lost_password_is_replaced_when_the_server_starts(own_postgres: Postgres, left: str) -> None:
+    with connect(own_postgres.settings, "mlops") as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    own_postgres.stop()
+    file = own_postgres.settings.home / "secrets" / "postgres-password"
+    before = file.read_text()
+    file.unlink()
+    if left == "empty":
+        file.touch()
+    again = Postgres(own_postgres.settings.model_copy())  # with the former password in its memory, too
+    again.start()
+    assert file.read_text() != before
+    assert file.stat().st_mode & 0o077 == 0
+    with connect(again.settings, "mlops") as connection:
+        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+    again.stop()
 
 
 def test_a_home_that_is_too_long_for_mlflow_is_told_so_before_anything_is_tracked(tmp_path: Path) -> None:
