@@ -26,7 +26,7 @@ class PromptSettings(BaseModel):
 
     sentences: int = Field(5, ge=1, le=10, description="Most sentences, items or rows of an answer.")
     refuse_below: float = Field(
-        0.5, ge=0, le=1, description="Least support that is answered at all: how well the best passage fits."
+        0.52, ge=0, le=1, description="Least support that is answered at all: how well the best passage fits."
     )
     keep_within: float = Field(
         0.2, ge=0, le=1, description="How far below the best sentence's support another may be to be in the answer."
