@@ -5,20 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from resources.ledger import Alert, Ledger, NewCandidate
-from resources.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def ledger(postgres: Settings) -> Ledger:
-    ledger = Ledger(postgres.model_copy(update={"env": "alerttest"}))
-    ledger.migrate()
-    return ledger
-
-
-@pytest.fixture
-def target(request: pytest.FixtureRequest) -> str:
-    """A target of the test's own."""
-    return request.node.name.removeprefix("test_")
 
 
 @pytest.fixture

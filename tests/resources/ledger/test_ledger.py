@@ -20,19 +20,6 @@ from resources.settings import Settings
 DIGEST = "a" * 64
 
 
-@pytest.fixture(scope="module")
-def ledger(postgres: Settings) -> Ledger:
-    ledger = Ledger(postgres.model_copy(update={"env": "ledgertest"}))
-    ledger.migrate()
-    return ledger
-
-
-@pytest.fixture
-def target(request: pytest.FixtureRequest) -> str:
-    """A target of the test's own."""
-    return request.node.name.removeprefix("test_")
-
-
 @pytest.fixture
 def add(ledger: Ledger, target: str) -> Callable[..., Candidate]:
     """Adds the next candidate of the target."""
