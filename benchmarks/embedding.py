@@ -30,11 +30,12 @@ from resources.embedded.variables import socket_folder
 from resources.settings import Settings
 from resources.vectors import VectorStore
 from workloads.corpus import data
+from workloads.corpus.chunks import chunk
 from workloads.corpus.data_parameters import CorpusData
 from workloads.corpus.workload import CorpusParameters
 from workloads.sdk.artifacts import sha256
 from workloads.sdk.contract import Tier
-from workloads.sdk.kits.retrieval.chunking import Chunk, chunks_of
+from workloads.sdk.kits.retrieval.chunking import Chunk
 from workloads.sdk.kits.retrieval.embedder import DIGEST, DIMENSIONS, LONGEST, NAME, Embedder, published
 from workloads.sdk.programs.embedding.embed import Worker, run
 from workloads.sdk.programs.embedding.spec import EmbeddingSpec
@@ -180,12 +181,12 @@ def main() -> None:
         file = documents(flags.most, folder)
         groups = parquet.ParquetFile(file)
         parts = [
-            [chunk for row in groups.read_row_group(at).to_pylist() for chunk in chunks_of(row, 600)]
+            [each for row in groups.read_row_group(at).to_pylist() for each in chunk(row, CorpusParameters())]
             for at in range(groups.num_row_groups)
         ]
-        texts = [[chunk.text for chunk in part] for part in parts]
-        chunks = [chunk for part in parts for chunk in part]
-        print(f"{len(chunks)} chunks of {mean(len(chunk.text) for chunk in chunks):.0f} characters")
+        texts = [[each.text for each in part] for part in parts]
+        chunks = [each for part in parts for each in part]
+        print(f"{len(chunks)} chunks of {mean(len(each.text) for each in chunks):.0f} characters")
 
         alone = specification(file, store, "alone", Tier())
         with store.opened() as opened:
