@@ -8,7 +8,9 @@ is this project's own, about its documentation and Python's.
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from workloads.sdk.kits import jsonlines
 
 Asked = dict[str, dict[str, tuple[str, ...]]]  # questions by document and path of headings
 
@@ -34,15 +36,9 @@ def read(file: Path | None) -> Asked:
         return found
     if not file.is_file():
         raise ValueError(f"asked={file} is no file; name one, or set asked=null")
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            section = Section.model_validate_json(line)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise ValueError(f"{file.name}, line {number}: {where + ': ' if where else ''}{problem['msg']}") from None
+    for place, section in jsonlines.read(file, Section):
         sections = found.setdefault(section.path, {})
         if section.heading in sections:
-            raise ValueError(f"{file.name}, line {number}: {section.path} > {section.heading} stands there already")
+            raise ValueError(f"{place}: {section.path} > {section.heading} stands there already")
         sections[section.heading] = section.asked
     return found

@@ -9,7 +9,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from workloads.sdk.kits import jsonlines
 
 BETWEEN = " > "  # of the headings of a path, as `kits/chunking.py` joins them
 
@@ -73,22 +75,10 @@ def parse(file: Path) -> list[Question]:
         ValueError: names the line that is wrong, or that stands there twice.
     """
     questions: list[Question] = []
-    seen: dict[str, int] = {}
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            question = Question.model_validate_json(line)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise ValueError(f"{file.name}, line {number}: {where + ': ' if where else ''}{problem['msg']}") from None
-        if (before := seen.setdefault(question.question, number)) != number:
-            raise ValueError(f"{file.name}, line {number}: the question stands in line {before} already")
+    seen: dict[str, str] = {}
+    for place, question in jsonlines.read(file, Question):
+        if (before := seen.setdefault(question.question, place)) != place:
+            raise ValueError(f"{place}: the question stands in {before} already")
         questions.append(question)
     if not questions:
         raise ValueError(f"{file.name} holds no question")

@@ -91,12 +91,13 @@ def test_questions_of_ones_own_and_none(tmp_path: Path, notes: Path) -> None:
         ('{"path": "a.md", "heading": "A", "asked": ["b"], "more": 1}\n', "line 1: more"),
         (2 * '{"path": "a.md", "heading": "A", "asked": ["b"]}\n', "line 2: a.md > A stands there already"),
         (None, "is no file"),
+        ("\xff", "asked.jsonl is not UTF-8"),
     ],
 )
 def test_a_wrong_file_of_questions_is_one_sentence(tmp_path: Path, content: str | None, said: str) -> None:
     file = tmp_path / "asked.jsonl"
     if content is not None:
-        file.write_text(content)
+        file.write_text(content, encoding="latin-1")
     with pytest.raises(ValueError, match=said):
         asked.read(file)
 
